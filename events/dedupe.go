@@ -1,0 +1,79 @@
+package events
+
+import "strings"
+
+// DedupeKey is what makes a command the same command when it comes again (D8): the
+// merchant, the type of command, and the idempotency key, as bytes: 16, 1, and 1 to 255.
+type DedupeKey string
+
+// scope returns the byte that stands for the type of command whose main event is of
+// kind k. A byte never changes its meaning; new kinds get new ones.
+func scope(k Kind) byte {
+	switch k {
+	case KindUsageReported:
+		return 1
+	case KindWalletToppedUp:
+		return 2
+	case KindMerchantCreated:
+		return 3
+	case KindMerchantUpdated:
+		return 4
+	case KindProductCreated:
+		return 5
+	case KindMetricCreated:
+		return 6
+	case KindPriceCreated:
+		return 7
+	case KindPlanCreated:
+		return 8
+	case KindCustomerCreated:
+		return 9
+	case KindSubscriptionCreated:
+		return 10
+	case KindSubscriptionTerminated:
+		return 11
+	case KindClockCreated:
+		return 12
+	case KindClockAdvancing:
+		return 13
+	case KindKeyCreated:
+		return 14
+	case KindKeyRevoked:
+		return 15
+	case KindConsumerErased:
+		return 16
+	case KindWalletOpened:
+		return 17
+	case KindConsumerCreated:
+		return 18
+	case KindInvoiceIssued:
+		return 19
+	case KindInvoicePaid:
+		return 20
+	case KindInvoiceCancelled:
+		return 21
+	}
+	return noScope
+}
+
+// noScope stands for the effects of other commands: they never carry a key, and
+// NewRecord refuses one.
+const noScope = 255
+
+// NewDedupeKey returns the key of a command whose main event is of kind k.
+func NewDedupeKey(merchant OrganizationID, k Kind, key string) DedupeKey {
+	var b strings.Builder
+	b.Grow(len(merchant) + 1 + len(key))
+	b.Write(merchant[:])
+	b.WriteByte(scope(k))
+	b.WriteString(key)
+	return DedupeKey(b.String())
+}
+
+// DedupeKey returns the key that r was recorded under, and whether it had one.
+func (r *Record) DedupeKey() (DedupeKey, bool) {
+	if r.Key == "" {
+		return "", false
+	}
+	return NewDedupeKey(r.Merchant, r.Event.Kind(), r.Key), true
+}
