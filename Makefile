@@ -1,0 +1,46 @@
+# Every target works on a fresh machine with Go and gcc.
+
+GO     ?= go
+TOOL   := $(GO) tool -modfile=tools/go.mod
+TRACE  ?= ../shared/data/azure-llm-2023-conv.csv
+
+.PHONY: check test race lint fmt fuzz crash kill trace bench soak
+
+check: ## what CI runs
+	bash .ci/run
+
+test:
+	$(GO) test ./...
+
+race:
+	$(GO) test -race ./...
+
+lint:
+	$(TOOL) golangci-lint run ./...
+
+fmt:
+	$(TOOL) gofumpt -w $$(git ls-files '*.go')
+
+FUZZTIME ?= 30s
+fuzz: ## each fuzz target for FUZZTIME
+	@set -e; for pkg in $$($(GO) list ./...); do \
+	  for target in $$($(GO) test -list '^Fuzz' $$pkg | grep '^Fuzz' || true); do \
+	    echo "fuzz $$pkg $$target"; \
+	    $(GO) test -run '^$$' -fuzz "^$$target$$" -fuzztime $(FUZZTIME) $$pkg; \
+	  done; \
+	done
+
+CRASHES ?= 10000
+crash: ## simulated power cuts: CRASHES of them
+	$(GO) test -count=1 -timeout 4h -run 'Crash' ./ledger ./projections/views ./internal/crashtest -crashes $(CRASHES)
+
+ROUNDS ?= 100
+kill: ## a real server killed ROUNDS times under load
+	$(GO) test -count=1 -timeout 4h -run 'Kill' ./internal/killtest -rounds $(ROUNDS)
+
+trace: ## the demo on a real trace, against an independent computation
+	TALLY_TRACE=$(abspath $(TRACE)) $(GO) test -count=1 -tags trace -run '^TestTrace$$' -v ./internal/demo
+
+REF ?= main
+bench: ## Go benchmarks here and at REF, compared
+	@bash tools/bench.sh $(REF)

@@ -1,0 +1,83 @@
+package commands
+
+import (
+	"errors"
+	"fmt"
+)
+
+// Code says why a command was refused. Codes are part of the API: clients switch on
+// them, so a code is never renamed and never changes its meaning.
+type Code string
+
+// The codes there are.
+const (
+	Invalid               Code = "INVALID"                 // the command makes no sense; do not repeat it
+	Unauthorized          Code = "UNAUTHORIZED"            // no key, or one that is not valid
+	Forbidden             Code = "FORBIDDEN"               // a valid key without the permission
+	NotFound              Code = "NOT_FOUND"               // what it is about does not exist, or is somebody else's
+	IdempotencyConflict   Code = "IDEMPOTENCY_CONFLICT"    // its key was used for something else
+	Conflict              Code = "CONFLICT"                // it contradicts what exists
+	AlreadyTerminated     Code = "ALREADY_TERMINATED"      // the subscription has ended
+	ClockAdvancing        Code = "CLOCK_ADVANCING"         // the test clock is under way; repeat when it has arrived
+	SandboxOnly           Code = "SANDBOX_ONLY"            // not in a ledger of real money
+	ManagedPostpaidOnly   Code = "MANAGED_POSTPAID_ONLY"   // the merchant's managed consumers cannot prepay
+	SubscriptionNotActive Code = "SUBSCRIPTION_NOT_ACTIVE" // the customer has no active subscription
+	MetricNotPriced       Code = "METRIC_NOT_PRICED"       // no active subscription's plan has prices for these metrics
+	InsufficientFunds     Code = "INSUFFICIENT_FUNDS"      // the wallet holds less than it costs; top it up and repeat
+	PeriodClosed          Code = "PERIOD_CLOSED"           // the timestamp's period is invoiced, or it is before or after the subscription
+	TimestampInFuture     Code = "TIMESTAMP_IN_FUTURE"     // the timestamp is later than the clock, by more than the skew
+	AmountOutOfRange      Code = "AMOUNT_OUT_OF_RANGE"     // the cost does not fit
+	TooLarge              Code = "TOO_LARGE"               // more bytes than a record or a message may have
+	Busy                  Code = "BUSY"                    // the queue is full; repeat after a moment
+	LedgerFailed          Code = "LEDGER_FAILED"           // outcome unknown: repeat the same key once the ledger is back
+	StreamUnchecked       Code = "STREAM_UNCHECKED"        // the stream is not compared with the log yet: reads only
+	ShuttingDown          Code = "SHUTTING_DOWN"           // not taken; repeat once the ledger is back
+	Internal              Code = "INTERNAL"                // a rule broke, and nothing was recorded; it is for the operator to look
+)
+
+// HTTPStatus returns the status of an HTTP answer that carries c. Over NATS the code
+// itself is the error of the service reply.
+func (c Code) HTTPStatus() int {
+	switch c {
+	case Invalid, SandboxOnly, ManagedPostpaidOnly, TooLarge:
+		return 400
+	case Unauthorized:
+		return 401
+	case Forbidden:
+		return 403
+	case NotFound:
+		return 404
+	case IdempotencyConflict, Conflict, AlreadyTerminated, ClockAdvancing:
+		return 409
+	case SubscriptionNotActive, MetricNotPriced, InsufficientFunds, PeriodClosed, TimestampInFuture, AmountOutOfRange:
+		return 422
+	case Busy:
+		return 429
+	case LedgerFailed, StreamUnchecked, ShuttingDown:
+		return 503
+	case Internal:
+	}
+	return 500
+}
+
+// A Rejection is the refusal of a command that was understood. It is an answer to
+// the caller and no fault of ours: it is not logged as an error, and nothing was written.
+type Rejection struct {
+	Code    Code
+	Message string // for people; may change at any time
+}
+
+func (r *Rejection) Error() string { return string(r.Code) + ": " + r.Message }
+
+// CodeOf returns why err refused a command, or "" if err is nil or a failure of another sort.
+func CodeOf(err error) Code {
+	if r, ok := errors.AsType[*Rejection](err); ok {
+		return r.Code
+	}
+	return ""
+}
+
+// Reject returns a rejection.
+func Reject(c Code, format string, args ...any) *Rejection {
+	return &Rejection{c, fmt.Sprintf(format, args...)}
+}

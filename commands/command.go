@@ -1,0 +1,169 @@
+package commands
+
+import (
+	"time"
+	"unicode/utf8"
+
+	"tallystick/events"
+	"tallystick/projections"
+)
+
+// Command is a wish that the rules can answer. The set is closed: a switch over all of them is exhaustive.
+//
+//sumtype:decl
+type Command interface {
+	// main returns the kind of the event that carries the command's idempotency key.
+	main() events.Kind
+}
+
+// Context is what a decision knows besides the books.
+type Context struct {
+	Now      events.Time           // real time
+	ID       events.CommandID      // new things are named after it
+	Merchant events.OrganizationID // whose business it is; zero for the platform's own
+	Actor    events.Actor
+	Operator bool // whether the actor may do everything
+}
+
+// draft is an event that a decision wants recorded.
+type draft struct {
+	event    events.Event
+	at       events.Time           // on the subject's clock
+	merchant events.OrganizationID // whose business it is
+	cause    events.Seq
+}
+
+// decision is what a command leads to. It is used again for the next one, which must be decided on the same books: what
+// it remembers of them saves looking rows up, and nothing else.
+type decision struct {
+	drafts   []draft
+	main     int                   // which draft carries the idempotency key and is the answer
+	existing *Receipt              // the answer where there is nothing to record
+	overdue  events.SubscriptionID // due actions of this subscription must come first; then decide again
+	usage    usageScratch
+}
+
+func (d *decision) reset() {
+	clear(d.drafts)
+	d.drafts, d.main, d.existing, d.overdue = d.drafts[:0], 0, nil, events.SubscriptionID{}
+}
+
+func (d *decision) add(c Context, at events.Time, e events.Event) {
+	d.drafts = append(d.drafts, draft{event: e, at: at, merchant: c.Merchant})
+}
+
+// decide answers a command. It leaves what follows in d, or returns why not. It
+// is pure: see the package comment.
+//
+// The order inside each decision is the same: is the command well formed by
+// itself, does its subject exist, do limits and arithmetic hold; after that
+// nothing can fail. Whether it was done before is asked by the [Sequencer], first.
+func decide(b *projections.Books, c Context, cmd Command, d *decision) *Rejection {
+	switch cmd := cmd.(type) {
+	case *ReportUsage:
+		return reportUsage(b, c, cmd, d)
+	case CreateMerchant:
+		return createMerchant(b, c, cmd, d)
+	case UpdateMerchant:
+		return updateMerchant(b, c, cmd, d)
+	case CreateKey:
+		return createKey(b, c, cmd, d)
+	case RevokeKey:
+		return revokeKey(b, c, cmd, d)
+	case CreateProduct:
+		return createProduct(b, c, cmd, d)
+	case CreateMetric:
+		return createMetric(b, c, cmd, d)
+	case CreatePrice:
+		return createPrice(b, c, cmd, d)
+	case CreatePlan:
+		return createPlan(b, c, cmd, d)
+	case CreateCustomer:
+		return createCustomer(b, c, cmd, d)
+	case EraseConsumer:
+		return eraseConsumer(b, c, cmd, d)
+	case TopUp:
+		return topUp(b, c, cmd, d)
+	case CreateSubscription:
+		return createSubscription(b, c, cmd, d)
+	case TerminateSubscription:
+		return terminateSubscription(b, c, cmd, d)
+	case CreateTestClock:
+		return createTestClock(b, c, cmd, d)
+	case AdvanceTestClock:
+		return advanceTestClock(b, c, cmd, d)
+	}
+	panic("commands: impossible: a command without a rule")
+}
+
+func (*ReportUsage) main() events.Kind          { return events.KindUsageReported }
+func (CreateMerchant) main() events.Kind        { return events.KindMerchantCreated }
+func (UpdateMerchant) main() events.Kind        { return events.KindMerchantUpdated }
+func (CreateKey) main() events.Kind             { return events.KindKeyCreated }
+func (RevokeKey) main() events.Kind             { return events.KindKeyRevoked }
+func (CreateProduct) main() events.Kind         { return events.KindProductCreated }
+func (CreateMetric) main() events.Kind          { return events.KindMetricCreated }
+func (CreatePrice) main() events.Kind           { return events.KindPriceCreated }
+func (CreatePlan) main() events.Kind            { return events.KindPlanCreated }
+func (CreateCustomer) main() events.Kind        { return events.KindCustomerCreated }
+func (EraseConsumer) main() events.Kind         { return events.KindConsumerErased }
+func (TopUp) main() events.Kind                 { return events.KindWalletToppedUp }
+func (CreateSubscription) main() events.Kind    { return events.KindSubscriptionCreated }
+func (TerminateSubscription) main() events.Kind { return events.KindSubscriptionTerminated }
+func (CreateTestClock) main() events.Kind       { return events.KindClockCreated }
+func (AdvanceTestClock) main() events.Kind      { return events.KindClockAdvancing }
+
+// merchantOf returns the row of the merchant that a command acts for.
+func merchantOf(b *projections.Books, c Context) (*projections.MerchantRow, *Rejection) {
+	if c.Merchant.IsZero() {
+		return nil, Reject(Invalid, "name the merchant that this is done for")
+	}
+	m := b.Merchants.Get(c.Merchant)
+	if m == nil {
+		return nil, Reject(NotFound, "no merchant %s", c.Merchant)
+	}
+	return m, nil
+}
+
+// text refuses a text that is missing or too long.
+func text(field, s string, most int) *Rejection {
+	if s == "" {
+		return Reject(Invalid, "%s is required", field)
+	}
+	return optional(field, s, most)
+}
+
+// optional refuses a text that is too long, or that no reader of the log would accept.
+func optional(field, s string, most int) *Rejection {
+	if len(s) > most {
+		return Reject(Invalid, "%s has %d bytes; at most %d are allowed", field, len(s), most)
+	}
+	if !utf8.ValidString(s) {
+		return Reject(Invalid, "%s is not valid UTF-8", field)
+	}
+	return nil
+}
+
+// The instants that billing knows: so every period that begins in between has an end.
+const (
+	firstInstant = events.Time(1 * 365 * 24 * time.Hour)   // 1971
+	lastInstant  = events.Time(230 * 365 * 24 * time.Hour) // 2199
+)
+
+// billable refuses a time at which nothing can be billed. Zero stands for none, and passes.
+func billable(field string, t events.Time) *Rejection {
+	if t != 0 && (t < firstInstant || t > lastInstant) {
+		return Reject(Invalid, "%s is %s; it must be in the years 1971 to 2198", field, t)
+	}
+	return nil
+}
+
+// first returns the first rejection that is one.
+func first(rs ...*Rejection) *Rejection {
+	for _, r := range rs {
+		if r != nil {
+			return r
+		}
+	}
+	return nil
+}

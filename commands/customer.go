@@ -1,0 +1,105 @@
+package commands
+
+import (
+	"tallystick/events"
+	"tallystick/projections"
+)
+
+// CreateCustomer relates the merchant to a consumer: an existing one, or the one with the given e-mail
+// address, or else a new managed one.
+//
+// Personal data comes sealed: whoever decodes the command draws Candidate and seals under its key,
+// before it is known whether a new consumer is needed.
+type CreateCustomer struct {
+	Consumer  events.OrganizationID // an existing one, or zero
+	Candidate events.OrganizationID // the identity of a new one
+	Email     events.Digest
+	Profile   events.Sealed // of a new one
+	External  events.Digest // of the merchant's own id; zero for none
+	Details   events.Sealed
+}
+
+// EraseConsumer destroys the key of a consumer's personal data. Amounts stay.
+type EraseConsumer struct {
+	Consumer events.OrganizationID
+}
+
+func createCustomer(b *projections.Books, c Context, cmd CreateCustomer, d *decision) *Rejection {
+	m, r := merchantOf(b, c)
+	if r != nil {
+		return r
+	}
+	id := cmd.Consumer
+	if id.IsZero() {
+		if r := candidateOK(cmd); r != nil {
+			return r
+		}
+		id = b.ConsumerByEmail(c.Merchant, cmd.Email)
+	}
+	if r := mayReuse(b, c, id); r != nil {
+		return r
+	}
+	if existing := b.CustomerOf(c.Merchant, id); !id.IsZero() && !existing.IsZero() {
+		row := b.Customers.Get(existing)
+		d.existing = &Receipt{Status: Duplicate, Seq: row.Created, ID: Ref{refCustomer, existing}}
+		return nil
+	}
+	if id.IsZero() && (b.Consumers.Get(cmd.Candidate) != nil || b.Merchants.Get(cmd.Candidate) != nil) {
+		return Reject(Conflict, "organization %s exists already", cmd.Candidate)
+	}
+	if !cmd.External.IsZero() && !b.CustomerByExternal(c.Merchant, cmd.External).IsZero() {
+		return Reject(Conflict, "another customer has this externalId")
+	}
+
+	if id.IsZero() {
+		id = cmd.Candidate
+		d.add(c, c.Now, events.ConsumerCreated{Consumer: id, Type: events.Managed, Email: cmd.Email, Profile: cmd.Profile})
+		d.add(c, c.Now, events.WalletOpened{
+			Wallet: events.Derive[events.WalletNoun](c.ID, 1), Owner: id, Currency: m.Currency, Bound: c.Merchant,
+		})
+	}
+	d.main = len(d.drafts)
+	d.add(c, c.Now, events.CustomerCreated{
+		Customer: events.Derive[events.CustomerNoun](c.ID, 0), Consumer: id, External: cmd.External, Details: cmd.Details,
+	})
+	return nil
+}
+
+// candidateOK refuses a command that lacks what a new consumer needs.
+func candidateOK(cmd CreateCustomer) *Rejection {
+	if cmd.Email.IsZero() || cmd.Candidate.IsZero() || cmd.Profile.IsZero() {
+		return Reject(Invalid, "give either consumerId or a consumer with name and email")
+	}
+	if cmd.Profile.Key != cmd.Candidate {
+		return Reject(Invalid, "the profile is sealed under the key of %s, not of %s", cmd.Profile.Key, cmd.Candidate)
+	}
+	return nil
+}
+
+// mayReuse refuses a consumer, if there is one, that the merchant does not manage (D30).
+func mayReuse(b *projections.Books, c Context, id events.OrganizationID) *Rejection {
+	if id.IsZero() {
+		return nil
+	}
+	row := b.Consumers.Get(id)
+	if row == nil || row.Erased || row.Type == events.Managed && row.Manager != c.Merchant {
+		return Reject(NotFound, "no consumer %s", id)
+	}
+	if row.Type != events.Managed {
+		return Reject(Forbidden, "consumer %s must authorize this merchant itself", id)
+	}
+	return nil
+}
+
+func eraseConsumer(b *projections.Books, c Context, cmd EraseConsumer, d *decision) *Rejection {
+	row := b.Consumers.Get(cmd.Consumer)
+	if row == nil || !c.Operator && (row.Manager.IsZero() || row.Manager != c.Merchant) {
+		return Reject(NotFound, "no consumer %s", cmd.Consumer)
+	}
+	if row.Erased {
+		return Reject(Conflict, "consumer %s is erased already", cmd.Consumer)
+	}
+	c.Merchant = row.Manager
+	d.add(c, c.Now, events.ConsumerErased{Consumer: cmd.Consumer})
+	return nil
+}

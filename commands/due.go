@@ -1,0 +1,152 @@
+package commands
+
+import (
+	"container/heap"
+
+	"tallystick/events"
+	"tallystick/projections"
+)
+
+// dueKind is what falls due. Of actions at the same time the lower comes first.
+type dueKind int
+
+const (
+	duePeriodEnd dueKind = iota // close the period, open the next
+	dueGraceEnd                 // issue the invoice
+	dueEnding                   // the subscription ends
+)
+
+func (k dueKind) String() string {
+	return [...]string{"period-end", "grace-end", "ending"}[k]
+}
+
+// EndedAsPlanned is why a subscription is terminated at its endingAt.
+const EndedAsPlanned = "ENDED"
+
+// overdue reports whether something has fallen due on s by now, on its clock.
+func overdue(s *projections.Subscription, now events.Time) bool {
+	at, _ := nextDue(s)
+	return at != 0 && at <= now
+}
+
+// nextDue returns when something falls due on s next, and what; 0 if nothing does.
+func nextDue(s *projections.Subscription) (at events.Time, kind dueKind) {
+	if s.Parked != "" {
+		return 0, 0
+	}
+	consider := func(t events.Time, k dueKind) {
+		if at == 0 || t < at || t == at && k < kind {
+			at, kind = t, k
+		}
+	}
+	for i := range s.Periods {
+		if p := &s.Periods[i]; p.Closing {
+			consider(p.GraceEnd, dueGraceEnd)
+		} else if s.EndingAt == 0 || p.End < s.EndingAt { // else the ending closes it
+			consider(p.End, duePeriodEnd)
+		}
+	}
+	if s.EndingAt != 0 && s.Status == projections.SubscriptionActive {
+		consider(s.EndingAt, dueEnding)
+	}
+	return at, kind
+}
+
+// decideDue carries out what is due on a subscription at a time, which nextDue returned.
+func decideDue(b *projections.Books, c Context, id events.SubscriptionID, d *decision) {
+	s := b.Subscriptions.Get(id)
+	at, kind := nextDue(s)
+	c.Merchant = s.Merchant
+	bill := newBiller(b, c, s)
+	switch kind {
+	case duePeriodEnd:
+		closePeriod(c, id, s, at, bill, d)
+	case dueGraceEnd:
+		for i := range s.Periods {
+			if p := &s.Periods[i]; p.Closing && p.GraceEnd == at {
+				bill.issue(id, p, at, d)
+				return
+			}
+		}
+	case dueEnding:
+		terminate(b, c, id, s, at, events.SubscriptionTerminated{
+			Subscription: id, EndedAt: at, By: s.Merchant.String(), Code: EndedAsPlanned,
+		}, d)
+	}
+}
+
+func closePeriod(c Context, id events.SubscriptionID, s *projections.Subscription, at events.Time, bill *biller, d *decision) {
+	for i := range s.Periods {
+		p := &s.Periods[i]
+		if p.Closing || p.End != at {
+			continue
+		}
+		bill.draft(d, at, p, events.InvoiceClosing{Invoice: p.Invoice, Subscription: id, Period: p.N})
+		end := periodEnd(s.Anchor, s.Cadence, p.N+1)
+		bill.draft(d, at, p, events.InvoiceOpened{
+			Invoice: events.Derive[events.InvoiceNoun](c.ID, 0), Subscription: id, Customer: s.Customer, Period: p.N + 1,
+			Start: at, End: end, GraceEnd: end.Add(grace), Currency: s.Currency,
+		})
+		return
+	}
+}
+
+// due is an entry of an agenda: something falls due on a subscription.
+type due struct {
+	at      events.Time
+	created events.Seq // of the subscription; orders entries of the same time
+	id      events.SubscriptionID
+}
+
+func (d due) before(e due) bool {
+	return d.at < e.at || d.at == e.at && d.created < e.created
+}
+
+// An agenda is what falls due on the subscriptions of one clock, soonest first. Entries
+// may be out of date: whoever takes one compares it with nextDue.
+type agenda []due
+
+func (a agenda) Len() int           { return len(a) }
+func (a agenda) Less(i, j int) bool { return a[i].before(a[j]) }
+func (a agenda) Swap(i, j int)      { a[i], a[j] = a[j], a[i] }
+func (a *agenda) Push(x any)        { *a = append(*a, x.(due)) }
+func (a *agenda) Pop() any {
+	old := *a
+	last := old[len(old)-1]
+	*a = old[:len(old)-1]
+	return last
+}
+
+// agendas is an agenda for each clock, real time under the zero TestClockID.
+type agendas map[events.TestClockID]*agenda
+
+// note enters what falls due next on a subscription.
+func (as agendas) note(id events.SubscriptionID, s *projections.Subscription) {
+	at, _ := nextDue(s)
+	if at == 0 {
+		return
+	}
+	a := as[s.Clock]
+	if a == nil {
+		a = new(agenda)
+		as[s.Clock] = a
+	}
+	heap.Push(a, due{at, s.Created, id})
+}
+
+// take takes the first entry of a clock off its agenda, if it is not later than now.
+func (as agendas) take(clock events.TestClockID, now events.Time) (due, bool) {
+	a := as[clock]
+	if a == nil || len(*a) == 0 || (*a)[0].at > now {
+		return due{}, false
+	}
+	return heap.Pop(a).(due), true
+}
+
+// soonest returns when the first entry of a clock is due, 0 if there is none.
+func (as agendas) soonest(clock events.TestClockID) events.Time {
+	if a := as[clock]; a != nil && len(*a) > 0 {
+		return (*a)[0].at
+	}
+	return 0
+}

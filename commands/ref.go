@@ -1,0 +1,128 @@
+package commands
+
+import (
+	"fmt"
+	"strings"
+
+	"tallystick/events"
+)
+
+// Ref is the identity of one thing of any kind. Its text, such as "usg_01JD3W…", is made when it is asked
+// for and not before: most are never looked at where they are made. The zero Ref is none.
+type Ref struct {
+	kind refKind
+	id   [16]byte
+}
+
+// refKind is what a Ref is the identity of.
+type refKind uint8
+
+const (
+	refNone refKind = iota
+	refUsage
+	refTopUp
+	refKey
+	refOrganization
+	refProduct
+	refMetric
+	refPrice
+	refPlan
+	refCustomer
+	refWallet
+	refSubscription
+	refClock
+)
+
+// refToClock returns the Ref of a test clock, whose identity is shorter than the others.
+func refToClock(c events.TestClockID) Ref {
+	r := Ref{kind: refClock}
+	copy(r.id[:], c[:])
+	return r
+}
+
+// IsZero reports whether r is none.
+func (r Ref) IsZero() bool { return r.kind == refNone }
+
+// String returns the identity as clients see it, or "" for none.
+func (r Ref) String() string { return string(r.append(nil)) }
+
+func (r Ref) append(b []byte) []byte {
+	switch r.kind {
+	case refNone:
+		return b
+	case refUsage:
+		return events.UsageID(r.id).AppendText(b)
+	case refTopUp:
+		return events.TopUpID(r.id).AppendText(b)
+	case refKey:
+		return events.KeyID(r.id).AppendText(b)
+	case refOrganization:
+		return events.OrganizationID(r.id).AppendText(b)
+	case refProduct:
+		return events.ProductID(r.id).AppendText(b)
+	case refMetric:
+		return events.MetricID(r.id).AppendText(b)
+	case refPrice:
+		return events.PriceID(r.id).AppendText(b)
+	case refPlan:
+		return events.PlanID(r.id).AppendText(b)
+	case refCustomer:
+		return events.CustomerID(r.id).AppendText(b)
+	case refWallet:
+		return events.WalletID(r.id).AppendText(b)
+	case refSubscription:
+		return events.SubscriptionID(r.id).AppendText(b)
+	case refClock:
+		return append(b, events.TestClockID(r.id[:10]).String()...)
+	}
+	panic("commands: impossible: an identity of no kind")
+}
+
+// MarshalText returns what String returns.
+func (r Ref) MarshalText() ([]byte, error) { return r.append(nil), nil }
+
+// UnmarshalText reads what String returns; "" is none.
+func (r *Ref) UnmarshalText(b []byte) (err error) {
+	text := string(b)
+	if text == "" {
+		*r = Ref{}
+		return nil
+	}
+	prefix, _, _ := strings.Cut(text, "_")
+	switch prefix {
+	case "usg":
+		*r, err = parseRef[events.UsageNoun](refUsage, text)
+	case "top":
+		*r, err = parseRef[events.TopUpNoun](refTopUp, text)
+	case "key":
+		*r, err = parseRef[events.KeyNoun](refKey, text)
+	case "org":
+		*r, err = parseRef[events.OrganizationNoun](refOrganization, text)
+	case "prod":
+		*r, err = parseRef[events.ProductNoun](refProduct, text)
+	case "bm":
+		*r, err = parseRef[events.MetricNoun](refMetric, text)
+	case "price":
+		*r, err = parseRef[events.PriceNoun](refPrice, text)
+	case "plan":
+		*r, err = parseRef[events.PlanNoun](refPlan, text)
+	case "cus":
+		*r, err = parseRef[events.CustomerNoun](refCustomer, text)
+	case "acc":
+		*r, err = parseRef[events.WalletNoun](refWallet, text)
+	case "sub":
+		*r, err = parseRef[events.SubscriptionNoun](refSubscription, text)
+	case "tc":
+		var clock events.TestClockID
+		clock, err = events.ParseTestClockID(text)
+		*r = refToClock(clock)
+	default:
+		err = fmt.Errorf("%.40q: %w", text, events.ErrID)
+	}
+	return err
+}
+
+func parseRef[K events.Noun](kind refKind, text string) (Ref, error) {
+	id, err := events.ParseID[K](text)
+	return Ref{kind, id}, err
+}

@@ -1,0 +1,172 @@
+package commands
+
+import (
+	"context"
+	"errors"
+	"maps"
+	"runtime/debug"
+	"slices"
+	"strings"
+
+	"tallystick/events"
+	"tallystick/projections"
+)
+
+// maxDueSlice is about how many records of due actions a group takes besides those of
+// commands: so a month's end does not hold up usage (D13).
+const maxDueSlice = 256
+
+// noteDue enters what falls due on the subscription that an event is about.
+func (s *Sequencer) noteDue(e events.Event) {
+	switch e := e.(type) {
+	case *events.UsageReported:
+	case events.InvoiceOpened:
+		s.noteNext(e.Subscription)
+	case events.InvoiceClosing:
+		s.noteNext(e.Subscription)
+	case events.InvoiceIssued:
+		s.noteNext(e.Subscription)
+	case events.InvoiceCancelled:
+		s.noteNext(e.Subscription)
+	case events.ClockAdvancing:
+		s.run(e.Clock)
+	case events.LedgerOpened, events.KeyCreated, events.KeyRevoked, events.MerchantCreated, events.MerchantUpdated,
+		events.ProductCreated, events.MetricCreated, events.PriceCreated, events.PlanCreated,
+		events.ConsumerCreated, events.ConsumerErased, events.CustomerCreated, events.WalletOpened, events.WalletToppedUp,
+		events.InvoiceLineClosed, events.InvoicePaid, events.ClockCreated, events.ClockAdvanced, events.DueFailed:
+		// nothing falls due sooner
+	case events.SubscriptionCreated, events.SubscriptionTerminated:
+		// what follows on the invoices of its periods says it
+	}
+}
+
+func (s *Sequencer) noteNext(id events.SubscriptionID) {
+	sub := s.books.Subscriptions.Get(id)
+	s.agendas.note(id, sub)
+	if !sub.Clock.IsZero() && overdue(sub, s.books.Clocks.Get(sub.Clock).Now) {
+		s.run(sub.Clock)
+	}
+}
+
+// run has a test clock's due actions carried out until none is left.
+func (s *Sequencer) run(clock events.TestClockID) {
+	if _, ok := s.running[clock]; !ok {
+		s.running[clock] = nil
+	}
+}
+
+// dueSlice carries out due actions, of real time and of test clocks, until the group has enough. It reports
+// whether more are due already.
+func (s *Sequencer) dueSlice() (more bool) {
+	if !s.complete || s.Err() != nil {
+		return false
+	}
+	s.tick()
+	more = s.carryOutUntil(events.TestClockID{}, s.now)
+	clocks := slices.SortedFunc(maps.Keys(s.running), func(a, b events.TestClockID) int { return slices.Compare(a[:], b[:]) })
+	for _, clock := range clocks {
+		row := s.books.Clocks.Get(clock)
+		if s.carryOutUntil(clock, max(row.Now, row.To)) {
+			return true // the clocks behind it have their turn when it has arrived
+		}
+		s.arrive(clock, row)
+	}
+	return more
+}
+
+// carryOutUntil carries out what is due on a clock at a time, in the order of (time, creation), but no more than
+// a slice. It reports whether it stopped for that.
+func (s *Sequencer) carryOutUntil(clock events.TestClockID, now events.Time) (more bool) {
+	limit := len(s.group.records) + maxDueSlice
+	for range maxDueSlice { // for entries that are out of date too
+		d, ok := s.agendas.take(clock, now)
+		if !ok {
+			return false
+		}
+		if at, _ := nextDue(s.books.Subscriptions.Get(d.id)); at == d.at {
+			s.carryOutDue(d.id)
+		}
+		if len(s.group.records) >= limit {
+			return true
+		}
+	}
+	return true
+}
+
+// carryOutDue records what follows from the time having come on a subscription.
+func (s *Sequencer) carryOutDue(id events.SubscriptionID) {
+	c := Context{Now: s.now, ID: s.newID(), Actor: events.Actor{Kind: events.ActorDue}}
+	err := s.tryDue(c, id)
+	if err == nil {
+		if r := s.record(c, nil, ""); r != nil {
+			err = r
+		}
+	}
+	if err != nil {
+		s.park(c, id, err)
+	}
+}
+
+// tryDue decides what is due. A rule that breaks halts this one subscription, not the ledger:
+// deciding changes nothing, so it is safe to go on (D13).
+func (s *Sequencer) tryDue(c Context, id events.SubscriptionID) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = broken(p)
+			s.opts.Logger.Error("a rule broke", "subscription", id, "error", err, "stack", string(debug.Stack()))
+		}
+	}()
+	s.dec.reset()
+	decideDue(s.books, c, id, &s.dec)
+	if len(s.dec.drafts) == 0 {
+		return errors.New("nothing follows from it")
+	}
+	return nil
+}
+
+// park records that what is due on a subscription cannot be carried out, and halts it.
+func (s *Sequencer) park(c Context, id events.SubscriptionID, err error) {
+	sub := s.books.Subscriptions.Get(id)
+	at, kind := nextDue(sub)
+	s.opts.Logger.Error("a due action is parked", "subscription", id, "action", kind, "due", at, "error", err)
+	const most = 1 << 10
+	message := err.Error()
+	message = strings.ToValidUTF8(message[:min(len(message), most)], "")
+	s.dec.reset()
+	s.dec.drafts = append(s.dec.drafts, draft{event: events.DueFailed{
+		Subscription: id, Action: kind.String(), Due: at, Code: string(Internal), Message: message,
+	}, at: at, merchant: sub.Merchant, cause: sub.Created})
+	s.mustRecord(c)
+}
+
+// arrive ends the run of a test clock on which nothing is due any more, and the advance if it was one.
+func (s *Sequencer) arrive(clock events.TestClockID, row *projections.Clock) {
+	if row.To != 0 {
+		c := Context{Now: s.now, ID: s.newID(), Actor: events.Actor{Kind: events.ActorDue}}
+		s.dec.reset()
+		s.dec.drafts = append(s.dec.drafts, draft{
+			event: events.ClockAdvanced{Clock: clock, To: row.To}, at: row.To, merchant: row.Merchant, cause: row.Started,
+		})
+		s.mustRecord(c)
+	}
+	s.arrived(clock)
+	delete(s.running, clock)
+}
+
+// Genesis records the first event of a new ledger. It must be called before Run, on books and a log that are empty.
+func (s *Sequencer) Genesis(e events.LedgerOpened) error {
+	if s.head.Seq != 0 {
+		return errors.New("the ledger has its first record already")
+	}
+	s.tick()
+	c := Context{Now: s.now, ID: s.newID(), Actor: events.Actor{Kind: events.ActorOperator}, Operator: true}
+	s.dec.reset()
+	s.dec.add(c, c.Now, e)
+	s.mustRecord(c)
+	if err := s.opts.Log.Append(s.group.records); err != nil {
+		return err
+	}
+	seq := s.head.Seq
+	s.handOver()
+	return s.opts.Log.WaitDurable(context.Background(), seq)
+}

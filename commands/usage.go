@@ -1,0 +1,247 @@
+package commands
+
+import (
+	"time"
+
+	"tallystick/events"
+	"tallystick/projections"
+)
+
+// ReportUsage reports that a customer used something at a time. It is refused or
+// billed as a whole.
+type ReportUsage struct {
+	Customer   events.CustomerID
+	HappenedAt events.Time
+	Properties []UsageProperty // 1 to events.MaxUsageLines, each metric at most once
+	Metadata   events.Sealed
+}
+
+// UsageProperty is one metric's part of a report.
+type UsageProperty struct {
+	Metric   events.MetricID
+	Quantity int64 // at least 1
+}
+
+// clockSkew is how far a timestamp may lie ahead of the subscription's clock.
+const clockSkew = 5 * time.Minute
+
+// usageScratch is what deciding on usage needs for its duration.
+type usageScratch struct {
+	memos  memos
+	rows   *memo               // of the customer
+	now    events.Time         // on the subscription's clock
+	rates  []*projections.Rate // of the properties, in their order
+	period *projections.Period
+
+	events   slab[events.UsageReported]
+	lines    slab[events.UsageLine]
+	postings slab[events.Posting]
+}
+
+// slab is memory for things that are made one after another, and forgotten at about the same time: one piece for many.
+type slab[T any] struct{ free []T }
+
+// take returns n new ones.
+func (s *slab[T]) take(n int) []T {
+	const pieces = 64
+	if len(s.free) < max(n, 1) {
+		s.free = make([]T, max(n, pieces))
+	}
+	taken := s.free[:n:n]
+	s.free = s.free[n:]
+	return taken
+}
+
+func reportUsage(b *projections.Books, c Context, cmd *ReportUsage, d *decision) *Rejection {
+	if r := usageWellFormed(cmd); r != nil {
+		return r
+	}
+	u := &d.usage
+	if r := u.find(b, c, cmd); r != nil {
+		return r
+	}
+	s := u.rows.sub
+	u.now = c.Now
+	var arriving events.Time
+	if !s.Clock.IsZero() {
+		clock := b.Clocks.Get(s.Clock)
+		u.now, arriving = clock.Now, clock.To
+	}
+	if overdue(s, u.now) {
+		d.overdue = u.rows.subID
+		return nil
+	}
+	if arriving != 0 {
+		return Reject(ClockAdvancing, "test clock %s is being advanced to %s", s.Clock, arriving)
+	}
+	if r := u.place(b, cmd); r != nil {
+		return r
+	}
+	e, instant, accrued, r := u.price(cmd)
+	if r != nil {
+		return r
+	}
+	balance := u.rows.balance(b)
+	if balance.Cmp(events.SumOf(instant)) < 0 {
+		return Reject(InsufficientFunds, "the wallet holds %s %s, and this costs %s", balance, s.Currency, instant)
+	}
+	e.Balance = balance.Add(instant.Neg())
+	e.Postings = u.post(b, instant, accrued)
+	d.add(c, u.now, e)
+	return nil
+}
+
+func usageWellFormed(cmd *ReportUsage) *Rejection {
+	if cmd.HappenedAt.IsZero() {
+		return Reject(Invalid, "timestamp is required")
+	}
+	if len(cmd.Properties) == 0 || len(cmd.Properties) > events.MaxUsageLines {
+		return Reject(Invalid, "properties has %d entries; 1 to %d are allowed", len(cmd.Properties), events.MaxUsageLines)
+	}
+	for i, p := range cmd.Properties {
+		if p.Quantity < 1 {
+			return Reject(Invalid, "properties[%d].quantity is %d; it must be at least 1", i, p.Quantity)
+		}
+		for _, q := range cmd.Properties[:i] {
+			if q.Metric == p.Metric {
+				return Reject(Invalid, "properties[%d] names metric %s a second time", i, p.Metric)
+			}
+		}
+	}
+	return nil
+}
+
+// find looks up the customer's one active subscription whose plan prices every metric (A28). There cannot be two,
+// for metrics belong to a product, and a customer has one active subscription to a product.
+func (u *usageScratch) find(b *projections.Books, c Context, cmd *ReportUsage) *Rejection {
+	u.rows = u.memos.of(cmd.Customer)
+	if u.rows != nil && u.rows.sub.Status == projections.SubscriptionActive && u.rows.sub.Merchant == c.Merchant &&
+		u.rateAll(u.rows.plan, cmd.Properties) {
+		return nil
+	}
+	active := b.Active.Get(cmd.Customer)
+	if active == nil {
+		if customer := b.Customers.Get(cmd.Customer); customer == nil || customer.Merchant != c.Merchant {
+			return Reject(NotFound, "no customer %s", cmd.Customer)
+		}
+		return Reject(SubscriptionNotActive, "customer %s has no active subscription", cmd.Customer)
+	}
+	for _, id := range active.Subscriptions {
+		sub := b.Subscriptions.Get(id)
+		if sub.Merchant != c.Merchant { // then so is the customer
+			return Reject(NotFound, "no customer %s", cmd.Customer)
+		}
+		if plan := b.Plans.Get(sub.Plan); u.rateAll(plan, cmd.Properties) {
+			u.rows = u.memos.add(cmd.Customer)
+			*u.rows = memo{customer: cmd.Customer, subID: id, sub: sub, plan: plan}
+			return nil
+		}
+	}
+	for _, p := range cmd.Properties {
+		if m := b.Metrics.Get(p.Metric); m == nil || m.Merchant != c.Merchant {
+			return Reject(NotFound, "no billable metric %s", p.Metric)
+		}
+	}
+	return Reject(MetricNotPriced, "no active subscription of customer %s has prices for these metrics", cmd.Customer)
+}
+
+// rateAll finds the plan's rate of every property, and reports whether there is one of each.
+func (u *usageScratch) rateAll(plan *projections.Plan, properties []UsageProperty) bool {
+	u.rates = u.rates[:0]
+	for i := range properties {
+		r := plan.RateOf(properties[i].Metric)
+		if r == nil {
+			return false
+		}
+		u.rates = append(u.rates, r)
+	}
+	return true
+}
+
+// place finds the open period that the usage falls into (A20, D25).
+func (u *usageScratch) place(b *projections.Books, cmd *ReportUsage) *Rejection {
+	s, t := u.rows.sub, cmd.HappenedAt
+	if s.Parked != "" {
+		return Reject(SubscriptionNotActive, "subscription %s is halted: %s", u.rows.subID, s.Parked)
+	}
+	if t > u.now.Add(clockSkew) {
+		return Reject(TimestampInFuture, "timestamp %s is later than now, which is %s", t, u.now)
+	}
+	if t < s.StartedAt {
+		return Reject(PeriodClosed, "timestamp %s is before the subscription, which started at %s", t, s.StartedAt)
+	}
+	if s.EndingAt != 0 && t >= s.EndingAt {
+		return Reject(PeriodClosed, "timestamp %s is after the subscription, which ends at %s", t, s.EndingAt)
+	}
+	if u.period = s.PeriodAt(t); u.period == nil && len(s.Periods) > 0 {
+		if last := &s.Periods[len(s.Periods)-1]; t >= last.End {
+			u.period = last // within the skew of the period's end
+		}
+	}
+	if u.period == nil {
+		return Reject(PeriodClosed, "timestamp %s is in a period that is invoiced; correct it with CorrectUsage", t)
+	}
+	u.rows.enter(b, u.period.N)
+	return nil
+}
+
+// price rates every property and returns the event with its lines, and what is debited at once and
+// what accrues.
+func (u *usageScratch) price(cmd *ReportUsage) (e *events.UsageReported, instant, accrued events.Nanos, _ *Rejection) {
+	e = &u.events.take(1)[0]
+	*e = events.UsageReported{
+		Customer: cmd.Customer, Subscription: u.rows.subID, Wallet: u.rows.sub.Wallet, HappenedAt: cmd.HappenedAt,
+		Period: u.period.N, Currency: u.rows.sub.Currency, Metadata: cmd.Metadata, Lines: u.lines.take(len(u.rates)),
+	}
+	ok := true
+	for i, r := range u.rates {
+		p := &cmd.Properties[i]
+		units := p.Quantity
+		if r.Aggregation == events.AggregateCount {
+			units = 1
+		}
+		var before events.Sum
+		if line := u.rows.accrual.Line(r.Price, r.Revision); line != nil {
+			before = line.Quantity
+		}
+		cost, fits := rate(r, before, units)
+		sum := &accrued
+		if r.Term == events.Instant {
+			sum = &instant
+		}
+		total, fits2 := sum.Plus(cost)
+		*sum = total
+		ok = ok && fits && fits2
+		e.Lines[i] = events.UsageLine{Metric: p.Metric, Quantity: p.Quantity, Price: r.Price, Revision: r.Revision, Nanos: cost}
+	}
+	if _, fits := instant.Plus(accrued); !ok || !fits {
+		return nil, 0, 0, Reject(AmountOutOfRange, "the cost of this usage does not fit")
+	}
+	return e, instant, accrued, nil
+}
+
+// post moves what is debited at once from the wallet to the merchant and the
+// platform, and lets what accrues be owed by the consumer and receivable by the merchant.
+func (u *usageScratch) post(b *projections.Books, instant, accrued events.Nanos) []events.Posting {
+	var fee events.Nanos
+	if m := b.Merchants.Get(u.rows.sub.Merchant); m.Settings.FeeBasisPoints != 0 {
+		fee = feeOf(m.Settings.FeeBasisPoints, u.rows.accrual.Instant, instant)
+	}
+	earned, _ := instant.Plus(fee.Neg())
+	all := [...]events.Posting{
+		{Role: events.ConsumerMain, Nanos: instant.Neg()},
+		{Role: events.Merchant, Nanos: earned},
+		{Role: events.PlatformFee, Nanos: fee},
+		{Role: events.ConsumerUsage, Nanos: accrued.Neg()},
+		{Role: events.Receivable, Nanos: accrued},
+	}
+	some := all[:0]
+	for _, p := range all {
+		if p.Nanos != 0 {
+			some = append(some, p)
+		}
+	}
+	ps := u.postings.take(len(some))
+	copy(ps, some)
+	return ps
+}

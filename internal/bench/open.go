@@ -1,0 +1,168 @@
+package bench
+
+import (
+	"bufio"
+	"context"
+	"crypto/rand"
+	"encoding/json"
+	"fmt"
+	mathrand "math/rand/v2"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/nats-io/nats.go"
+
+	"tallystick/commands"
+	"tallystick/events"
+	"tallystick/internal/server"
+)
+
+// Open is how soon a killed server answers again.
+type Open struct {
+	Records            int     `json:"records"`
+	Wallets            int     `json:"wallets"`
+	FirstReceiptMillis float64 `json:"firstReceiptMillis"` // from the start of the process to the first receipt over NATS; the worst of three kills
+	MemoryMiB          float64 `json:"memoryMiB"`          // resident, once all rows are in memory
+}
+
+// MeasureOpen makes a ledger, and three times starts a server on it as a process of its own, sends usage as soon as it
+// can, and kills the process.
+func MeasureOpen(ctx context.Context, o Options) (res Open, err error) {
+	if o.Usages == 0 {
+		o.Usages = 10_000_000
+	}
+	if o.Customers == 0 {
+		o.Customers = 1_000_000
+	}
+	o = o.withDefaults()
+	s, err := server.Open(ctx, server.Config{Dir: filepath.Join(o.Dir, "ledger"), Create: true, Clock: o.Clock})
+	if err != nil {
+		return res, err
+	}
+	o.Progress("making %d merchants with %d customers", o.Merchants, o.Customers)
+	w, err := build(ctx, s, o.Merchants, o.Customers/o.Merchants, events.Instant)
+	if err == nil {
+		err = w.preload(ctx, o.Usages, func(n int) {
+			if n%1_000_000 == 0 {
+				o.Progress("%d usage events recorded", n)
+			}
+		})
+	}
+	secret := rand.Text() + rand.Text()
+	if err == nil {
+		key := commands.CreateKey{Role: events.MerchantKey, Name: "bench", Secret: commands.SecretHash(secret)}
+		_, err = w.call(ctx, []commands.Request{w.request(&w.merchants[0], key)})
+	}
+	res.Records, res.Wallets = int(s.Sequencer.Applied()), o.Customers
+	if e := s.Close(ctx); err == nil {
+		err = e
+	}
+	if err != nil {
+		return res, err
+	}
+	w.s, w.merchants = nil, w.merchants[:1]
+	for i := range 3 {
+		took, mib, err := w.restart(ctx, o, secret)
+		if err != nil {
+			return res, err
+		}
+		o.Progress("start %d: first receipt after %.0f ms", i+1, millis(took))
+		res.FirstReceiptMillis = max(res.FirstReceiptMillis, millis(took))
+		res.MemoryMiB = max(res.MemoryMiB, mib)
+	}
+	return res, nil
+}
+
+// restart starts a server in a process of its own and measures the time to the first receipt. Then it sends some more
+// usage, so that the next start has a tail to replay, and kills the process.
+func (w *world) restart(ctx context.Context, o Options, secret string) (took time.Duration, mib float64, err error) {
+	self, err := os.Executable()
+	if err != nil {
+		return 0, 0, err
+	}
+	dir := filepath.Join(o.Dir, "ledger")
+	_ = os.Remove(filepath.Join(dir, "endpoint.json")) // of the server before, which was killed
+	cmd := exec.CommandContext(ctx, self, "serve", "--data", dir, "--nats-listen", "127.0.0.1:0", "--http-listen", "")
+	cmd.Stderr = os.Stderr
+	start := o.Clock()
+	if err := cmd.Start(); err != nil {
+		return 0, 0, err
+	}
+	defer func() {
+		_ = cmd.Process.Kill()
+		_ = cmd.Wait() // it was killed
+	}()
+	nc, err := w.dial(ctx, dir, secret)
+	if err != nil {
+		return 0, 0, err
+	}
+	defer nc.Close()
+	rnd := mathrand.New(mathrand.NewPCG(uint64(o.Clock().UnixNano()), 1))
+	for i, batch := range [...]int{1, 100, 100, 100, 100} {
+		r := payload(w, rnd, randomKeys(batch), o.now())
+		m, err := nc.Request(r.subject, r.body, 30*time.Second)
+		if err != nil {
+			return 0, 0, fmt.Errorf("the first usage after a start: %w", err)
+		}
+		if i == 0 {
+			took = o.Clock().Sub(start)
+		}
+		if err := acceptedAll(m.Data, r.size); err != nil {
+			return 0, 0, err
+		}
+	}
+	mib, err = settled(cmd.Process.Pid)
+	return took, mib, err
+}
+
+// dial connects as soon as the server says where it is.
+func (w *world) dial(ctx context.Context, dir, secret string) (*nats.Conn, error) {
+	for {
+		b, err := os.ReadFile(filepath.Join(dir, "endpoint.json"))
+		if err == nil {
+			var at struct {
+				NATS string `json:"nats"`
+			}
+			if err := json.Unmarshal(b, &at); err != nil {
+				return nil, err
+			}
+			return nats.Connect(at.NATS, nats.Token(secret), nats.CustomInboxPrefix("_INBOX_"+w.merchants[0].id.String()))
+		}
+		select {
+		case <-time.After(time.Millisecond):
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		}
+	}
+}
+
+// settled waits until a process's memory has stopped growing, and returns it.
+func settled(pid int) (mib float64, err error) {
+	for last := -1.0; ; last = mib {
+		if mib, err = resident(pid); err != nil || mib <= last*1.01 {
+			return mib, err
+		}
+		<-time.After(2 * time.Second)
+	}
+}
+
+// resident returns the resident memory of a process.
+func resident(pid int) (mib float64, err error) {
+	f, err := os.Open(fmt.Sprintf("/proc/%d/status", pid))
+	if err != nil {
+		return 0, err
+	}
+	defer f.Close()
+	lines := bufio.NewScanner(f)
+	for lines.Scan() {
+		if kb, ok := strings.CutPrefix(lines.Text(), "VmRSS:"); ok {
+			n, err := strconv.ParseFloat(strings.TrimSuffix(strings.TrimSpace(kb), " kB"), 64)
+			return n / 1024, err
+		}
+	}
+	return 0, lines.Err()
+}

@@ -1,0 +1,223 @@
+package bench
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"strconv"
+	"time"
+
+	"tallystick/commands"
+	"tallystick/events"
+	"tallystick/internal/server"
+)
+
+// world is the parties that a measurement bills: merchants with one metric each, and customers with a wallet and a
+// subscription each.
+type world struct {
+	s         *server.Server
+	merchants []seller
+}
+
+type seller struct {
+	id        events.OrganizationID
+	metric    events.MetricID
+	plan      events.PlanID
+	customers []events.CustomerID
+}
+
+var usd = events.Currency{'U', 'S', 'D'}
+
+// build makes merchants with customers each, the wallets filled. Commands go to the sequencer directly, many to a call.
+func build(ctx context.Context, s *server.Server, merchants, customers int, term events.Term) (*world, error) {
+	w := &world{s: s, merchants: make([]seller, merchants)}
+	for i := range w.merchants {
+		if err := w.merchant(ctx, &w.merchants[i], i, term); err != nil {
+			return nil, err
+		}
+		if err := w.subscribe(ctx, &w.merchants[i], i, customers); err != nil {
+			return nil, err
+		}
+	}
+	return w, nil
+}
+
+func (w *world) merchant(ctx context.Context, m *seller, i int, term events.Term) error {
+	do := func(cmd commands.Command) (commands.Ref, error) {
+		r, err := w.s.Sequencer.Do(ctx, commands.Request{Command: cmd, Merchant: m.id, Operator: true, Actor: operator})
+		if err == nil && r.Status != commands.Accepted {
+			err = fmt.Errorf("%T: %s: %s", cmd, r.Code, r.Message)
+		}
+		return r.ID, err
+	}
+	id, err := do(commands.CreateMerchant{
+		Profile: events.Profile{Name: "Merchant " + strconv.Itoa(i)}, Settings: events.Settings{ManagedPrepaid: true}, Currency: usd,
+	})
+	if err != nil {
+		return err
+	}
+	if m.id, err = events.ParseID[events.OrganizationNoun](id.String()); err != nil {
+		return err
+	}
+	if id, err = do(commands.CreateProduct{Name: "API", Description: "API"}); err != nil {
+		return err
+	}
+	product, err := events.ParseID[events.ProductNoun](id.String())
+	if err != nil {
+		return err
+	}
+	if id, err = do(commands.CreateMetric{Product: product, Name: "Tokens", Description: "Tokens", Unit: "tokens", Aggregation: events.AggregateSum}); err != nil {
+		return err
+	}
+	if m.metric, err = events.ParseID[events.MetricNoun](id.String()); err != nil {
+		return err
+	}
+	if id, err = do(commands.CreatePrice{Metric: m.metric, Model: events.Standard, Term: term, DisplayName: "Tokens", UnitPrice: 2500}); err != nil {
+		return err
+	}
+	price, err := events.ParseID[events.PriceNoun](id.String())
+	if err != nil {
+		return err
+	}
+	if id, err = do(commands.CreatePlan{Product: product, Name: "Plan", Currency: usd, Cadence: events.Monthly, Prices: []events.PriceID{price}}); err != nil {
+		return err
+	}
+	m.plan, err = events.ParseID[events.PlanNoun](id.String())
+	return err
+}
+
+var operator = events.Actor{Kind: events.ActorOperator}
+
+// subscribe makes n customers of a merchant. All that it needs of the ledger's answers is the customers' ids.
+func (w *world) subscribe(ctx context.Context, m *seller, which, n int) error {
+	now, _ := events.TimeOf(w.s.Now())
+	requests := make([]commands.Request, n)
+	for i := range requests {
+		consumer := consumerID(which, i)
+		requests[i] = w.request(m, commands.CreateCustomer{
+			Candidate: consumer, Email: events.Digest(consumer), Profile: sealed(consumer),
+		})
+	}
+	receipts, err := w.call(ctx, requests)
+	if err != nil {
+		return err
+	}
+	m.customers = make([]events.CustomerID, n)
+	for i, r := range receipts {
+		if m.customers[i], err = events.ParseID[events.CustomerNoun](r.ID.String()); err != nil {
+			return err
+		}
+		requests[i] = w.request(m, commands.CreateSubscription{
+			Customer: m.customers[i], Plan: m.plan, Name: sealed(consumerID(which, i)), StartedAt: now,
+		})
+	}
+	if _, err := w.call(ctx, requests); err != nil {
+		return err
+	}
+	return w.topUp(ctx, m, n)
+}
+
+// topUp fills the wallets that customers of a merchant got with their subscriptions.
+func (w *world) topUp(ctx context.Context, m *seller, n int) error {
+	if err := w.s.Views.WaitFor(ctx, w.s.Sequencer.Applied()); err != nil {
+		return err
+	}
+	wallets, err := w.s.Wallets(ctx, m.customers)
+	if err != nil {
+		return err
+	}
+	requests := make([]commands.Request, n)
+	for i := range requests {
+		requests[i] = w.request(m, commands.TopUp{Wallet: wallets[i], Amount: 1_000_000 * events.NanosPerUnit, Method: "sandbox"})
+	}
+	_, err = w.call(ctx, requests)
+	return err
+}
+
+func (w *world) request(m *seller, cmd commands.Command) commands.Request {
+	return commands.Request{Command: cmd, Merchant: m.id, Operator: true, Actor: operator}
+}
+
+// call carries out requests together, and fails unless all are accepted.
+func (w *world) call(ctx context.Context, requests []commands.Request) ([]commands.Receipt, error) {
+	done := make(chan []commands.Receipt, 1)
+	if err := w.s.Sequencer.Submit(&commands.Call{Requests: requests, Done: func(rs []commands.Receipt) { done <- rs }}); err != nil {
+		return nil, err
+	}
+	select {
+	case receipts := <-done:
+		for i := range receipts {
+			if r := &receipts[i]; r.Status != commands.Accepted {
+				return nil, fmt.Errorf("%T: %s: %s", requests[i].Command, r.Code, r.Message)
+			}
+		}
+		return receipts, nil
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+}
+
+// consumerID returns an identity that no other consumer of the world has.
+func consumerID(merchant, i int) (id events.OrganizationID) {
+	copy(id[:], fmt.Sprintf("%07d%09d", merchant, i))
+	return id
+}
+
+// sealed stands for personal data: the measurements have none, and read none.
+func sealed(consumer events.OrganizationID) events.Sealed {
+	return events.Sealed{Key: consumer, Box: []byte("nobody lives here; 40 bytes, as a name..")}
+}
+
+// preload records n usage events by the sequencer directly, with random keys: the fast way to a large ledger.
+func (w *world) preload(ctx context.Context, n int, progress func(done int)) error {
+	const batch, inFlight = 1000, 8
+	rnd := rand.New(rand.NewPCG(11, 13))
+	slots := make(chan error, inFlight)
+	for range inFlight {
+		slots <- nil
+	}
+	now, _ := events.TimeOf(w.s.Now())
+	for done := 0; done < n; done += batch {
+		size := min(batch, n-done)
+		keys := randomKeys(size)
+		requests := make([]commands.Request, size)
+		for i := range requests {
+			m := &w.merchants[rnd.IntN(len(w.merchants))]
+			requests[i] = w.request(m, &commands.ReportUsage{
+				Customer: m.customers[rnd.IntN(len(m.customers))], HappenedAt: now.Add(time.Duration(done+i) * time.Microsecond),
+				Properties: []commands.UsageProperty{{Metric: m.metric, Quantity: 1 + rnd.Int64N(2000)}},
+			})
+			requests[i].Key = keys[i]
+			copy(requests[i].Content[:], keys[i])
+		}
+		select {
+		case err := <-slots:
+			if err != nil {
+				return err
+			}
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+		err := w.s.Sequencer.Submit(&commands.Call{Requests: requests, Done: func(rs []commands.Receipt) { slots <- refused(rs) }})
+		if err != nil {
+			return err
+		}
+		progress(done + size)
+	}
+	for range inFlight {
+		if err := <-slots; err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// refused returns an error if a receipt is not an acceptance.
+func refused(rs []commands.Receipt) error {
+	for i := range rs {
+		if rs[i].Status != commands.Accepted {
+			return fmt.Errorf("usage was refused: %s: %s", rs[i].Code, rs[i].Message)
+		}
+	}
+	return nil
+}

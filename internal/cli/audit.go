@@ -1,0 +1,302 @@
+package cli
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strconv"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"tallystick/events"
+	"tallystick/internal/operate"
+	"tallystick/internal/query"
+	"tallystick/internal/verify"
+	"tallystick/ledger"
+	"tallystick/ledger/keyring"
+	"tallystick/projections/views"
+)
+
+func (a *app) verify() *cobra.Command {
+	return &cobra.Command{
+		Use:   "verify",
+		Short: "Check everything against everything",
+		Long: `Check everything against everything: the bytes of the log, the Merkle tree, signed checkpoints, the balance of each
+record's postings, gaps, and the index of idempotency keys; all billing, which is done again from the usage and the
+catalog; the views and their snapshots, which are folded again from the first record; the keys of personal data; and
+the published stream. What is wrong is named, by record or by file, and gives exit status 1.`,
+		Example: `  tally verify --data DIR
+  tally verify --data DIR --json`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			report, err := a.verifyNow(cmd.Context())
+			if err != nil {
+				return err
+			}
+			if a.json {
+				err = writeJSON(a.Out, report)
+			} else {
+				a.showReport(report)
+			}
+			if err == nil && !report.OK {
+				return errSilent
+			}
+			return err
+		},
+	}
+}
+
+// verifyNow verifies the ledger: here, or by the server that has it open. One that cannot be opened for what is in its
+// files has a report too.
+func (a *app) verifyNow(ctx context.Context) (report *verify.Report, err error) {
+	b, err := a.open(ctx)
+	if corrupt(err) {
+		step := verify.Step{Name: "open", Problem: err.Error()}
+		if c, ok := errors.AsType[*ledger.CorruptError](err); ok {
+			step.Record = c.Seq
+		}
+		return &verify.Report{Steps: []verify.Step{step}}, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	if l, ok := b.(*local); ok {
+		report, err = a.verifyHere(ctx, l)
+	} else {
+		report, err = ask[*verify.Report](ctx, b, "Verify", object{})
+	}
+	return report, errors.Join(err, b.Close())
+}
+
+// verifyHere verifies a directory that is open here, with its streams.
+func (a *app) verifyHere(ctx context.Context, l *local) (*verify.Report, error) {
+	target := l.Target()
+	closeStream, err := target.OpenStream(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer closeStream()
+	return target.Verify(ctx, a.stepper())
+}
+
+// corrupt reports whether err says that stored bytes are not what was written, or made the store give up.
+func corrupt(err error) bool {
+	for _, target := range []error{ledger.ErrCorrupt, ledger.ErrFailed, views.ErrCorrupt, views.ErrFailed, keyring.ErrCorrupt} {
+		if errors.Is(err, target) {
+			return true
+		}
+	}
+	return false
+}
+
+// stepper returns a function that shows how far a task of several steps has come.
+func (a *app) stepper() func(step string, done, total events.Seq) {
+	current := ""
+	bar := a.bar(-1, "", false)
+	return func(step string, done, total events.Seq) {
+		if step != current {
+			current = step
+			bar = a.bar(int64(total), step, false)
+		}
+		_ = bar.Set64(int64(done)) // it writes to the terminal only
+	}
+}
+
+func (a *app) showReport(r *verify.Report) {
+	t := newTable("", "", "")
+	for _, s := range r.Steps {
+		state, detail := "ok", s.Detail
+		switch {
+		case s.Skipped:
+			state = "-"
+		case !s.OK && s.Record != 0:
+			state, detail = "WRONG", fmt.Sprintf("record %d: %s", s.Record, s.Problem)
+		case !s.OK:
+			state, detail = "WRONG", s.Problem
+		}
+		t.add(state, s.Name, detail)
+	}
+	t.write(a.Out)
+	if r.OK {
+		fmt.Fprintf(a.Out, "\n%d records of %s hold, root %s, in %.1f s\n", r.Size, r.Ledger, r.Root, r.Seconds)
+	} else {
+		fmt.Fprintf(a.Out, "\nThe ledger does not hold.\n")
+	}
+}
+
+func (a *app) rebuild() *cobra.Command {
+	var accept bool
+	cmd := &cobra.Command{
+		Use:   "rebuild",
+		Short: "Make all views again from the log, compare, and swap",
+		Long: `Make all views again from the first record, beside the ones in use, and compare both by digest. If they are equal the new
+ones take the place of the old. If they differ the first row that does is printed, the old ones stay, and the exit
+status is 1; --accept swaps nonetheless.`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return a.with(cmd.Context(), func(b Backend) error { return a.rebuildNow(cmd.Context(), b, accept) })
+		},
+	}
+	cmd.Flags().BoolVar(&accept, "accept", false, "use the new views although the old ones differ")
+	return cmd
+}
+
+func (a *app) rebuildNow(ctx context.Context, b Backend, accept bool) (err error) {
+	var res operate.Rebuilt
+	if l, ok := b.(*local); ok {
+		step := a.stepper()
+		res, err = l.Target().Rebuild(ctx, accept, func(done, total events.Seq) { step("rebuilding", done, total) })
+	} else {
+		res, err = ask[operate.Rebuilt](ctx, b, "Rebuild", object{"accept": accept})
+	}
+	if err != nil {
+		return err
+	}
+	if a.json {
+		err = writeJSON(a.Out, res)
+	} else {
+		a.showRebuilt(&res)
+	}
+	if err == nil && !res.Identical {
+		return errSilent
+	}
+	return err
+}
+
+func (a *app) showRebuilt(res *operate.Rebuilt) {
+	t := newTable("projection", ">rows", "digest")
+	for _, d := range res.Digests {
+		t.add(d.Projection, fmt.Sprint(d.Rows), d.Hash.String())
+	}
+	t.write(a.Out)
+	switch {
+	case res.Identical:
+		fmt.Fprintf(a.Out, "identical at sequence %d\n", res.Sequence)
+	case res.Swapped:
+		fmt.Fprintf(a.Out, "different at sequence %d, and accepted: %s\n", res.Sequence, res.Difference)
+	default:
+		fmt.Fprintf(a.Out, "DIFFERENT at sequence %d: %s\n", res.Sequence, res.Difference)
+	}
+}
+
+func (a *app) prove() *cobra.Command {
+	var file string
+	cmd := &cobra.Command{
+		Use:   "prove SEQUENCE|INVOICE-LINE",
+		Short: "Write a proof that anybody can check",
+		Long: `Write a proof that a record is in the ledger: the record, the path from it to the root of the Merkle tree, and a signed
+checkpoint of that tree. The proof of an invoice line (li_…) has all usage that the line stands for too, so that it
+shows that the line has neither more nor less. tally check-proof checks it, without the ledger and without a server.`,
+		Example: `  tally prove 120000 -o record.proof
+  tally prove li_01JD3W0000000000000000000A -o line.proof
+  tally check-proof line.proof --key "$(cat DIR/keys/checkpoint.pub)"`,
+		Args: cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			what, err := proofArgs(args[0])
+			if err != nil {
+				return err
+			}
+			return a.with(cmd.Context(), func(b Backend) error {
+				proof, err := ask[json.RawMessage](cmd.Context(), b, "Proof", what)
+				if err != nil {
+					return err
+				}
+				if file == "" {
+					return writeRaw(a.Out, proof)
+				}
+				return os.WriteFile(file, append(proof, '\n'), 0o600)
+			})
+		},
+	}
+	cmd.Flags().StringVarP(&file, "output", "o", "", "file to write (default standard output)")
+	return cmd
+}
+
+func proofArgs(s string) (p query.ProofArgs, err error) {
+	if n, err := strconv.ParseUint(s, 10, 64); err == nil {
+		p.Sequence = events.Seq(n)
+		return p, nil
+	}
+	if p.Line, err = events.ParseID[events.LineNoun](s); err != nil {
+		return p, usagef("%q is neither a sequence nor an invoice line (li_…)", s)
+	}
+	return p, nil
+}
+
+func (a *app) checkProof() *cobra.Command {
+	var keys []string
+	cmd := &cobra.Command{
+		Use:   "check-proof FILE|-",
+		Short: "Check a proof, with nothing but a public key",
+		Long: `Check a proof that tally prove has written. It needs neither a ledger nor a server, only the public key of the ledger's
+checkpoints, as text or as the name of a file with it (DIR/keys/checkpoint.pub). The key must come from somebody you
+trust, not with the proof.`,
+		Example: `  tally check-proof line.proof --pub checkpoint.pub
+  tally check-proof record.proof --key tallystick/ldg_01JD3W…+5a5a5a5a+AbCd…`,
+		Args: cobra.ExactArgs(1),
+		RunE: func(_ *cobra.Command, args []string) error {
+			if a.at.key != "" {
+				keys = append(keys, a.at.key)
+			}
+			proven, err := a.checkNow(args[0], keys)
+			if err != nil {
+				return err
+			}
+			return a.showProven(proven)
+		},
+	}
+	cmd.Flags().StringArrayVar(&keys, "pub", nil, "public key, or a file with public keys; can be repeated; --key does the same")
+	return cmd
+}
+
+func (a *app) checkNow(file string, keys []string) (*ledger.Proven, error) {
+	var texts []string
+	for _, k := range keys {
+		if b, err := os.ReadFile(k); err == nil {
+			k = string(b)
+		}
+		texts = append(texts, strings.Fields(k)...)
+	}
+	if len(texts) == 0 {
+		return nil, usagef("give the public key of the ledger's checkpoints with --key")
+	}
+	verifiers, err := ledger.Verifiers(texts...)
+	if err != nil {
+		return nil, &usageError{err}
+	}
+	in, _, err := a.input(file)
+	if err != nil {
+		return nil, err
+	}
+	defer in.Close()
+	proof, err := io.ReadAll(in)
+	if err != nil {
+		return nil, fmt.Errorf("reading the proof: %w", err)
+	}
+	return ledger.CheckProof(proof, verifiers)
+}
+
+func (a *app) showProven(p *ledger.Proven) error {
+	if a.json {
+		out := struct {
+			OK       bool            `json:"ok"`
+			Ledger   events.LedgerID `json:"ledgerId"`
+			Size     events.Seq      `json:"size"`
+			Root     events.Hash     `json:"root"`
+			Record   query.Record    `json:"record"`
+			UsageLen int             `json:"usageEvents"`
+		}{true, p.Checkpoint.Ledger, p.Checkpoint.Size, p.Checkpoint.Root, query.RenderRecord(&p.Record, false), len(p.Usage)}
+		return writeJSON(a.Out, out)
+	}
+	fmt.Fprintf(a.Out, "Record %d is in ledger %s, as signed at %d records.\n", p.Record.Seq, p.Checkpoint.Ledger, p.Checkpoint.Size)
+	fmt.Fprintf(a.Out, "  %s  %s  %s\n", when(p.Record.RecordedAt), kindName(p.Record.Event.Kind()), summary(&p.Record))
+	if line, ok := p.Record.Event.(events.InvoiceLineClosed); ok {
+		fmt.Fprintf(a.Out, "Line %s has exactly these %d usage events, records %d to %d, which come to %s.\n",
+			line.Line, len(p.Usage), line.First, line.Last, decimals(line.Nanos))
+	}
+	return nil
+}

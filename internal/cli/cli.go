@@ -1,0 +1,172 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"os/signal"
+	"syscall"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"tallystick/commands"
+	"tallystick/internal/server"
+	"tallystick/ledger"
+)
+
+// Env is what a command needs of the world.
+type Env struct {
+	In       io.Reader
+	Out      io.Writer
+	Err      io.Writer
+	Getenv   func(string) string
+	Clock    func() time.Time // real time
+	Terminal bool             // whether Err is shown to a person: then there are progress bars
+}
+
+// Exit statuses.
+const (
+	exitOK     = 0
+	exitFailed = 1
+	exitUsage  = 2
+)
+
+// usageError is an error in how a command was called.
+type usageError struct{ err error }
+
+func (e *usageError) Error() string { return e.err.Error() }
+func (e *usageError) Unwrap() error { return e.err }
+
+func usagef(format string, args ...any) error { return &usageError{fmt.Errorf(format, args...)} }
+
+// errSilent ends a command with status 1 when what is wrong has been said already.
+var errSilent = errors.New("failed")
+
+// app is one run of the program.
+type app struct {
+	Env
+	at      connection
+	settled bool // at has what the environment says too
+	json    bool
+	verbose bool
+	started bool // a command has been found and has begun: errors are no longer about the command line
+}
+
+// Main runs the command that args name, without the name of the program, and returns the exit status. SIGINT and
+// SIGTERM end it in order; a second one ends it at once.
+func Main(args []string, env Env) int {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	go func() {
+		<-ctx.Done()
+		stop() // the next signal has its usual effect
+	}()
+	a := &app{Env: env}
+	root := a.root()
+	root.SetArgs(args)
+	err := root.ExecuteContext(ctx)
+	var usage *usageError
+	switch {
+	case err == nil:
+		return exitOK
+	case errors.Is(err, errSilent):
+		return exitFailed
+	case !a.started || errors.As(err, &usage):
+		fmt.Fprintf(env.Err, "tally: %v\nRun 'tally help' to see how it is used.\n", err)
+		return exitUsage
+	}
+	fmt.Fprintf(env.Err, "tally: %s\n", a.explain(err))
+	return exitFailed
+}
+
+// explain says what an error means for whoever sits at the command line, and what to do.
+func (a *app) explain(err error) string {
+	var locked *server.LockedError
+	var gone *server.MissingError
+	switch {
+	case errors.As(err, &locked), errors.As(err, &gone):
+		return err.Error() // says it all
+	case errors.Is(err, ledger.ErrNewerFormat):
+		return fmt.Sprintf("%s was written by a newer version of tally: use that version, or a later one. It was left as it is.\n(%v)", a.at.dir, err)
+	case errors.Is(err, ledger.ErrMissing):
+		return fmt.Sprintf("there is no ledger in %s: `tally serve --data %s` makes one", a.at.dir, a.at.dir)
+	case errors.Is(err, ledger.ErrLocked):
+		return fmt.Sprintf("%s is in use by another process: talk to it with --server, or stop it first", a.at.dir)
+	case errors.Is(err, context.Canceled):
+		return "interrupted"
+	}
+	if code := commands.CodeOf(err); code != "" {
+		return "refused: " + err.Error()
+	}
+	return err.Error()
+}
+
+const longHelp = `tally is a ledger for usage-based billing: it takes usage, moves wallet money the moment it is used,
+and can prove every line of every invoice from a log that is never rewritten.
+
+Start here:
+  tally demo                           the whole system at work, in a temporary directory
+  tally serve --data DIR               a server on a directory, which is made if it is not there
+
+Commands that ask or tell the ledger something work on
+  a running server      --server nats://HOST:PORT with --key, or TALLY_KEY in the environment
+  a directory           --data DIR, or TALLY_DATA in the environment
+A directory that a server on this machine has open is asked for through that server.
+
+Exit status: 0 done or holds, 1 failed or does not hold, 2 wrong usage.`
+
+func (a *app) root() *cobra.Command {
+	root := &cobra.Command{
+		Use:           "tally",
+		Short:         "A ledger for usage-based billing",
+		Long:          longHelp,
+		SilenceErrors: true,
+		SilenceUsage:  true,
+		PersistentPreRun: func(*cobra.Command, []string) {
+			a.started = true
+		},
+	}
+	root.SetOut(a.Out)
+	root.SetErr(a.Err)
+	root.SetIn(a.In)
+	flags := root.PersistentFlags()
+	flags.StringVar(&a.at.dir, "data", "", "directory of the ledger (default $TALLY_DATA, or tally-data)")
+	flags.StringVar(&a.at.server, "server", "", "URL of a running server, such as nats://127.0.0.1:4222 (default $TALLY_SERVER)")
+	flags.StringVar(&a.at.key, "key", "", "API key for --server (default $TALLY_KEY)")
+	flags.StringVar(&a.at.merchant, "merchant", "", "merchant to act for, such as org_01J… (default $TALLY_MERCHANT)")
+	flags.StringVar(&a.at.inbox, "inbox", "", "prefix of an auditor's inboxes, as shown with the key (default $TALLY_INBOX)")
+	flags.BoolVar(&a.json, "json", false, "print JSON for programs")
+	flags.BoolVarP(&a.verbose, "verbose", "v", false, "log what happens to standard error")
+	root.AddGroup(
+		&cobra.Group{ID: "run", Title: "Run it:"},
+		&cobra.Group{ID: "use", Title: "Use it:"},
+		&cobra.Group{ID: "ask", Title: "Ask it:"},
+		&cobra.Group{ID: "audit", Title: "Audit it:"},
+		&cobra.Group{ID: "keep", Title: "Keep it:"},
+	)
+	for group, cmds := range map[string][]*cobra.Command{
+		"run":   {a.serve(), a.demo()},
+		"use":   {a.usage(), a.command(), a.query(), a.keys(), a.erase()},
+		"ask":   {a.status(), a.wallet(), a.subscription(), a.invoice(), a.trialBalance(), a.events(), a.asOf()},
+		"audit": {a.verify(), a.rebuild(), a.prove(), a.checkProof(), a.project()},
+		"keep":  {a.backup(), a.restore(), a.bench()},
+	} {
+		for _, cmd := range cmds {
+			cmd.GroupID = group
+			root.AddCommand(cmd)
+		}
+	}
+	return root
+}
+
+// logger returns where a command logs to.
+func (a *app) logger() *slog.Logger {
+	if !a.verbose {
+		return slog.New(slog.DiscardHandler)
+	}
+	return slog.New(slog.NewTextHandler(a.Err, nil))
+}

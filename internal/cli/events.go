@@ -1,0 +1,216 @@
+package cli
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+
+	"github.com/spf13/cobra"
+
+	"tallystick/commands"
+	"tallystick/events"
+	"tallystick/internal/query"
+)
+
+// eventsArgs are the flags of tally events.
+type eventsArgs struct {
+	query.RecordsArgs
+	from, to, last, limit uint64
+	follow                bool
+}
+
+func (a *app) events() *cobra.Command {
+	var args eventsArgs
+	cmd := &cobra.Command{
+		Use:   "events",
+		Short: "Print the log",
+		Long: `Print the log, one record a line; with --json as JSON lines. Sealed personal data stays sealed.
+
+--type takes a kind of event (usage.reported.v1, usage.reported), the name in its subject (UsageReported), or what it is
+about (usage, wallet, invoice). --subject takes any identity and prints the records that name it.`,
+		Example: `  tally events --last 20
+  tally events --type invoice --merchant org_01JD3W0000000000000000000A
+  tally events --subject sub_01JD3W0000000000000000000B --follow --json`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			c, err := a.settle()
+			if err != nil {
+				return err
+			}
+			if c.merchant != "" {
+				if err := args.Merchant.UnmarshalText([]byte(c.merchant)); err != nil {
+					return usagef("--merchant: %v", err)
+				}
+			}
+			args.From, args.To = events.Seq(args.from), events.Seq(args.to)
+			return a.with(cmd.Context(), func(b Backend) error { return a.printEvents(cmd.Context(), b, args) })
+		},
+	}
+	f := cmd.Flags()
+	f.Uint64Var(&args.from, "from", 0, "first sequence to print")
+	f.Uint64Var(&args.to, "to", 0, "last sequence to print")
+	f.Uint64Var(&args.last, "last", 0, "begin this many records before the end")
+	f.Uint64Var(&args.limit, "limit", 0, "print at most so many")
+	f.StringVar(&args.Type, "type", "", "only events of this type")
+	f.StringVar(&args.Subject, "subject", "", "only records that name this identity")
+	f.BoolVarP(&args.follow, "follow", "f", false, "go on with records as they are made")
+	cmd.MarkFlagsMutuallyExclusive("from", "last")
+	cmd.MarkFlagsMutuallyExclusive("to", "follow")
+	return cmd
+}
+
+// printEvents prints records until there are no more, or for ever where they are followed.
+func (a *app) printEvents(ctx context.Context, b Backend, args eventsArgs) error {
+	if args.last > 0 {
+		st, err := ask[query.Status](ctx, b, "Status", object{})
+		if err != nil {
+			return err
+		}
+		args.From = st.Durable + 1 - min(events.Seq(args.last), st.Durable)
+	}
+	out := bufio.NewWriter(a.Out)
+	args.Limit, args.Raw = 1000, !a.json
+	for printed := uint64(0); ; {
+		rs, err := ask[recordsJSON](ctx, b, "Records", args.RecordsArgs)
+		if err != nil && args.follow && commands.CodeOf(err) == commands.Busy {
+			continue // nothing new yet
+		}
+		if args.follow && ctx.Err() != nil {
+			return out.Flush() // that is how following ends
+		}
+		if err != nil {
+			return errors.Join(err, out.Flush())
+		}
+		for i := range rs.Records {
+			if args.limit > 0 && printed == args.limit {
+				return out.Flush()
+			}
+			printed++
+			if err := a.printEvent(out, rs.Records[i]); err != nil {
+				return err
+			}
+		}
+		if err := out.Flush(); err != nil {
+			return err
+		}
+		args.From = rs.Next
+		if rs.Next <= rs.Sequence && (args.To == 0 || rs.Next <= args.To) {
+			continue
+		}
+		if !args.follow {
+			return nil
+		}
+		args.AtLeast = rs.Next
+	}
+}
+
+// recordsJSON is a part of the log as it comes.
+type recordsJSON struct {
+	Sequence events.Seq        `json:"sequence"`
+	Records  []json.RawMessage `json:"records"`
+	Next     events.Seq        `json:"next"`
+}
+
+// printEvent prints a record: as it comes with --json, else from its bytes.
+func (a *app) printEvent(w io.Writer, raw json.RawMessage) error {
+	if a.json {
+		_, err := fmt.Fprintf(w, "%s\n", raw)
+		return err
+	}
+	var r struct {
+		Bytes []byte `json:"bytes"`
+	}
+	if err := json.Unmarshal(raw, &r); err != nil {
+		return fmt.Errorf("reading a record: %w", err)
+	}
+	rec, err := events.DecodeRecord(r.Bytes)
+	if err != nil {
+		return fmt.Errorf("reading a record: %w", err)
+	}
+	_, err = fmt.Fprintf(w, "%8d  %-30s  %-24s  %s\n", rec.Seq, when(rec.RecordedAt), kindName(rec.Event.Kind()), summary(&rec))
+	return err
+}
+
+// summary says in a line what a record records.
+func summary(rec *events.Record) string {
+	switch e := rec.Event.(type) {
+	case *events.UsageReported:
+		net, tax := e.Total()
+		return fmt.Sprintf("%s used %s for %s, balance %s", e.Customer, quantities(e), money(events.SumOf(net).Add(tax), e.Currency), decimals(e.Balance))
+	case events.LedgerOpened:
+		return fmt.Sprintf("%s, %s", rec.Ledger, e.Environment)
+	case events.KeyCreated:
+		return fmt.Sprintf("%s, %s %s", e.Key, e.Role, e.Name)
+	case events.KeyRevoked:
+		return e.Key.String()
+	case events.MerchantCreated:
+		return fmt.Sprintf("%s, %s", rec.Merchant, e.Profile.Name)
+	case events.MerchantUpdated:
+		return fmt.Sprintf("%s, %s", rec.Merchant, e.Profile.Name)
+	case events.ProductCreated:
+		return fmt.Sprintf("%s, %s", e.Product, e.Name)
+	case events.MetricCreated:
+		return fmt.Sprintf("%s, %s in %s", e.Metric, e.Name, e.Unit)
+	case events.PriceCreated:
+		return fmt.Sprintf("%s, %s a unit, %s", e.Price, e.UnitPrice, e.Term)
+	case events.PlanCreated:
+		return fmt.Sprintf("%s, %s", e.Plan, e.Name)
+	case events.ConsumerCreated:
+		return fmt.Sprintf("%s, %s", e.Consumer, e.Type)
+	case events.ConsumerErased:
+		return e.Consumer.String()
+	case events.CustomerCreated:
+		return fmt.Sprintf("%s is %s", e.Customer, e.Consumer)
+	case events.WalletOpened:
+		return fmt.Sprintf("%s of %s in %s", e.Wallet, e.Owner, e.Currency)
+	case events.WalletToppedUp:
+		r := commands.ReceiptOf(rec)
+		return fmt.Sprintf("%s by %s, balance %s", e.Wallet, money(*r.Amount, e.Currency), decimals(e.Balance))
+	case events.SubscriptionCreated:
+		return fmt.Sprintf("%s of %s to %s", e.Subscription, e.Customer, e.Plan)
+	case events.SubscriptionTerminated:
+		return fmt.Sprintf("%s at %s", e.Subscription, when(e.EndedAt))
+	case events.DueFailed:
+		return fmt.Sprintf("%s of %s: %s", e.Action, e.Subscription, e.Message)
+	}
+	return invoiceSummary(rec)
+}
+
+func quantities(e *events.UsageReported) string {
+	text := ""
+	for i := range e.Lines {
+		if i > 0 {
+			text += " + "
+		}
+		text += fmt.Sprint(e.Lines[i].Quantity)
+	}
+	return text
+}
+
+// invoiceSummary is summary for invoices and clocks.
+func invoiceSummary(rec *events.Record) string {
+	switch e := rec.Event.(type) {
+	case events.InvoiceOpened:
+		return fmt.Sprintf("%s of %s, %s to %s", e.Invoice, e.Subscription, when(e.Start), when(e.End))
+	case events.InvoiceClosing:
+		return e.Invoice.String()
+	case events.InvoiceLineClosed:
+		return fmt.Sprintf("%s of %s: %d events come to %s", e.Line, e.Invoice, e.Count, decimals(e.Nanos))
+	case events.InvoiceIssued:
+		return fmt.Sprintf("%s, number %d, %s, unpaid %s", e.Invoice, e.Number, decimals(e.Subtotal.Plus(e.Tax)), decimals(e.Unpaid))
+	case events.InvoicePaid:
+		return e.Invoice.String()
+	case events.InvoiceCancelled:
+		return fmt.Sprintf("%s: %s", e.Invoice, e.Code)
+	case events.ClockCreated:
+		return fmt.Sprintf("%s shows %s", e.Clock, when(e.Now))
+	case events.ClockAdvancing:
+		return fmt.Sprintf("%s to %s", e.Clock, when(e.To))
+	case events.ClockAdvanced:
+		return fmt.Sprintf("%s shows %s", e.Clock, when(e.To))
+	}
+	return ""
+}

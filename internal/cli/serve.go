@@ -1,0 +1,151 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"tallystick/events"
+	"tallystick/internal/natsbus"
+	"tallystick/internal/server"
+)
+
+// serving is the flags of tally serve.
+type serving struct {
+	cfg      server.Config
+	doors    server.Doors
+	external natsbus.External
+	env      string
+	sync     string
+	grace    time.Duration
+	jsonLog  bool
+	cacheMB  int64
+}
+
+func (a *app) serve() *cobra.Command {
+	var s serving
+	cmd := &cobra.Command{
+		Use:   "serve",
+		Short: "Run a server on a directory",
+		Long: `Run a server on the directory --data, which is made if it is not there: the ledger, an embedded NATS server with its
+streams, and health and metrics over HTTP. SIGTERM ends it in order: what was accepted is answered, published, and
+signed in a checkpoint.
+
+Where it listens is written to DIR/endpoint.json, with an operator's key that lasts as long as the server; other tally
+commands of whoever may read the directory find it there by --data.
+
+With --nats-url it uses a NATS server elsewhere, which must have the accounts TALLY and TALLY_DOOR.`,
+		Example: `  tally serve --data /var/lib/tally
+  tally serve --data DIR --nats-listen 0.0.0.0:4222 --nats-cert cert.pem --nats-cert-key key.pem
+  tally keys create --data DIR --merchant org_01J…     (while it runs, or while it does not)`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error { return a.serveNow(cmd.Context(), &s) },
+	}
+	f := cmd.Flags()
+	f.StringVar(&s.env, "environment", string(events.Sandbox), "of a new ledger: sandbox (test clocks, sandbox money) or live; fixed for ever")
+	f.StringVar(&s.cfg.MasterKeyFile, "master-key-file", "", "file with the key that wraps the keys of personal data (default in DIR/keys)")
+	f.Int64Var(&s.cacheMB, "cache-mb", 256, "most memory for blocks of the log, in MiB")
+	f.StringVar(&s.doors.HTTP, "http-listen", "127.0.0.1:9464", "where health (/healthz) and metrics (/metrics) are; \"\" for nowhere")
+	f.DurationVar(&s.doors.CheckpointEvery, "checkpoint-every", 10*time.Second, "how often the tree is signed, if it has grown")
+	f.BoolVar(&s.doors.TakeOver, "take-over", false, "take the streams from another instance that will not come back")
+	f.DurationVar(&s.grace, "grace", 20*time.Second, "how long an end in order may take")
+	f.BoolVar(&s.jsonLog, "log-json", false, "log in JSON")
+	s.natsFlags(cmd)
+	return cmd
+}
+
+// natsFlags adds the flags about NATS.
+func (s *serving) natsFlags(cmd *cobra.Command) {
+	f, n, e := cmd.Flags(), &s.doors.NATS, &s.external
+	f.StringVar(&n.Listen, "nats-listen", "127.0.0.1:4222", "where clients of the embedded NATS server connect; port 0 takes a free one")
+	f.StringVar(&n.ListenCert, "nats-cert", "", "PEM file with the certificate of --nats-listen")
+	f.StringVar(&n.ListenKey, "nats-cert-key", "", "PEM file with its private key")
+	f.StringVar(&s.sync, "nats-sync", "", "when streams are synced to disk: always, or a duration (default 2m; only a receipt means durable)")
+	f.Uint64Var(&n.Keep, "nats-keep", 0, "records that the stream LEDGER keeps, the latest (default all)")
+	f.StringVar(&e.URL, "nats-url", "", "NATS server elsewhere, instead of the embedded one")
+	f.StringVar(&e.Creds.File, "nats-creds", "", "credentials file of the user in the account TALLY, for --nats-url")
+	f.StringVar(&e.Door.File, "nats-door-creds", "", "credentials file of the user in the account TALLY_DOOR")
+	f.StringVar(&e.CA, "nats-ca", "", "PEM file of the authorities that are trusted")
+	f.StringVar(&e.Cert, "nats-client-cert", "", "PEM file with our certificate")
+	f.StringVar(&e.Key, "nats-client-key", "", "PEM file with its private key")
+	f.IntVar(&e.Replicas, "nats-replicas", 1, "of each stream in a cluster")
+	f.BoolVar(&s.doors.StartUnchecked, "start-unchecked", false, "with --nats-url: take commands before the stream was compared with the log")
+	cmd.MarkFlagsRequiredTogether("nats-cert", "nats-cert-key")
+	cmd.MarkFlagsRequiredTogether("nats-client-cert", "nats-client-key")
+}
+
+// settle checks what flags cannot say, and fills in the configuration.
+func (s *serving) settle(a *app, dir string) error {
+	switch events.Environment(s.env) {
+	case events.Sandbox, events.Live:
+	default:
+		return usagef("--environment %q is neither sandbox nor live", s.env)
+	}
+	s.cfg.Dir, s.cfg.Create, s.cfg.Environment = dir, true, events.Environment(s.env)
+	s.cfg.CacheBytes, s.cfg.Clock, s.cfg.Logger = s.cacheMB<<20, a.Clock, a.serverLogger(s.jsonLog)
+	if s.sync == "always" {
+		s.doors.NATS.SyncAlways = true
+	} else if s.sync != "" {
+		every, err := time.ParseDuration(s.sync)
+		if err != nil || every <= 0 {
+			return usagef("--nats-sync %q is neither always nor a duration such as 10s", s.sync)
+		}
+		s.doors.NATS.SyncEvery = every
+	}
+	if s.external.URL == "" {
+		return nil
+	}
+	s.external.IssuerSeed, s.external.XKeySeed = a.Getenv("TALLY_NATS_ISSUER_SEED"), a.Getenv("TALLY_NATS_XKEY_SEED")
+	s.doors.NATS.External = &s.external
+	return nil
+}
+
+func (a *app) serveNow(ctx context.Context, s *serving) (err error) {
+	if a.at.server != "" {
+		return usagef("serve runs a server on a directory: give --data, not --server")
+	}
+	c, err := a.settle()
+	if err == nil {
+		err = s.settle(a, c.dir)
+	}
+	if err != nil {
+		return err
+	}
+	srv, err := server.Open(ctx, s.cfg)
+	if err != nil {
+		return err
+	}
+	defer func() {
+		end, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.grace)
+		defer cancel()
+		err = errors.Join(err, srv.Close(end))
+	}()
+	if err := srv.Serve(ctx, s.doors); err != nil {
+		return err
+	}
+	fmt.Fprintf(a.Out, "ledger %s in %s\n", srv.Ledger(), c.dir)
+	for name, url := range map[string]string{"NATS": srv.NATSURL(), "HTTP": srv.HTTPURL()} {
+		if url != "" {
+			fmt.Fprintf(a.Out, "%s at %s\n", name, url)
+		}
+	}
+	<-ctx.Done() // a ledger that has failed goes on to say so, over NATS and in its health
+	s.cfg.Logger.Info("ending")
+	return srv.Err()
+}
+
+// serverLogger returns where a server logs to: what an operator should see, and with --verbose everything.
+func (a *app) serverLogger(asJSON bool) *slog.Logger {
+	opts := &slog.HandlerOptions{Level: slog.LevelInfo}
+	if a.verbose {
+		opts.Level = slog.LevelDebug
+	}
+	if asJSON {
+		return slog.New(slog.NewJSONHandler(a.Err, opts))
+	}
+	return slog.New(slog.NewTextHandler(a.Err, opts))
+}

@@ -1,0 +1,118 @@
+package natsbus
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/nats-io/jwt/v2"
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nkeys"
+)
+
+const (
+	calloutSubject    = "$SYS.REQ.USER.AUTH"
+	calloutXKeyHeader = "Nats-Server-Xkey"
+)
+
+// callout answers a NATS server elsewhere that asks whom an API key lets in (D22).
+type callout struct {
+	bus    *Bus
+	issuer nkeys.KeyPair
+	xkey   nkeys.KeyPair // nil if callouts are not encrypted
+}
+
+// answerCallouts starts answering, if we have what user JWTs are signed with.
+func (b *Bus) answerCallouts() (err error) {
+	e := b.opts.External
+	if e.IssuerSeed == "" {
+		return nil
+	}
+	if b.opts.Clock == nil {
+		return errors.New("natsbus: answering auth callouts needs a clock")
+	}
+	c := &callout{bus: b}
+	if c.issuer, err = nkeys.FromSeed([]byte(e.IssuerSeed)); err != nil {
+		return fmt.Errorf("the issuer of user JWTs: %w", err)
+	}
+	if e.XKeySeed != "" {
+		if c.xkey, err = nkeys.FromCurveSeed([]byte(e.XKeySeed)); err != nil {
+			return fmt.Errorf("the key of the auth callout: %w", err)
+		}
+	}
+	if _, err = b.books.QueueSubscribe(calloutSubject, "tally", c.answer); err != nil {
+		return fmt.Errorf("answering auth callouts: %w", err)
+	}
+	return nil
+}
+
+func (c *callout) answer(msg *nats.Msg) {
+	response, err := c.decide(msg)
+	if err == nil {
+		err = msg.Respond(response)
+	}
+	if err != nil {
+		c.bus.opts.Logger.Warn("auth callout", "error", err)
+	}
+}
+
+// decide returns the signed answer to a callout, which may be that nobody is let in.
+func (c *callout) decide(msg *nats.Msg) ([]byte, error) {
+	data, server := msg.Data, msg.Header.Get(calloutXKeyHeader)
+	if c.xkey != nil && server != "" {
+		var err error
+		if data, err = c.xkey.Open(data, server); err != nil {
+			return nil, fmt.Errorf("opening the request: %w", err)
+		}
+	}
+	request, err := jwt.DecodeAuthorizationRequestClaims(string(data))
+	if err != nil {
+		return nil, fmt.Errorf("reading the request: %w", err)
+	}
+	response := jwt.NewAuthorizationResponseClaims(request.UserNkey)
+	response.Audience = request.Server.ID
+	response.Jwt, err = c.user(request)
+	if err != nil {
+		response.Error = err.Error()
+	}
+	token, err := response.Encode(c.issuer)
+	if err != nil {
+		return nil, fmt.Errorf("signing the answer: %w", err)
+	}
+	if c.xkey == nil || server == "" {
+		return []byte(token), nil
+	}
+	sealed, err := c.xkey.Seal([]byte(token), server)
+	if err != nil {
+		return nil, fmt.Errorf("sealing the answer: %w", err)
+	}
+	return sealed, nil
+}
+
+var errUnknownKey = errors.New("unknown or revoked API key")
+
+// user returns the JWT of the user that the API key in request stands for. It is good for plain client
+// connections only: a leaf node could name reply subjects that the server keeps for itself.
+func (c *callout) user(request *jwt.AuthorizationRequestClaims) (string, error) {
+	id, ok := c.bus.opts.Keys.Authenticate(request.ConnectOptions.Token)
+	if !ok {
+		return "", errUnknownKey
+	}
+	p, ok := grant(id)
+	if !ok {
+		return "", errUnknownKey
+	}
+	user := jwt.NewUserClaims(request.UserNkey)
+	user.Name = id.Key.String()
+	user.Audience = p.account
+	user.Expires = c.bus.opts.Clock().Add(c.bus.opts.External.UserTTL).Unix()
+	user.AllowedConnectionTypes.Add(jwt.ConnectionTypeStandard, jwt.ConnectionTypeWebsocket, jwt.ConnectionTypeInProcess)
+	if !p.all {
+		user.Pub.Allow.Add(p.publish...)
+		user.Sub.Allow.Add(p.subscribe...)
+	}
+	token, err := user.Encode(c.issuer)
+	if err != nil {
+		return "", fmt.Errorf("signing the user: %w", err)
+	}
+	return token, nil
+}

@@ -1,0 +1,234 @@
+package natsdoor
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"tallystick/commands"
+	"tallystick/events"
+	"tallystick/internal/wire"
+
+	"github.com/nats-io/nats.go"
+)
+
+// OperatorScope stands in subjects where a merchant's id would stand, for whoever acts for no merchant or names
+// one in the body.
+const OperatorScope = "_operator"
+
+// Sequencer carries out commands. [*commands.Sequencer] is one.
+type Sequencer interface {
+	Submit(call *commands.Call) error
+}
+
+// Callers knows who sends a request.
+type Callers interface {
+	// Caller returns who has sent m, for a merchant or, if that is zero, in the name of none; false if m cannot have been
+	// sent by anybody who may be answered on its reply subject.
+	//
+	// NATS does not check which reply subject a client names. So it must be one that only
+	// the sender can receive on, or one that the server itself has put there.
+	Caller(m *nats.Msg, merchant events.OrganizationID) (wire.Who, bool)
+}
+
+// Querier answers questions in JSON. Its refusals are [*commands.Rejection].
+type Querier interface {
+	Query(ctx context.Context, who wire.Who, name string, args []byte) ([]byte, error)
+}
+
+// A Handler carries out a command or a query that is not the ledger's but the bus's, and returns its answer in JSON. Its refusals
+// are [*commands.Rejection]. The caller is the merchant's, or an operator or an auditor; merchant is zero for none.
+type Handler func(ctx context.Context, who wire.Who, merchant events.OrganizationID, body []byte) ([]byte, error)
+
+// Options are what a [Door] works with. Those without a default must be given.
+type Options struct {
+	Conn       *nats.Conn // where requests come in; it may publish and subscribe to everything
+	Sequencer  Sequencer
+	NewDecoder func() *wire.Decoder // any goroutine may call it
+	Callers    Callers
+	Queries    Querier
+	Handlers   map[string]Handler // further commands and queries, by name
+	Clock      func() time.Time   // real time
+	Logger     *slog.Logger
+
+	Operators *nats.Conn // where operators are, who discover services; default Conn
+
+	ID      string // of this instance, for discovery; default: a random one
+	Version string // for discovery; default "0.0.0"
+
+	Lanes      int   // goroutines that decode; default 2
+	MaxQueued  int   // requests that wait for each of them; default 4096
+	MaxBytes   int64 // of requests under way; default 128 MiB
+	MaxWaiting int   // requests that may wait for a key, the views or a query; default 256
+}
+
+func (o Options) withDefaults() Options {
+	if o.Lanes == 0 {
+		o.Lanes = 2
+	}
+	if o.MaxQueued == 0 {
+		o.MaxQueued = 4096
+	}
+	if o.MaxBytes == 0 {
+		o.MaxBytes = 128 << 20
+	}
+	if o.MaxWaiting == 0 {
+		o.MaxWaiting = 256
+	}
+	if o.Operators == nil {
+		o.Operators = o.Conn
+	}
+	if o.Version == "" {
+		o.Version = "0.0.0"
+	}
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	return o
+}
+
+// Door is open between [Open] and [Door.Close]. See the package comment.
+type Door struct {
+	opts     Options
+	ctx      context.Context // of the goroutines that the door owns; ended by Close
+	cancel   context.CancelFunc
+	decoders sync.Pool // of *wire.Decoder, for waiters
+	pool     sync.Pool // of *request
+
+	lanes   []chan *request
+	waiting chan struct{} // a place for each waiter
+	bytes   atomic.Int64  // of requests under way
+	dropped atomic.Int64  // requests that came without an inbox of ours
+
+	commands, queries endpoint
+	service           service
+	closed            []chan struct{} // of the subscriptions, once they have handed over everything
+	subs              []*nats.Subscription
+
+	out     outbox
+	under   sync.WaitGroup // requests that are to be answered
+	running sync.WaitGroup // lanes and waiters
+	replies sync.WaitGroup
+
+	streams atomic.Pointer[streams] // nil until OpenStreams
+
+	gate sync.RWMutex // guards the field below; held by the intake while it hands on a request
+	shut bool         // nothing is handed on any more
+}
+
+// Open opens the door for requests. Streams come with [Door.OpenStreams], when there are any.
+func Open(opts Options) (*Door, error) {
+	opts = opts.withDefaults()
+	d := &Door{opts: opts, waiting: make(chan struct{}, opts.MaxWaiting), out: newOutbox()}
+	d.ctx, d.cancel = context.WithCancel(context.Background())
+	d.decoders.New = func() any { return opts.NewDecoder() }
+	d.pool.New = func() any { return newRequest(d) }
+	d.commands = endpoint{name: "commands", subject: "tally.cmd.*.*"}
+	d.queries = endpoint{name: "queries", subject: "tally.query.*.*"}
+	for range opts.Lanes {
+		lane := make(chan *request, opts.MaxQueued)
+		d.lanes = append(d.lanes, lane)
+		d.running.Go(func() { d.lane(lane) })
+	}
+	d.replies.Go(d.reply)
+	err := d.listen()
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("opening the door for requests: %w", err), d.Close(context.Background()))
+	}
+	return d, nil
+}
+
+// listen subscribes to everything that the door answers.
+func (d *Door) listen() error {
+	if err := d.subscribe(d.commands.subject, d.command); err != nil {
+		return err
+	}
+	if err := d.subscribe(d.queries.subject, d.query); err != nil {
+		return err
+	}
+	if err := d.discoverable(); err != nil {
+		return err
+	}
+	return d.opts.Conn.Flush() // the server knows of them when the door is open
+}
+
+// The most that NATS holds of what the intake has not seen yet; it drops what is above.
+const (
+	maxPendingMessages = 1 << 20
+	maxPendingBytes    = 256 << 20
+)
+
+func (d *Door) subscribe(subject string, fn nats.MsgHandler) error {
+	sub, err := d.opts.Conn.QueueSubscribe(subject, queueGroup, fn)
+	if err != nil {
+		return fmt.Errorf("subscribing to %s: %w", subject, err)
+	}
+	closed := make(chan struct{})
+	sub.SetClosedHandler(func(string) { close(closed) })
+	d.subs, d.closed = append(d.subs, sub), append(d.closed, closed)
+	if err := sub.SetPendingLimits(maxPendingMessages, maxPendingBytes); err != nil {
+		return fmt.Errorf("subscribing to %s: %w", subject, err)
+	}
+	return nil
+}
+
+// queueGroup is the group in which every instance of the ledger's door listens: a request goes to one of them.
+const queueGroup = "tally"
+
+// flushTimeout is how long Close waits for the last answers to be on their way.
+const flushTimeout = 10 * time.Second
+
+// Close stops taking requests, answers what was taken, and waits for the door's goroutines. The sequencer must still
+// run, or have failed, so that it answers. If ctx ends first, what waits for a key or for the views is refused, and
+// Close returns an error once the rest is answered.
+func (d *Door) Close(ctx context.Context) error {
+	stop := context.AfterFunc(ctx, d.cancel)
+	defer stop()
+	var errs []error
+	for i, sub := range d.subs {
+		if err := sub.Drain(); err != nil {
+			if !errors.Is(err, nats.ErrConnectionClosed) && !errors.Is(err, nats.ErrBadSubscription) {
+				errs = append(errs, fmt.Errorf("draining %s: %w", sub.Subject, err))
+			}
+			continue
+		}
+		select {
+		case <-d.closed[i]:
+		case <-ctx.Done(): // what comes late finds the gate shut
+		}
+	}
+	d.gate.Lock()
+	again := d.shut
+	d.shut = true
+	d.gate.Unlock()
+	if again {
+		return nil
+	}
+	if s := d.streams.Load(); s != nil {
+		s.stop()
+	}
+	for _, lane := range d.lanes {
+		close(lane)
+	}
+	d.running.Wait()
+	d.under.Wait()
+	d.out.close()
+	d.replies.Wait()
+	if s := d.streams.Load(); s != nil {
+		s.end()
+	}
+	d.cancel()
+	flush, done := context.WithTimeout(ctx, flushTimeout)
+	defer done()
+	if err := d.opts.Conn.FlushWithContext(flush); err != nil && !errors.Is(err, nats.ErrConnectionClosed) {
+		errs = append(errs, fmt.Errorf("sending the last answers: %w", err))
+	}
+	if err := ctx.Err(); err != nil {
+		errs = append(errs, fmt.Errorf("closing the door: %w", err))
+	}
+	return errors.Join(errs...)
+}

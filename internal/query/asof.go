@@ -1,0 +1,133 @@
+package query
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"tallystick/commands"
+	"tallystick/events"
+	"tallystick/internal/wire"
+	"tallystick/projections"
+)
+
+// resolve returns the sequence that at names. rows are the newest books.
+func (s *Service) resolve(ctx context.Context, who wire.Who, at At, rows Rows) (events.Seq, error) {
+	switch {
+	case at.AsOf != 0:
+		return at.AsOf, nil
+	case at.Clock.IsZero():
+		seq, err := s.opts.Log.SeqAt(at.AsOfTime)
+		return min(seq, rows.Sequence()), err
+	}
+	var seq events.Seq
+	err := guard(func() (err error) {
+		seq, err = s.reading(rows, who).seqOnClock(ctx, at.Clock, at.AsOfTime)
+		return err
+	})
+	return seq, err
+}
+
+// seqOnClock returns the last record of the time when a test clock showed t: everything that was
+// reported while it stood at t or earlier, and every due action up to t.
+//
+// The clock's journal lists when it was made, set out for somewhere, and arrived. Between an arrival and the next setting
+// out it stands still.
+func (r *reading) seqOnClock(ctx context.Context, clock events.TestClockID, t events.Time) (events.Seq, error) {
+	row := r.books.Clocks.Get(clock)
+	if row == nil || !r.who.sees(row.Merchant) {
+		return 0, missing("test clock", clock.String())
+	}
+	existed := false
+	var from, end events.Seq = 0, r.seq + 1 // the way on which it passed t, if it did
+	err := r.journal(journalOfClock(clock), 0, func(seq events.Seq) error {
+		rec, err := r.opts.Log.Record(seq)
+		if err != nil {
+			return err
+		}
+		shows := events.Time(0)
+		switch e := rec.Event.(type) {
+		case events.ClockAdvancing:
+			if e.To > t {
+				from = seq
+			}
+			return nil
+		case events.ClockCreated:
+			shows = e.Now
+		case events.ClockAdvanced:
+			shows = e.To
+		}
+		if shows <= t {
+			existed = true
+			return errStop
+		}
+		end = seq
+		return nil
+	})
+	switch {
+	case err != nil:
+		return 0, err
+	case !existed:
+		return 0, commands.Reject(commands.Invalid, "test clock %s did not exist at %s", clock, t)
+	case from == 0:
+		return r.seq, nil
+	}
+	return r.lastUntil(ctx, clock, t, from, end)
+}
+
+// lastUntil returns the record before the first due action later than t, of the way of a clock that began
+// with record from and ended before record end. Due actions of one clock are carried out in the order of time.
+func (r *reading) lastUntil(ctx context.Context, clock events.TestClockID, t events.Time, from, end events.Seq) (events.Seq, error) {
+	last := end - 1
+	err := r.opts.Log.ScanBytes(ctx, from, end-1, func(seq events.Seq, b []byte) error {
+		rec, err := events.DecodeUnhashed(b)
+		if err != nil {
+			return fmt.Errorf("record %d: %w", seq, err)
+		}
+		if rec.Actor.Kind == events.ActorDue && rec.At > t && r.clockOf(rec.Event) == clock {
+			last = seq - 1
+			return errStop
+		}
+		return nil
+	})
+	if errors.Is(err, errStop) {
+		err = nil
+	}
+	return last, err
+}
+
+// clockOf returns the clock of the subscription that a due action is about.
+func (r *reading) clockOf(e events.Event) events.TestClockID {
+	var id events.SubscriptionID
+	switch e := e.(type) {
+	case events.InvoiceOpened:
+		id = e.Subscription
+	case events.InvoiceClosing:
+		id = e.Subscription
+	case events.InvoiceLineClosed:
+		id = e.Subscription
+	case events.InvoiceIssued:
+		id = e.Subscription
+	case events.InvoicePaid:
+		id = e.Subscription
+	case events.InvoiceCancelled:
+		id = e.Subscription
+	case events.SubscriptionTerminated:
+		id = e.Subscription
+	case events.DueFailed:
+		id = e.Subscription
+	default:
+		return events.TestClockID{}
+	}
+	if sub := r.books.Subscriptions.Get(id); sub != nil {
+		return sub.Clock
+	}
+	return events.TestClockID{}
+}
+
+// journalOfClock returns the key of a clock's journal.
+func journalOfClock(c events.TestClockID) projections.JournalKey {
+	key := projections.JournalKey{What: projections.JournalOfClock}
+	copy(key.ID[:], c[:])
+	return key
+}

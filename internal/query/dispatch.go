@@ -1,0 +1,131 @@
+package query
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+
+	"tallystick/commands"
+	"tallystick/internal/wire"
+)
+
+// Names returns the names of all queries.
+func Names() []string {
+	return []string{
+		"Clocks", "Customer", "Customers", "Digests", "Invoice", "Invoices", "Keys", "MerchantWallet", "Merchants", "Metrics",
+		"Plans", "Prices", "Products", "Proof", "Records", "Statement", "Status", "Subscription", "Subscriptions",
+		"TrialBalance", "Usage", "UsageEvent", "UsageEvents", "Wallet",
+	}
+}
+
+// Query answers the query of a name. args is JSON, an object with the arguments' fields or nothing; so is the answer. A
+// field that a query does not have is refused. The error is a [*commands.Rejection] where the question is at fault, or
+// the asker may not ask it.
+func (s *Service) Query(ctx context.Context, who wire.Who, name string, args []byte) ([]byte, error) {
+	ask := s.query(name)
+	if ask == nil {
+		return nil, commands.Reject(commands.NotFound, "no query %.40q; there are %v", name, Names())
+	}
+	answer, err := ask(ctx, who, args)
+	if err != nil {
+		return nil, err
+	}
+	b, err := json.Marshal(answer)
+	if err != nil {
+		return nil, fmt.Errorf("encoding the answer to %s: %w", name, err)
+	}
+	return b, nil
+}
+
+// asked is a query whose arguments are not read yet.
+type asked func(ctx context.Context, who wire.Who, args []byte) (any, error)
+
+func (s *Service) query(name string) asked {
+	if op, ok := s.opts.Operations[name]; ok {
+		return op.ask
+	}
+	if !slices.Contains(Names(), name) {
+		return nil
+	}
+	switch name {
+	case "Clocks":
+		return answering(s.Clocks)
+	case "Customer":
+		return answering(s.Customer)
+	case "Customers":
+		return answering(s.Customers)
+	case "Digests":
+		return answering(s.Digests)
+	case "Invoice":
+		return answering(s.Invoice)
+	case "Invoices":
+		return answering(s.Invoices)
+	case "Keys":
+		return answering(s.Keys)
+	case "MerchantWallet":
+		return answering(s.MerchantWallet)
+	case "Merchants":
+		return answering(s.Merchants)
+	case "Metrics":
+		return answering(s.Metrics)
+	case "Plans":
+		return answering(s.Plans)
+	case "Prices":
+		return answering(s.Prices)
+	case "Products":
+		return answering(s.Products)
+	case "Proof":
+		return answering(s.Proof)
+	case "Records":
+		return answering(s.Records)
+	case "Statement":
+		return answering(s.Statement)
+	case "Status":
+		return answering(s.Status)
+	case "Subscription":
+		return answering(s.Subscription)
+	case "Subscriptions":
+		return answering(s.Subscriptions)
+	case "TrialBalance":
+		return answering(s.TrialBalance)
+	case "Usage":
+		return answering(s.Usage)
+	case "UsageEvent":
+		return answering(s.UsageEvent)
+	case "UsageEvents":
+		return answering(s.UsageEvents)
+	case "Wallet":
+		return answering(s.Wallet)
+	}
+	panic("query: impossible: a query without an answer: " + name)
+}
+
+// ask carries out an operation for who.
+func (op Operation) ask(ctx context.Context, who wire.Who, args []byte) (any, error) {
+	if who.Operator() || op.Auditors && asker(who).everything() {
+		return op.Run(ctx, args)
+	}
+	return nil, commands.Reject(commands.Forbidden, "this needs an operator's key")
+}
+
+// answering makes of a typed query one whose arguments are JSON.
+func answering[A, R any](fn func(context.Context, wire.Who, A) (R, error)) asked {
+	return func(ctx context.Context, who wire.Who, body []byte) (any, error) {
+		var args A
+		if len(bytes.TrimSpace(body)) > 0 {
+			dec := json.NewDecoder(bytes.NewReader(body))
+			dec.DisallowUnknownFields()
+			if err := dec.Decode(&args); err != nil {
+				return nil, commands.Reject(commands.Invalid, "the arguments: %v", err)
+			}
+			if _, err := dec.Token(); !errors.Is(err, io.EOF) {
+				return nil, commands.Reject(commands.Invalid, "the arguments: something follows their end")
+			}
+		}
+		return fn(ctx, who, args)
+	}
+}

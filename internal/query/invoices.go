@@ -1,0 +1,257 @@
+package query
+
+import (
+	"context"
+	"fmt"
+	"slices"
+
+	"github.com/shopspring/decimal"
+
+	"tallystick/commands"
+	"tallystick/events"
+	"tallystick/internal/wire"
+	"tallystick/projections"
+)
+
+// Invoice is the bill of a billing period. While its status is ACTIVE or CLOSING the totals and lines are those of the
+// moment; afterwards they are what was issued.
+type Invoice struct {
+	Sequence     events.Seq                `json:"sequence,omitzero"`
+	ID           events.InvoiceID          `json:"id"`
+	Merchant     events.OrganizationID     `json:"merchantId"`
+	Customer     events.CustomerID         `json:"customerId"`
+	Subscription events.SubscriptionID     `json:"subscriptionId"`
+	Period       uint32                    `json:"period"`
+	Status       projections.InvoiceStatus `json:"status"`
+	Number       uint64                    `json:"sequenceNumber,omitzero"` // gapless for the merchant, once issued
+	Currency     events.Currency           `json:"currency"`
+	Start        events.Time               `json:"periodStart"`
+	End          events.Time               `json:"periodEnd"`
+	GraceEnd     events.Time               `json:"gracePeriodEnd"`
+	Subtotal     events.Sum                `json:"subtotalNanos"`
+	Tax          events.Sum                `json:"totalTaxNanos"`
+	Total        events.Sum                `json:"totalNanos"`
+	GrandTotal   string                    `json:"grandTotal"` // the total in units, rounded to cents
+	Paid         events.Sum                `json:"paidNanos"`
+	Unpaid       events.Sum                `json:"unpaidNanos"`
+	Issued       events.Seq                `json:"issuedSequence,omitzero"` // the record that issued it
+	IssuedAt     events.Time               `json:"issuedAt,omitzero"`
+	DueAt        events.Time               `json:"dueAt,omitzero"`
+	PaidAt       events.Time               `json:"paidAt,omitzero"`
+	Code         string                    `json:"code,omitempty"` // why it was cancelled
+	Seller       *Seller                   `json:"seller,omitempty"`
+	Buyer        *Buyer                    `json:"buyer,omitempty"`
+	ItemCount    int                       `json:"itemCount"`
+	Lines        []InvoiceLine             `json:"lineItems,omitempty"`
+}
+
+// Seller is a merchant as an invoice shows it: as of the record that held its profile when the invoice was issued.
+type Seller struct {
+	ProfileSequence events.Seq `json:"profileSequence"`
+	events.Profile
+}
+
+// Buyer is a consumer as an invoice shows it. Of an erased one only the identity is left.
+type Buyer struct {
+	Consumer        events.OrganizationID `json:"consumerId"`
+	ProfileSequence events.Seq            `json:"profileSequence"`
+	Profile         *events.Profile       `json:"organization,omitempty"`
+	Erased          bool                  `json:"erased,omitempty"`
+}
+
+// InvoiceLine is all that one price, at one revision, came to in the period. Root is the hash of the tree over its usage
+// events' leaf hashes in the order of the log (D26).
+type InvoiceLine struct {
+	ID          events.LineID   `json:"eventId,omitzero"`       // once closed
+	Sequence    events.Seq      `json:"eventSequence,omitzero"` // of the record that closed it
+	Metric      events.MetricID `json:"billableMetricId"`
+	MetricName  string          `json:"metricName"`
+	Unit        string          `json:"metricUnit"`
+	DisplayName string          `json:"invoiceDisplayName"`
+	Price       events.PriceID  `json:"priceId"`
+	Revision    uint32          `json:"revision"`
+	Term        events.Term     `json:"paymentTerm"`
+	UnitPrice   events.Sum      `json:"unitPriceNanos"`
+	Count       uint64          `json:"count"` // usage events
+	Quantity    events.Sum      `json:"quantity"`
+	Amount      events.Sum      `json:"totalPriceNanos"`
+	Tax         events.Sum      `json:"totalTaxNanos"`
+	Root        events.Hash     `json:"root"`
+	First       events.Seq      `json:"firstSequence"`
+	Last        events.Seq      `json:"lastSequence"`
+}
+
+// InvoiceArgs are the arguments of [Service.Invoice].
+type InvoiceArgs struct {
+	At
+	Invoice events.InvoiceID `json:"invoiceId"`
+}
+
+// Invoice answers what an invoice says, with its lines.
+func (s *Service) Invoice(ctx context.Context, who wire.Who, args InvoiceArgs) (inv Invoice, err error) {
+	err = s.read(ctx, who, args.At, func(r *reading) error {
+		row := r.books.Invoices.Get(args.Invoice)
+		if row == nil || !asker(who).sees(row.Merchant) {
+			return missing("invoice", args.Invoice.String())
+		}
+		inv, err = r.renderInvoice(args.Invoice, row)
+		if err != nil {
+			return err
+		}
+		inv.Sequence = r.seq
+		if inv.Lines, err = r.invoiceLines(args.Invoice, row); err != nil {
+			return err
+		}
+		inv.ItemCount = len(inv.Lines)
+		return r.parties(&inv, row)
+	})
+	return inv, err
+}
+
+// InvoicesArgs are the arguments of [Service.Invoices].
+type InvoicesArgs struct {
+	At
+	Page
+	Merchant     events.OrganizationID     `json:"merchantId,omitzero"`
+	Customer     events.CustomerID         `json:"customerId,omitzero"`
+	Subscription events.SubscriptionID     `json:"subscriptionId,omitzero"`
+	Status       projections.InvoiceStatus `json:"status,omitempty"`
+}
+
+// Invoices lists invoices, without lines and parties: of a subscription, of a customer, of a merchant, or all.
+func (s *Service) Invoices(ctx context.Context, who wire.Who, args InvoicesArgs) (list List[Invoice], err error) {
+	merchant, err := asker(who).merchant(args.Merchant)
+	if err != nil {
+		return list, err
+	}
+	if !args.Customer.IsZero() && !args.Subscription.IsZero() {
+		return list, commands.Reject(commands.Invalid, "give one of customerId and subscriptionId")
+	}
+	err = s.read(ctx, who, args.At, func(r *reading) (err error) {
+		l := listing[events.InvoiceID, projections.Invoice, Invoice]{table: r.books.Invoices, render: r.renderInvoice}
+		if args.Subscription.IsZero() {
+			l.from, err = r.from(merchant, args.Customer, projections.LinkInvoices, projections.LinkInvoicesOfCustomer)
+		} else {
+			l.from = source{projections.LinkInvoicesOfSubscription, args.Subscription}
+			_, err = r.subscription(args.Subscription)
+		}
+		if err != nil {
+			return err
+		}
+		if args.Status != "" {
+			l.match = func(row *projections.Invoice) bool { return row.Status == args.Status }
+		}
+		list, err = l.page(r, args.Page)
+		return err
+	})
+	return list, err
+}
+
+// live returns what an invoice that is not issued has come to, or nil.
+func (r *reading) live(row *projections.Invoice) *projections.Accrual {
+	if row.Status != projections.InvoiceActive && row.Status != projections.InvoiceClosing {
+		return nil
+	}
+	return r.books.Accruals.Get(projections.PeriodKey{Subscription: row.Subscription, Period: row.Period})
+}
+
+func (r *reading) renderInvoice(id events.InvoiceID, row *projections.Invoice) (Invoice, error) {
+	inv := Invoice{
+		ID: id, Merchant: row.Merchant, Customer: row.Customer, Subscription: row.Subscription, Period: row.Period,
+		Status: row.Status, Number: row.Number, Currency: row.Currency, Start: row.Start, End: row.End, GraceEnd: row.GraceEnd,
+		Subtotal: row.Subtotal, Tax: row.Tax, Paid: row.Paid, Unpaid: row.Unpaid, Issued: row.Issued, IssuedAt: row.IssuedAt,
+		DueAt: row.DueAt, PaidAt: row.PaidAt, Code: row.Code, ItemCount: int(row.Lines),
+	}
+	if a := r.live(row); a != nil {
+		sum := a.Issue()
+		inv.Subtotal, inv.Tax, inv.Paid, inv.Unpaid = sum.Subtotal, sum.Tax, sum.Paid, sum.Unpaid
+		inv.ItemCount = len(a.Lines)
+	}
+	inv.Total = inv.Subtotal.Plus(inv.Tax)
+	inv.GrandTotal = Cents(inv.Total)
+	return inv, nil
+}
+
+// invoiceLines returns the lines of an invoice: as closed, in the order of the log, or as they are now.
+func (r *reading) invoiceLines(id events.InvoiceID, row *projections.Invoice) ([]InvoiceLine, error) {
+	lines := []InvoiceLine{}
+	if a := r.live(row); a != nil {
+		for i := range a.Lines {
+			l := &a.Lines[i]
+			lines = append(lines, r.describe(InvoiceLine{
+				Metric: l.Metric, Price: l.Price, Revision: l.Revision, Term: l.Term, UnitPrice: events.SumOf(l.UnitPrice),
+				Count: l.Events.Size, Quantity: l.Quantity, Amount: l.Nanos, Tax: l.Tax, Root: l.Events.Root(), First: l.First, Last: l.Last,
+			}))
+		}
+		return lines, nil
+	}
+	var seqs []events.Seq
+	if err := each(r, r.books.Lines, id[:], func(_ projections.Pair[events.InvoiceID, events.LineID], l *projections.Line) error {
+		seqs = append(seqs, l.Seq)
+		return nil
+	}); err != nil {
+		return nil, err
+	}
+	slices.Sort(seqs)
+	for _, seq := range seqs {
+		rec, err := r.opts.Log.Record(seq)
+		if err != nil {
+			return nil, err
+		}
+		e, ok := rec.Event.(events.InvoiceLineClosed)
+		if !ok {
+			return nil, fmt.Errorf("record %d is no line of invoice %s, but %s", seq, id, rec.Event.Kind())
+		}
+		lines = append(lines, r.describe(InvoiceLine{
+			ID: e.Line, Sequence: seq, Metric: e.Metric, Price: e.Price, Revision: e.Revision, Term: e.Term,
+			UnitPrice: events.SumOf(e.UnitPrice), Count: e.Count, Quantity: e.Quantity, Amount: e.Nanos, Tax: e.Tax,
+			Root: e.Root, First: e.First, Last: e.Last,
+		}))
+	}
+	return lines, nil
+}
+
+// describe fills in what a line's metric and price are called.
+func (r *reading) describe(l InvoiceLine) InvoiceLine {
+	if m := r.books.Metrics.Get(l.Metric); m != nil {
+		l.MetricName, l.Unit = m.Name, m.Unit
+	}
+	if p := r.books.Prices.Get(l.Price); p != nil {
+		l.DisplayName = p.DisplayName
+	}
+	return l
+}
+
+// parties fills in the seller and the buyer: as of issue, or as they are now.
+func (r *reading) parties(inv *Invoice, row *projections.Invoice) error {
+	seller, buyer := row.Seller, row.Buyer
+	if m := r.books.Merchants.Get(row.Merchant); m != nil && seller == 0 {
+		seller = m.Profile
+	}
+	customer := r.books.Customers.Get(row.Customer)
+	if customer == nil {
+		return fmt.Errorf("invoice %s is of no known customer", inv.ID)
+	}
+	if c := r.books.Consumers.Get(customer.Consumer); c != nil && buyer == 0 {
+		buyer = c.Profile
+	}
+	sold, err := r.sellerProfile(seller)
+	if err != nil {
+		return err
+	}
+	inv.Seller = &Seller{seller, sold}
+	rec, err := r.opts.Log.Record(buyer)
+	if err != nil {
+		return err
+	}
+	e, ok := rec.Event.(events.ConsumerCreated)
+	if !ok {
+		return fmt.Errorf("record %d holds no consumer's profile, but %s", buyer, rec.Event.Kind())
+	}
+	profile, err := r.consumerProfile(e.Profile)
+	inv.Buyer = &Buyer{e.Consumer, buyer, profile, profile == nil}
+	return err
+}
+
+// Cents returns an amount in units of its currency, rounded to hundredths half away from zero (A10).
+func Cents(s events.Sum) string { return decimal.NewFromBigInt(s.Big(), -9).StringFixed(2) }

@@ -1,0 +1,144 @@
+package query
+
+import (
+	"context"
+
+	"tallystick/events"
+	"tallystick/internal/wire"
+	"tallystick/projections"
+)
+
+// Subscription is the agreement of a customer to a plan.
+type Subscription struct {
+	Sequence  events.Seq            `json:"sequence,omitzero"`
+	ID        events.SubscriptionID `json:"id"`
+	Merchant  events.OrganizationID `json:"merchantId"`
+	Customer  events.CustomerID     `json:"customerId"`
+	Plan      events.PlanID         `json:"planId"`
+	Product   events.ProductID      `json:"productId"`
+	Wallet    events.WalletID       `json:"walletId"`
+	Currency  events.Currency       `json:"currency"`
+	Name      string                `json:"name,omitempty"`
+	Erased    bool                  `json:"erased,omitempty"` // the consumer is: there is no name to read
+	Status    projections.Status    `json:"status"`
+	StartedAt events.Time           `json:"startedAt"`
+	Anchor    events.Time           `json:"billingAnchor"`
+	Cadence   events.Cadence        `json:"billingCadence"`
+	EndingAt  events.Time           `json:"endingAt,omitzero"`
+	EndedAt   events.Time           `json:"terminatedAt,omitzero"`
+	EndedBy   string                `json:"terminatedBy,omitempty"`
+	Reason    string                `json:"terminationReason,omitempty"`
+	Code      string                `json:"terminationCode,omitempty"`
+	Clock     events.TestClockID    `json:"testClockId,omitzero"`
+	Halted    string                `json:"halted,omitempty"` // why its due actions have stopped, if they have
+	Periods   []Period              `json:"openPeriods"`      // not yet invoiced, oldest first
+	CreatedAt events.Time           `json:"createdAt"`
+	UpdatedAt events.Time           `json:"updatedAt"`
+}
+
+// Period is a billing period whose invoice is not issued yet.
+type Period struct {
+	Number   uint32                    `json:"period"` // 0, 1, 2…
+	Invoice  events.InvoiceID          `json:"invoiceId"`
+	Status   projections.InvoiceStatus `json:"status"`
+	Start    events.Time               `json:"periodStart"`
+	End      events.Time               `json:"periodEnd"`
+	GraceEnd events.Time               `json:"gracePeriodEnd"`
+}
+
+// SubscriptionArgs are the arguments of [Service.Subscription].
+type SubscriptionArgs struct {
+	At
+	Subscription events.SubscriptionID `json:"subscriptionId"`
+}
+
+// Subscription answers how a subscription stands.
+func (s *Service) Subscription(ctx context.Context, who wire.Who, args SubscriptionArgs) (sub Subscription, err error) {
+	err = s.read(ctx, who, args.At, func(r *reading) error {
+		row, err := r.subscription(args.Subscription)
+		if err != nil {
+			return err
+		}
+		sub, err = r.renderSubscription(args.Subscription, row)
+		sub.Sequence = r.seq
+		return err
+	})
+	return sub, err
+}
+
+// SubscriptionsArgs are the arguments of [Service.Subscriptions].
+type SubscriptionsArgs struct {
+	At
+	Page
+	Merchant events.OrganizationID `json:"merchantId,omitzero"`
+	Customer events.CustomerID     `json:"customerId,omitzero"`
+	Status   projections.Status    `json:"status,omitempty"`
+}
+
+// Subscriptions lists subscriptions: of a customer, or of a merchant, or all.
+func (s *Service) Subscriptions(ctx context.Context, who wire.Who, args SubscriptionsArgs) (list List[Subscription], err error) {
+	merchant, err := asker(who).merchant(args.Merchant)
+	if err != nil {
+		return list, err
+	}
+	err = s.read(ctx, who, args.At, func(r *reading) (err error) {
+		l := listing[events.SubscriptionID, projections.Subscription, Subscription]{
+			table: r.books.Subscriptions, render: r.renderSubscription,
+		}
+		if l.from, err = r.from(merchant, args.Customer, projections.LinkSubscriptions, projections.LinkSubscriptionsOfCustomer); err != nil {
+			return err
+		}
+		if args.Status != "" {
+			l.match = func(row *projections.Subscription) bool { return row.Status == args.Status }
+		}
+		list, err = l.page(r, args.Page)
+		return err
+	})
+	return list, err
+}
+
+// from returns where the things of a customer, of a merchant, or all are found.
+func (r *reading) from(merchant events.OrganizationID, customer events.CustomerID, ofMerchant, ofCustomer projections.LinkOf) (source, error) {
+	switch {
+	case !customer.IsZero():
+		row := r.books.Customers.Get(customer)
+		if row == nil || !merchant.IsZero() && row.Merchant != merchant {
+			return source{}, missing("customer", customer.String())
+		}
+		return source{ofCustomer, customer}, nil
+	case !merchant.IsZero():
+		return source{ofMerchant, merchant}, nil
+	}
+	return source{}, nil
+}
+
+func (r *reading) subscription(id events.SubscriptionID) (*projections.Subscription, error) {
+	row := r.books.Subscriptions.Get(id)
+	if row == nil || !r.who.sees(row.Merchant) {
+		return nil, missing("subscription", id.String())
+	}
+	return row, nil
+}
+
+func (r *reading) renderSubscription(id events.SubscriptionID, row *projections.Subscription) (Subscription, error) {
+	sub := Subscription{
+		ID: id, Merchant: row.Merchant, Customer: row.Customer, Plan: row.Plan, Product: row.Product, Wallet: row.Wallet,
+		Currency: row.Currency, Status: row.Status, StartedAt: row.StartedAt, Anchor: row.Anchor, Cadence: row.Cadence,
+		EndingAt: row.EndingAt, EndedAt: row.EndedAt, EndedBy: row.EndedBy, Code: row.Code, Clock: row.Clock,
+		Halted: row.Parked, Periods: []Period{}, CreatedAt: row.CreatedAt, UpdatedAt: row.UpdatedAt,
+	}
+	for i := range row.Periods {
+		p := &row.Periods[i]
+		period := Period{p.N, p.Invoice, projections.InvoiceActive, p.Start, p.End, p.GraceEnd}
+		if p.Closing {
+			period.Status = projections.InvoiceClosing
+		}
+		sub.Periods = append(sub.Periods, period)
+	}
+	var err error
+	if sub.Name, sub.Erased, err = r.text(row.Name, wire.PurposeName); err != nil {
+		return sub, err
+	}
+	sub.Reason, _, err = r.text(row.Reason, wire.PurposeReason)
+	return sub, err
+}

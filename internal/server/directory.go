@@ -1,0 +1,161 @@
+package server
+
+import (
+	"context"
+	"sync"
+
+	"tallystick/events"
+	"tallystick/internal/query"
+	"tallystick/projections"
+)
+
+// directory answers what must be known before a command can be sealed, from the views. It implements
+// wire.Directory. What it does not find it looks for again once the views hold
+// everything that was answered before, so that a caller can use what it was just told of.
+type directory struct {
+	views query.Views
+	head  func() events.Seq // last record decided
+
+	mu        sync.Mutex // guards the fields below
+	consumers map[events.CustomerID]events.OrganizationID
+}
+
+// maxRemembered bounds how many customers' consumers are remembered; they never change.
+const maxRemembered = 1 << 16
+
+func newDirectory(views query.Views, head func() events.Seq) *directory {
+	return &directory{views: views, head: head, consumers: make(map[events.CustomerID]events.OrganizationID)}
+}
+
+// find calls look with the newest books, and if it finds nothing once more with all that is decided now.
+func (d *directory) find(ctx context.Context, look func(*projections.Books) bool) (bool, error) {
+	head := d.head()
+	for _, wait := range []events.Seq{0, head} {
+		if err := d.views.Wait(ctx, wait); err != nil {
+			return false, err
+		}
+		found, err := d.look(look)
+		if found || err != nil {
+			return found, err
+		}
+	}
+	return false, nil
+}
+
+func (d *directory) look(look func(*projections.Books) bool) (found bool, err error) {
+	rows, err := d.views.Rows()
+	if err != nil {
+		return false, err
+	}
+	defer func() {
+		if p := recover(); p != nil {
+			lost, ok := p.(*projections.SourceError)
+			if !ok {
+				panic(p)
+			}
+			err = lost
+		}
+		if e := rows.Close(); err == nil {
+			err = e
+		}
+	}()
+	books := projections.NewBooks(projections.ForRules)
+	books.Attach(rows, events.LedgerID{}, rows.Sequence())
+	return look(books), nil
+}
+
+// ConsumerOf implements wire.Directory.
+func (d *directory) ConsumerOf(ctx context.Context, id events.CustomerID) (consumer events.OrganizationID, found bool, err error) {
+	d.mu.Lock()
+	consumer, found = d.consumers[id]
+	d.mu.Unlock()
+	if found {
+		return consumer, true, nil
+	}
+	found, err = d.find(ctx, func(b *projections.Books) bool {
+		row := b.Customers.Get(id)
+		if row != nil {
+			consumer = row.Consumer
+		}
+		return row != nil
+	})
+	if found {
+		d.mu.Lock()
+		if len(d.consumers) >= maxRemembered {
+			clear(d.consumers)
+		}
+		d.consumers[id] = consumer
+		d.mu.Unlock()
+	}
+	return consumer, found, err
+}
+
+// SubscriptionConsumer implements wire.Directory.
+func (d *directory) SubscriptionConsumer(ctx context.Context, id events.SubscriptionID) (consumer events.OrganizationID, found bool, err error) {
+	found, err = d.find(ctx, func(b *projections.Books) bool {
+		sub := b.Subscriptions.Get(id)
+		if sub != nil {
+			consumer = b.Customers.Get(sub.Customer).Consumer
+		}
+		return sub != nil
+	})
+	return consumer, found, err
+}
+
+// ManagedConsumer implements wire.Directory.
+func (d *directory) ManagedConsumer(ctx context.Context, merchant events.OrganizationID, email events.Digest) (consumer events.OrganizationID, found bool, err error) {
+	found, err = d.find(ctx, func(b *projections.Books) bool {
+		consumer = b.ConsumerByEmail(merchant, email)
+		return !consumer.IsZero()
+	})
+	return consumer, found, err
+}
+
+// ClockNow implements wire.Directory.
+func (d *directory) ClockNow(ctx context.Context, id events.TestClockID) (now events.Time, found bool, err error) {
+	found, err = d.find(ctx, func(b *projections.Books) bool {
+		clock := b.Clocks.Get(id)
+		if clock != nil {
+			now = clock.Now
+		}
+		return clock != nil
+	})
+	return now, found, err
+}
+
+// key returns an API key by the hash of its text, as everything decided so far has left it.
+func (d *directory) key(ctx context.Context, secret events.Hash) (id events.KeyID, key projections.Key, found bool, err error) {
+	if err := d.views.Wait(ctx, d.head()); err != nil { // a key that was revoked just now is none
+		return id, key, false, err
+	}
+	rows, err := d.views.Rows()
+	if err != nil {
+		return id, key, false, err
+	}
+	defer rows.Close()
+	books := projections.NewBooks(projections.ForViews)
+	books.Attach(rows, events.LedgerID{}, rows.Sequence())
+	if named := books.Secrets.Get(secret); named != nil {
+		if row := books.Keys.Get(*named); row != nil && !row.Revoked {
+			return *named, *row, true, nil
+		}
+	}
+	return id, key, false, nil
+}
+
+// Wallets returns the wallet that each of some customers pays their merchant from, in the merchant's currency.
+func (s *Server) Wallets(ctx context.Context, customers []events.CustomerID) (wallets []events.WalletID, err error) {
+	wallets = make([]events.WalletID, len(customers))
+	_, err = s.directory.find(ctx, func(b *projections.Books) bool {
+		for i, id := range customers {
+			c := b.Customers.Get(id)
+			if c == nil {
+				return false
+			}
+			m := b.Merchants.Get(c.Merchant)
+			wallets[i] = b.Consumers.Get(c.Consumer).WalletFor(m.Currency, c.Merchant)
+		}
+		return true
+	})
+	return wallets, err
+}

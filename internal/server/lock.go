@@ -1,0 +1,76 @@
+package server
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+)
+
+// A LockedError reports that another process has a ledger's directory open.
+type LockedError struct {
+	Dir string
+	PID int // of the other process; 0 if it is not known
+}
+
+func (e *LockedError) Error() string {
+	who := "another process"
+	if e.PID != 0 {
+		who = fmt.Sprintf("process %d", e.PID)
+	}
+	return fmt.Sprintf("%s is in use by %s: talk to it with --server, or stop it first", e.Dir, who)
+}
+
+// A MissingError reports that there is no ledger in a directory.
+type MissingError struct{ Dir string }
+
+func (e *MissingError) Error() string {
+	return fmt.Sprintf("there is no ledger in %s: `tally serve --data %s` makes one", e.Dir, e.Dir)
+}
+
+// lock takes the directory for this process, until the file it returns is closed. The kernel
+// gives it up when the process ends, however it ends.
+func lock(dir string) (*os.File, error) {
+	f, err := os.OpenFile(filepath.Join(dir, "LOCK"), os.O_RDWR|os.O_CREATE, 0o600)
+	if err != nil {
+		return nil, fmt.Errorf("locking %s: %w", dir, err)
+	}
+	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
+		defer f.Close()
+		if errors.Is(err, syscall.EWOULDBLOCK) {
+			b, _ := os.ReadFile(f.Name())
+			pid, _ := strconv.Atoi(strings.TrimSpace(string(b)))
+			return nil, &LockedError{dir, pid}
+		}
+		return nil, fmt.Errorf("locking %s: %w", dir, err)
+	}
+	if err := f.Truncate(0); err == nil {
+		_, err = fmt.Fprintln(f, os.Getpid())
+	}
+	if err != nil {
+		f.Close()
+		return nil, fmt.Errorf("locking %s: %w", dir, err)
+	}
+	return f, nil
+}
+
+// prepare makes the directory of a new ledger, or checks that there is one.
+func prepare(dir string, create bool) error {
+	_, err := os.Stat(filepath.Join(dir, "log"))
+	switch {
+	case err == nil:
+		return nil
+	case !errors.Is(err, fs.ErrNotExist):
+		return fmt.Errorf("looking for a ledger: %w", err)
+	case !create:
+		return &MissingError{dir}
+	}
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return fmt.Errorf("making a ledger: %w", err)
+	}
+	return nil
+}

@@ -1,0 +1,127 @@
+package server
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"time"
+
+	"tallystick/ledger"
+	"tallystick/ledger/keyring"
+)
+
+// checkpoint signs the tree at intervals, if it has grown, until ctx ends.
+func (d *doors) checkpoint(ctx context.Context) {
+	every := time.NewTicker(d.opts.CheckpointEvery)
+	defer every.Stop()
+	for {
+		select {
+		case <-every.C:
+		case <-ctx.Done():
+			return
+		}
+		if d.s.Err() != nil {
+			return
+		}
+		if err := d.sign(ctx); err != nil && ctx.Err() == nil {
+			d.s.cfg.Logger.Warn("a checkpoint is not signed or not published", "error", err)
+		}
+	}
+}
+
+// sign signs the tree over all that is durable, keeps the checkpoint and publishes it.
+func (d *doors) sign(ctx context.Context) error {
+	c, grown, err := d.s.SignCheckpoint()
+	if err != nil || !grown {
+		return err
+	}
+	select {
+	case <-d.ready:
+		return d.bus.PostCheckpoint(ctx, c.Ledger, c.Note)
+	default:
+		return nil // it is kept in the log, and a later one covers it
+	}
+}
+
+// SignCheckpoint signs the tree over all that is durable, unless the newest checkpoint does already, and keeps it.
+func (s *Server) SignCheckpoint() (c ledger.Checkpoint, grown bool, err error) {
+	signer, err := s.signer()
+	if err != nil {
+		return c, false, err
+	}
+	if last, found, err := s.Log.LatestCheckpoint(); err != nil || found && last.Size >= s.Log.Durable() {
+		return last, false, err
+	}
+	if c, err = s.Log.Sign(signer); err != nil {
+		return c, false, err
+	}
+	return c, true, s.Log.StoreCheckpoint(c)
+}
+
+// signer opens the keys of checkpoints, which it makes when they are first needed.
+func (s *Server) signer() (*ledger.Signer, error) {
+	s.signing.Lock()
+	defer s.signing.Unlock()
+	if s.signs == nil {
+		signs, err := ledger.OpenSigner(filepath.Join(s.cfg.Dir, "keys"), s.Ledger(), s.cfg.Rand)
+		if err != nil {
+			return nil, fmt.Errorf("opening the keys of checkpoints: %w", err)
+		}
+		s.signs = signs
+	}
+	return s.signs, nil
+}
+
+// mirrorKeys copies wrapped keys of consumers, and that they are destroyed, to the streams, until ctx ends (D4).
+func (d *doors) mirrorKeys(ctx context.Context) {
+	var revision uint64
+	for {
+		next, err := d.s.Keyring.Changes(revision, func(e keyring.Entry) error {
+			if d.s.Keyring.Erased(e.Consumer) { // what is put over it leaves no trace of the key
+				if err := d.bus.DeleteWrapped(ctx, e.Consumer); err != nil {
+					return err
+				}
+			}
+			return d.bus.PutWrapped(ctx, e.Consumer, e.Wrapped)
+		})
+		if err == nil {
+			revision = next
+			err = d.s.Keyring.Wait(ctx, revision)
+		}
+		if err == nil {
+			continue
+		}
+		if ctx.Err() != nil || errors.Is(err, keyring.ErrClosed) {
+			return
+		}
+		d.s.cfg.Logger.Warn("keys are not mirrored", "error", err)
+		select {
+		case <-time.After(5 * time.Second):
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// endpointFile is the name of the file that says where a running server is, for whoever may read its directory.
+const endpointFile = "endpoint.json"
+
+// writeEndpoint leaves word in the directory of where this server is, and a key to it.
+func (d *doors) writeEndpoint() error {
+	url := d.bus.URL()
+	if url == "" {
+		return nil
+	}
+	b, err := json.Marshal(map[string]string{"nats": url, "http": d.s.HTTPURL(), "key": d.secret})
+	if err != nil {
+		return err
+	}
+	path := filepath.Join(d.s.cfg.Dir, endpointFile)
+	if err := os.WriteFile(path+".new", b, 0o600); err != nil {
+		return fmt.Errorf("leaving word of the server: %w", err)
+	}
+	return os.Rename(path+".new", path)
+}

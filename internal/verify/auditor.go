@@ -1,0 +1,292 @@
+package verify
+
+import (
+	"fmt"
+	"math/big"
+
+	"tallystick/events"
+	"tallystick/projections"
+)
+
+// auditor works through a ledger's records in order and does every sum again: what usage costs at the prices of the
+// catalog, what each wallet holds, what each invoice comes to. It shares neither the rules nor the
+// folds, so that a mistake in those shows.
+//
+// It is made by newAuditor, and has seen nothing then.
+type auditor struct {
+	merchants map[events.OrganizationID]*merchant
+	profiles  map[events.OrganizationID]events.Seq // of consumers: the record that holds the profile
+	customers map[events.CustomerID]customer
+	metrics   map[events.MetricID]events.Aggregation
+	prices    map[events.PriceID]events.PriceCreated
+	plans     map[events.PlanID]map[events.PriceID]bool
+	wallets   map[events.WalletID]events.Sum // prepaid money
+	subs      map[events.SubscriptionID]subscription
+	periods   map[projections.PeriodKey]*period // that are not invoiced yet
+	open      map[events.InvoiceID]*period      // the same by invoice
+	unpaid    map[events.InvoiceID]events.Sum   // of issued invoices that are not paid
+	issued    uint64
+	reported  uint64
+}
+
+type merchant struct {
+	profile  events.Seq
+	settings events.Settings
+	number   uint64 // of the last invoice
+}
+
+type customer struct {
+	merchant events.OrganizationID
+	consumer events.OrganizationID
+}
+
+type subscription struct {
+	merchant events.OrganizationID
+	customer events.CustomerID
+	plan     events.PlanID
+	wallet   events.WalletID
+	currency events.Currency
+}
+
+// period is a billing period that is not invoiced yet.
+type period struct {
+	key     projections.PeriodKey
+	invoice events.InvoiceID
+	lines   []*line
+	instant events.Sum // debited at once
+}
+
+// line is what one price, at one revision, has come to in a period.
+type line struct {
+	price       events.PriceCreated
+	count       uint64
+	quantity    events.Sum // units
+	nanos, tax  events.Sum
+	first, last events.Seq
+	leaves      projections.Frontier
+	closed      bool
+}
+
+func newAuditor() *auditor {
+	return &auditor{
+		merchants: make(map[events.OrganizationID]*merchant),
+		profiles:  make(map[events.OrganizationID]events.Seq),
+		customers: make(map[events.CustomerID]customer),
+		metrics:   make(map[events.MetricID]events.Aggregation),
+		prices:    make(map[events.PriceID]events.PriceCreated),
+		plans:     make(map[events.PlanID]map[events.PriceID]bool),
+		wallets:   make(map[events.WalletID]events.Sum),
+		subs:      make(map[events.SubscriptionID]subscription),
+		periods:   make(map[projections.PeriodKey]*period),
+		open:      make(map[events.InvoiceID]*period),
+		unpaid:    make(map[events.InvoiceID]events.Sum),
+	}
+}
+
+// check takes the next record. It returns what is wrong with it, or nil.
+func (a *auditor) check(rec *events.Record) error {
+	switch e := rec.Event.(type) {
+	case *events.UsageReported:
+		return a.usage(rec, e)
+	case events.WalletToppedUp:
+		return a.topUp(e)
+	case events.InvoiceOpened:
+		return a.opened(rec, e)
+	case events.InvoiceLineClosed:
+		return a.lineClosed(e)
+	case events.InvoiceIssued:
+		return a.invoiceIssued(rec, e)
+	case events.InvoiceCancelled:
+		return a.cancelled(e)
+	case events.InvoicePaid:
+		return a.paid(e)
+	case events.MerchantCreated:
+		a.merchants[rec.Merchant] = &merchant{profile: rec.Seq, settings: e.Settings}
+	case events.MerchantUpdated:
+		return a.updated(rec, e)
+	case events.ConsumerCreated:
+		a.profiles[e.Consumer] = rec.Seq
+	case events.CustomerCreated:
+		a.customers[e.Customer] = customer{rec.Merchant, e.Consumer}
+	case events.MetricCreated:
+		a.metrics[e.Metric] = e.Aggregation
+	case events.PriceCreated:
+		a.prices[e.Price] = e
+	case events.PlanCreated:
+		a.plans[e.Plan] = make(map[events.PriceID]bool, len(e.Prices))
+		for _, id := range e.Prices {
+			a.plans[e.Plan][id] = true
+		}
+	case events.SubscriptionCreated:
+		a.subs[e.Subscription] = subscription{rec.Merchant, e.Customer, e.Plan, e.Wallet, e.Currency}
+	case events.WalletOpened:
+		if !e.Earning {
+			a.wallets[e.Wallet] = events.Sum{}
+		}
+	case events.LedgerOpened, events.KeyCreated, events.KeyRevoked, events.ProductCreated, events.ConsumerErased,
+		events.SubscriptionTerminated, events.InvoiceClosing, events.ClockCreated, events.ClockAdvancing, events.ClockAdvanced,
+		events.DueFailed: // nothing of it is added up
+	}
+	return nil
+}
+
+func (a *auditor) updated(rec *events.Record, e events.MerchantUpdated) error {
+	m := a.merchants[rec.Merchant]
+	if m == nil {
+		return fmt.Errorf("merchant %s does not exist", rec.Merchant)
+	}
+	m.profile, m.settings = rec.Seq, e.Settings
+	return nil
+}
+
+// usage rates a usage event again, and compares its lines, its postings and the balance after it.
+func (a *auditor) usage(rec *events.Record, e *events.UsageReported) error {
+	sub, ok := a.subs[e.Subscription]
+	p := a.periods[projections.PeriodKey{Subscription: e.Subscription, Period: e.Period}]
+	switch {
+	case !ok:
+		return fmt.Errorf("subscription %s does not exist", e.Subscription)
+	case sub.merchant != rec.Merchant || sub.customer != e.Customer || sub.wallet != e.Wallet || sub.currency != e.Currency:
+		return fmt.Errorf("merchant, customer, wallet or currency are not those of subscription %s", e.Subscription)
+	case p == nil:
+		return fmt.Errorf("period %d of subscription %s is not open", e.Period, e.Subscription)
+	case len(e.Lines) == 0:
+		return fmt.Errorf("it reports nothing")
+	}
+	a.reported++
+	var instant, accrued events.Sum
+	for i := range e.Lines {
+		u := &e.Lines[i]
+		l, err := a.rate(sub, p, u)
+		if err != nil {
+			return fmt.Errorf("property %d: %w", i, err)
+		}
+		l.add(rec, u, a.metrics[u.Metric])
+		if l.price.Term == events.Instant {
+			instant = instant.Add(u.Nanos).Add(u.Tax)
+		} else {
+			accrued = accrued.Add(u.Nanos).Add(u.Tax)
+		}
+	}
+	m := a.merchants[rec.Merchant]
+	if m == nil {
+		return fmt.Errorf("merchant %s does not exist", rec.Merchant)
+	}
+	fee := part(p.instant.Plus(instant), m.settings).Plus(part(p.instant, m.settings).Neg())
+	p.instant = p.instant.Plus(instant)
+	if err := posted(e.Postings, map[events.Role]events.Sum{
+		events.ConsumerMain: instant.Neg(), events.Merchant: instant.Plus(fee.Neg()), events.PlatformFee: fee,
+		events.ConsumerUsage: accrued.Neg(), events.Receivable: accrued,
+	}); err != nil {
+		return err
+	}
+	return a.move(e.Wallet, instant.Neg(), e.Balance)
+}
+
+// rate returns the line that a property belongs to, after working out again what it costs.
+func (a *auditor) rate(sub subscription, p *period, u *events.UsageLine) (*line, error) {
+	price, ok := a.prices[u.Price]
+	if !ok || price.Revision != u.Revision || price.Metric != u.Metric {
+		return nil, fmt.Errorf("price %s at revision %d of metric %s is not in the catalog", u.Price, u.Revision, u.Metric)
+	}
+	if !a.plans[sub.plan][u.Price] {
+		return nil, fmt.Errorf("price %s is not in plan %s", u.Price, sub.plan)
+	}
+	if u.Quantity < 1 {
+		return nil, fmt.Errorf("a quantity of %d", u.Quantity)
+	}
+	if price.Model != events.Standard {
+		return nil, fmt.Errorf("price %s is of model %s, which cannot be rated", u.Price, price.Model)
+	}
+	cost := new(big.Int).Mul(big.NewInt(units(u, a.metrics[u.Metric])), big.NewInt(int64(price.UnitPrice)))
+	if got := big.NewInt(int64(u.Nanos)); got.Cmp(cost) != 0 {
+		return nil, fmt.Errorf("%d of metric %s cost %s nanos at price %s, not %s", u.Quantity, u.Metric, cost, u.Price, got)
+	}
+	for _, l := range p.lines {
+		if l.price.Price == u.Price && l.price.Revision == u.Revision {
+			return l, nil
+		}
+	}
+	l := &line{price: price}
+	p.lines = append(p.lines, l)
+	return l, nil
+}
+
+// units returns how many units a property counts for.
+func units(u *events.UsageLine, agg events.Aggregation) int64 {
+	if agg == events.AggregateCount {
+		return 1
+	}
+	return u.Quantity
+}
+
+func (l *line) add(rec *events.Record, u *events.UsageLine, agg events.Aggregation) {
+	if l.count == 0 {
+		l.first = rec.Seq
+	}
+	l.count++
+	l.last = rec.Seq
+	l.quantity = l.quantity.Add(events.Nanos(units(u, agg)))
+	l.nanos, l.tax = l.nanos.Add(u.Nanos), l.tax.Add(u.Tax)
+	l.leaves.Append(rec.Hash)
+}
+
+// part returns the platform's part of a sum, rounded half up to a nano. The sum is at least 0.
+func part(s events.Sum, terms events.Settings) events.Sum {
+	if terms.FeeBasisPoints == 0 {
+		return events.Sum{}
+	}
+	n := new(big.Int).Mul(s.Big(), big.NewInt(2*int64(terms.FeeBasisPoints)))
+	n.Add(n, big.NewInt(10_000)).Div(n, big.NewInt(20_000))
+	sum, _ := events.SumOfBig(n) // at most s
+	return sum
+}
+
+// posted compares postings with what must be posted to each role.
+func posted(postings []events.Posting, want map[events.Role]events.Sum) error {
+	for _, p := range postings {
+		if !p.Wallet.IsZero() {
+			return fmt.Errorf("it posts to another wallet, %s", p.Wallet)
+		}
+		want[p.Role] = want[p.Role].Add(p.Nanos.Neg())
+	}
+	for role := events.ConsumerMain; role <= events.Rounding; role++ {
+		if left := want[role]; !left.IsZero() {
+			return fmt.Errorf("what it posts to %s is wrong by %s", role, left.Neg())
+		}
+	}
+	return nil
+}
+
+// move changes the prepaid money of a wallet, and compares it with what a record says.
+func (a *auditor) move(wallet events.WalletID, by, balance events.Sum) error {
+	held, ok := a.wallets[wallet]
+	if !ok {
+		return fmt.Errorf("wallet %s does not exist", wallet)
+	}
+	held = held.Plus(by)
+	a.wallets[wallet] = held
+	if held.Sign() < 0 {
+		return fmt.Errorf("wallet %s is left with less than nothing: %s", wallet, held)
+	}
+	if held != balance {
+		return fmt.Errorf("wallet %s is left with %s, not %s", wallet, held, balance)
+	}
+	return nil
+}
+
+func (a *auditor) topUp(e events.WalletToppedUp) error {
+	var in events.Sum
+	for _, p := range e.Postings {
+		if p.Role == events.ConsumerMain {
+			in = in.Add(p.Nanos)
+		}
+	}
+	if in.Sign() <= 0 {
+		return fmt.Errorf("it adds %s to wallet %s", in, e.Wallet)
+	}
+	if err := posted(e.Postings, map[events.Role]events.Sum{events.ConsumerMain: in, events.ProcessorClearing: in.Neg()}); err != nil {
+		return err
+	}
+	return a.move(e.Wallet, in, e.Balance)
+}

@@ -1,0 +1,218 @@
+package wire
+
+import (
+	"encoding/base32"
+	"fmt"
+	"io"
+	"strings"
+
+	"tallystick/commands"
+	"tallystick/events"
+)
+
+// single reads a command that is no usage.
+func (d *Decoder) single(c *call, name string, body []byte) error {
+	d.canon = append(appendText(append(d.canon[:0], 'c', 1), name), 0)
+	f := d.object("", body)
+	if s := f.take("merchantId", optional); s != nil {
+		d.checkMerchant(s)
+		f.done(s)
+	}
+	d.keys = d.keys[:0]
+	if s := f.take("idempotencyKey", optional); s != nil {
+		d.key(s)
+		f.done(s)
+	}
+	key := string(d.keys)
+	cmd, err := d.command(c, name, f)
+	if err != nil {
+		return err
+	}
+	r := c.request
+	r.Command, r.Key = cmd, key
+	if key != "" {
+		r.Content = d.opts.Keyring.ContentHash(d.canon)
+	}
+	c.work.Requests = append(c.work.Requests, r)
+	return nil
+}
+
+// command reads the fields of one command.
+func (d *Decoder) command(c *call, name string, f *fields) (commands.Command, error) {
+	switch name {
+	case "CreateMerchant":
+		cmd := commands.CreateMerchant{Profile: f.profile(), Settings: f.settings(optional), Currency: f.currency("currency")}
+		return cmd, f.finish()
+	case "UpdateMerchant":
+		cmd := commands.UpdateMerchant{Profile: f.profile(), Settings: f.settings(required)}
+		return cmd, f.finish()
+	case "CreateKey":
+		return d.createKey(c, f)
+	case "RevokeKey":
+		cmd := commands.RevokeKey{Key: id[events.KeyNoun](f, "keyId", required)}
+		return cmd, f.finish()
+	case "CreateProduct":
+		cmd := commands.CreateProduct{
+			Name: f.text("name", required, 255), Description: f.text("description", required, 4096), Metadata: f.metadata("metadata"),
+		}
+		return cmd, f.finish()
+	case "CreateMetric":
+		return createMetric(f)
+	case "CreatePrice":
+		return createPrice(f)
+	case "CreatePlan":
+		return createPlan(f)
+	case "CreateCustomer":
+		return d.createCustomer(c, f)
+	case "EraseConsumer":
+		cmd := commands.EraseConsumer{Consumer: id[events.OrganizationNoun](f, "consumerId", required)}
+		return cmd, f.finish()
+	case "TopUp":
+		cmd := commands.TopUp{
+			Wallet: id[events.WalletNoun](f, "walletId", required), Amount: f.money("amount", required),
+			Method: f.text("method", required, 255),
+		}
+		return cmd, f.finish()
+	case "CreateSubscription":
+		return d.createSubscription(c, f)
+	case "TerminateSubscription":
+		return d.terminateSubscription(c, f)
+	case "CreateTestClock":
+		cmd := commands.CreateTestClock{
+			Now: f.time("currentTime", optional), Name: f.text("name", optional, 255), Description: f.text("description", optional, 4096),
+		}
+		return cmd, f.finish()
+	case "AdvanceTestClock":
+		return d.advanceTestClock(c, f)
+	}
+	return nil, commands.Reject(commands.NotFound, "there is no command %.60q; there are %s", name, strings.Join(Names(), ", "))
+}
+
+// finish refuses fields that nobody has asked for, and returns the first fault of the body, or nil.
+func (f *fields) finish() error {
+	f.end()
+	return f.refusal()
+}
+
+// profile reads how a merchant appears as the seller.
+func (f *fields) profile() (p events.Profile) {
+	g, ok := f.within("profile", required)
+	if !ok {
+		return p
+	}
+	p = events.Profile{
+		Name: g.text("name", required, 255), Email: g.text("email", optional, 255), Phone: g.text("phone", optional, 255),
+		TaxID: g.text("taxId", optional, 255), Address: g.address(optional),
+	}
+	f.close(g)
+	return p
+}
+
+// address reads a postal address.
+func (f *fields) address(n need) (a events.Address) {
+	g, ok := f.within("address", n)
+	if !ok {
+		return a
+	}
+	a = events.Address{
+		Line1: g.text("line1", optional, 255), Line2: g.text("line2", optional, 255), City: g.text("city", optional, 255),
+		State: g.text("state", optional, 255), Country: g.text("country", optional, 2), ZipCode: g.text("zipCode", optional, 255),
+	}
+	if a.Country != "" && (len(a.Country) != 2 || a.Country < "AA" || a.Country > "ZZ" || a.Country[1] < 'A' || a.Country[1] > 'Z') {
+		g.wrong("country", "must be two capital letters of ISO 3166-1, such as DE")
+	}
+	f.close(g)
+	return a
+}
+
+// settings reads a merchant's terms with the platform.
+func (f *fields) settings(n need) (v events.Settings) {
+	g, ok := f.within("settings", n)
+	if !ok {
+		return v
+	}
+	v = events.Settings{FeeBasisPoints: uint32(g.number("feeBasisPoints", 10_000)), ManagedPrepaid: g.flag("managedPrepaid")}
+	f.close(g)
+	return v
+}
+
+// secretBits is the randomness of an API key. 40 characters of base 32 carry it.
+const secretBits = 200
+
+func (d *Decoder) createKey(c *call, f *fields) (commands.Command, error) {
+	cmd := commands.CreateKey{
+		Role: events.KeyRole(f.oneOf("role", required, string(events.MerchantKey), string(events.OperatorKey), string(events.AuditorKey))),
+		Name: f.text("name", optional, 255),
+	}
+	if err := f.finish(); err != nil {
+		return nil, err
+	}
+	secret, err := NewSecret(d.opts.Rand, d.opts.Environment)
+	if err != nil {
+		return nil, err
+	}
+	c.work.Secret, cmd.Secret = secret, commands.SecretHash(secret)
+	return cmd, nil
+}
+
+// NewSecret draws the text of an API key: sk_test_ or sk_live_, and 40 lower case letters and digits.
+func NewSecret(rand io.Reader, env events.Environment) (string, error) {
+	var b [secretBits / 8]byte
+	if _, err := io.ReadFull(rand, b[:]); err != nil {
+		return "", fmt.Errorf("drawing an API key: %w", err)
+	}
+	prefix := "sk_test_"
+	if env == events.Live {
+		prefix = "sk_live_"
+	}
+	return prefix + strings.ToLower(base32.StdEncoding.EncodeToString(b[:])), nil
+}
+
+func createMetric(f *fields) (commands.Command, error) {
+	const later = "this ledger meters usage events, not meter events"
+	f.only("eventType", later, "null")
+	f.only("valueProperty", later, "null")
+	f.only("groupBy", later, "null", "{}")
+	f.only("eventFrom", later, "null")
+	cmd := commands.CreateMetric{
+		Product: id[events.ProductNoun](f, "productId", required), Name: f.text("name", required, 255),
+		Description: f.text("description", required, 4096), Unit: f.text("unit", required, 255),
+		Aggregation: events.Aggregation(f.oneOf("aggregation", required, string(events.AggregateSum), string(events.AggregateCount))),
+	}
+	return cmd, f.finish()
+}
+
+func createPrice(f *fields) (commands.Command, error) {
+	f.only("feeId", "this ledger has no fees yet", "null")
+	f.only("feature", "this ledger has no features yet", "null")
+	f.only("grantDiscountEnabled", "this ledger has no grants yet", "false")
+	f.only("billingCadence", "a metric is billed in the plan's periods", "null")
+	cmd := commands.CreatePrice{
+		Metric: id[events.MetricNoun](f, "billableMetricId", required), Model: events.Model(f.oneOf("model", required, string(events.Standard))),
+		Term:        events.Term(f.oneOf("paymentTerm", required, string(events.Instant), string(events.InArrears))),
+		DisplayName: f.text("invoiceDisplayName", required, 255),
+	}
+	if g, ok := f.within("properties", required); ok {
+		cmd.UnitPrice = g.money("unitPrice", required)
+		f.close(g)
+	}
+	return cmd, f.finish()
+}
+
+func createPlan(f *fields) (commands.Command, error) {
+	const noTax, noMail = "this ledger computes no tax yet", "this ledger sends no reminders yet"
+	f.only("defaultTaxCode", noTax, `"eservice"`)
+	f.only("defaultTaxRate", noTax, "0")
+	f.only("taxBehavior", noTax, `"exclusive"`)
+	f.only("renewalReminderEnabled", noMail, "true", "false")
+	f.only("renewalReminderDays", noMail, "3")
+	f.only("billingVersion", "this ledger bills by version 0", "0")
+	cadence := events.Cadence(f.oneOf("billingCadence", optional, string(events.Monthly)))
+	f.oneOf("billingInterval", optional, "monthly")
+	cmd := commands.CreatePlan{
+		Product: id[events.ProductNoun](f, "productId", required), Name: f.text("name", required, 255),
+		Description: f.text("description", optional, 4096), DisplayName: f.text("invoiceDisplayName", optional, 255),
+		Currency: f.currency("currency"), Cadence: cadence, Prices: ids[events.PriceNoun](f, "prices", 200),
+	}
+	return cmd, f.finish()
+}

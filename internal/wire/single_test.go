@@ -1,0 +1,371 @@
+package wire
+
+import (
+	"strings"
+	"testing"
+
+	"tallystick/commands"
+	"tallystick/events"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+)
+
+// bodies is one full body of each command that is no usage, and what it says.
+var bodies = []struct {
+	name, body string
+	want       commands.Command
+}{
+	{
+		"CreateMerchant", `{"profile":{"name":"LLM","email":"a@example.com","phone":"1","taxId":"DE1","address":{"line1":"1","line2":"2",
+			"city":"c","state":"s","country":"DE","zipCode":"z"}},"settings":{"feeBasisPoints":250,"managedPrepaid":true},"currency":"USD"}`,
+		commands.CreateMerchant{
+			Profile: events.Profile{
+				Name: "LLM", Email: "a@example.com", Phone: "1", TaxID: "DE1",
+				Address: events.Address{Line1: "1", Line2: "2", City: "c", State: "s", Country: "DE", ZipCode: "z"},
+			},
+			Settings: events.Settings{FeeBasisPoints: 250, ManagedPrepaid: true}, Currency: events.Currency{'U', 'S', 'D'},
+		},
+	},
+	{
+		"UpdateMerchant", `{"profile":{"name":"LLM"},"settings":{}}`,
+		commands.UpdateMerchant{Profile: events.Profile{Name: "LLM"}},
+	},
+	{
+		"CreateKey", `{"role":"merchant","name":"ci"}`,
+		commands.CreateKey{Role: events.MerchantKey, Name: "ci", Secret: commands.SecretHash("sk_test_" + strings.Repeat("a", 40))},
+	},
+	{"RevokeKey", `{"keyId":"$key"}`, commands.RevokeKey{Key: key}},
+	{
+		"CreateProduct", `{"name":"n","description":"d","metadata":{"b":"2","a":"1"}}`,
+		commands.CreateProduct{Name: "n", Description: "d", Metadata: map[string]string{"a": "1", "b": "2"}},
+	},
+	{
+		"CreateMetric", `{"name":"n","description":"d","unit":"tokens","aggregation":"COUNT","productId":"$product"}`,
+		commands.CreateMetric{Product: product, Name: "n", Description: "d", Unit: "tokens", Aggregation: events.AggregateCount},
+	},
+	{
+		"CreatePrice", `{"billableMetricId":"$A","model":"standard","paymentTerm":"in_arrears","invoiceDisplayName":"n",
+			"billingCadence":null,"grantDiscountEnabled":false,"properties":{"unitPrice":"0.0000025"}}`,
+		commands.CreatePrice{Metric: metricA, Model: events.Standard, Term: events.InArrears, DisplayName: "n", UnitPrice: 2500},
+	},
+	{
+		"CreatePlan", `{"name":"n","description":"d","invoiceDisplayName":"i","currency":"EUR","productId":"$product","prices":["$price"],
+			"billingCadence":"P1M","billingInterval":"monthly","taxBehavior":"exclusive","defaultTaxRate":0}`,
+		commands.CreatePlan{
+			Product: product, Name: "n", Description: "d", DisplayName: "i", Currency: events.Currency{'E', 'U', 'R'}, Cadence: events.Monthly,
+			Prices: []events.PriceID{price},
+		},
+	},
+	{
+		"CreateCustomer", `{"consumer":{"name":"Ada","email":" Ada@Example.COM ","phone":"1","address":{"country":"GB"}},"externalId":"x","taxId":"GB1","taxRates":{}}`,
+		commands.CreateCustomer{
+			Candidate: newcomer, Email: digest("email", "ada@example.com"), External: digest("external", merchant.String(), "x"),
+			Profile: events.Sealed{Key: newcomer, Box: []byte(`consumer.profile {"name":"Ada","email":" Ada@Example.COM ","phone":"1","address":{"country":"GB"}}`)},
+			Details: events.Sealed{Key: newcomer, Box: []byte(`customer.details {"externalId":"x","taxId":"GB1"}`)},
+		},
+	},
+	{"EraseConsumer", `{"consumerId":"$consumer"}`, commands.EraseConsumer{Consumer: consumer}},
+	{"TopUp", `{"walletId":"$wallet","amount":"12.50","method":"sandbox"}`, commands.TopUp{Wallet: wallet, Amount: 12_500_000_000, Method: "sandbox"}},
+	{
+		"CreateSubscription", `{"name":"Ada's","customerId":"$customer","planId":"$plan","startedAt":"2024-01-15T10:30:00Z",
+			"endingAt":"2025-01-15T10:30:00Z","testClockId":"$clock","autoCharge":false,"renewalReminderDays":null}`,
+		commands.CreateSubscription{
+			Customer: customer, Plan: plan, Name: events.Sealed{Key: consumer, Box: []byte("subscription.name Ada's")},
+			StartedAt: at("2024-01-15T10:30:00Z"), EndingAt: at("2025-01-15T10:30:00Z"), Clock: clock,
+		},
+	},
+	{
+		"TerminateSubscription", `{"subscriptionId":"$sub","reason":"moved away"}`,
+		commands.TerminateSubscription{Subscription: sub, Reason: events.Sealed{Key: consumer, Box: []byte("subscription.reason moved away")}},
+	},
+	{
+		"CreateTestClock", `{"currentTime":"2024-01-15T10:30:00Z","name":"n","description":"d"}`,
+		commands.CreateTestClock{Now: at("2024-01-15T10:30:00Z"), Name: "n", Description: "d"},
+	},
+	{"AdvanceTestClock", `{"testClockId":"$clock","currentTime":"2024-02-15T10:30:00Z"}`, commands.AdvanceTestClock{Clock: clock, To: at("2024-02-15T10:30:00Z")}},
+}
+
+func TestCommands(t *testing.T) {
+	tested := map[string]bool{"ReportUsage": true}
+	for _, tt := range bodies {
+		tested[tt.name] = true
+		t.Run(tt.name, func(t *testing.T) {
+			d, _, _ := newTestDecoder()
+			w, err := decode(d, tt.name, tt.body)
+			if err != nil {
+				t.Fatal(err)
+			}
+			want := commands.Request{Command: tt.want, Merchant: merchant, Actor: owner.Actor()}
+			if diff := cmp.Diff(want, w.Requests[0], cmpopts.EquateEmpty()); diff != "" {
+				t.Errorf("request (-want +got):\n%s", diff)
+			}
+			open := strings.Replace(tt.body, "{", `{"idempotencyKey":"k","merchantId":"$merchant",`, 1)
+			w, err = decode(d, tt.name, open)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if r := w.Requests[0]; r.Key != "k" || r.Content.IsZero() {
+				t.Errorf("with a key: %+v", r)
+			}
+			for _, bad := range []struct{ with, want string }{
+				{`{"bogus":1,`, `"bogus" is no field here; there are `},
+				{`{"merchantId":"$stranger",`, "merchantId is not the merchant that this is sent for"},
+				{`{"idempotencyKey":"k","idempotencyKey":"k",`, "idempotencyKey is given twice"},
+				{`{"idempotencyKey":"",`, "idempotencyKey must have 1 to 255 bytes"},
+				{`{,`, "not valid JSON"},
+			} {
+				_, err := decode(d, tt.name, strings.Replace(tt.body, "{", bad.with, 1))
+				if commands.CodeOf(err) != commands.Invalid || !strings.Contains(err.Error(), bad.want) {
+					t.Errorf("with %s: %v, want %s", bad.with, err, bad.want)
+				}
+			}
+			if _, err := decode(d, tt.name, tt.body+"x"); err == nil {
+				t.Error("trailing bytes are accepted")
+			}
+		})
+	}
+	for _, name := range Names() {
+		if !tested[name] {
+			t.Errorf("%s is not tested", name)
+		}
+	}
+	d, _, _ := newTestDecoder()
+	if _, err := decode(d, "Fly", `{}`); commands.CodeOf(err) != commands.NotFound {
+		t.Errorf("an unknown command: %v", err)
+	}
+}
+
+// TestContent holds which changes of a body change the hash of its content.
+func TestContent(t *testing.T) {
+	for _, tt := range []struct {
+		name, a, b string
+		same       bool
+	}{
+		{"CreateProduct", `{"name":"n","description":"d","metadata":{"a":"1","b":"2"}}`, `{"metadata":{"b":"2","a":"1"},"description":"d","name":"\u006e"}`, true},
+		{"CreateProduct", `{"name":"n","description":"d","metadata":{}}`, `{"name":"n","description":"d"}`, true},
+		{"CreateProduct", `{"name":"n","description":"d"}`, `{"name":"nd","description":""}`, false},
+		{"CreateProduct", `{"name":"n","description":"d"}`, `{"name":"d","description":"n"}`, false},
+		{"TopUp", `{"walletId":"$wallet","amount":"12.5","method":"sandbox"}`, `{"walletId":"$wallet","amount":"12.50","method":"sandbox"}`, true},
+		{"TopUp", `{"walletId":"$wallet","amount":"12.5","method":"sandbox"}`, `{"walletId":"$wallet","amount":"12.51","method":"sandbox"}`, false},
+		{"CreatePlan", `{"name":"n","currency":"EUR","productId":"$product"}`, `{"name":"n","currency":"EUR","productId":"$product","billingCadence":"P1M","prices":[]}`, true},
+		{"CreatePlan", `{"name":"n","currency":"EUR","productId":"$product"}`, `{"name":"n","currency":"EUR","productId":"$product","prices":["$price"]}`, false},
+		{"AdvanceTestClock", `{"testClockId":"$clock","advanceBy":"P1Y"}`, `{"testClockId":"$clock","advanceBy":"P12M"}`, true},
+		{"AdvanceTestClock", `{"testClockId":"$clock","advanceBy":"P1M"}`, `{"testClockId":"$clock","advanceBy":"P30D"}`, false},
+		{"AdvanceTestClock", `{"testClockId":"$clock","currentTime":"2024-02-15T10:30:00Z"}`, `{"testClockId":"$clock","currentTime":"2024-02-15T12:30:00.000+02:00"}`, true},
+	} {
+		d, _, dir := newTestDecoder()
+		hash := func(body string) events.Digest {
+			w, err := decode(d, tt.name, strings.Replace(body, "{", `{"idempotencyKey":"k",`, 1))
+			if err != nil {
+				if tt.same {
+					t.Fatalf("%s %s: %v", tt.name, body, err)
+				}
+				return events.Digest{}
+			}
+			return w.Requests[0].Content
+		}
+		a := hash(tt.a)
+		dir.clocks[clock] = at("2024-03-01T00:00:00Z") // a repeat is the same wherever the clock stands
+		if b := hash(tt.b); (a == b) != tt.same {
+			t.Errorf("%s: the same hash of\n%s and\n%s: %v, want %v", tt.name, tt.a, tt.b, a == b, tt.same)
+		}
+	}
+}
+
+func TestCommandsRefused(t *testing.T) {
+	for _, tt := range []struct{ name, body, want string }{
+		{"CreateProduct", `[]`, "the body must be an object, not an array"},
+		{"CreateProduct", `{"description":"d"}`, "name is required"},
+		{"CreateProduct", `{"name":"","description":"d"}`, "name may not be empty"},
+		{"CreateProduct", `{"name":7,"description":"d"}`, "name must be a string, not a number"},
+		{"CreateProduct", `{"name":"` + strings.Repeat("n", 256) + `","description":"d"}`, "name has too many characters; at most 255 are allowed"},
+		{"CreateProduct", `{"name":"n","description":"d","metadata":[]}`, "metadata must be an object of strings, not an array"},
+		{"CreateMetric", `{"name":"n","description":"d","unit":"u","aggregation":"AVG","productId":"$product"}`, "aggregation must be SUM or COUNT"},
+		{"CreateMetric", `{"eventType":"x"}`, "eventType is not supported"},
+		{"CreatePrice", `{"properties":{"unitPrice":"0.0000000001"},"billableMetricId":"$A","model":"standard","paymentTerm":"instant","invoiceDisplayName":"n"}`, "properties.unitPrice must be a string of digits with at most 9 decimals"},
+		{"CreatePrice", `{"properties":{"unitPrice":1},"billableMetricId":"$A","model":"standard","paymentTerm":"instant","invoiceDisplayName":"n"}`, "properties.unitPrice must be a string, not a number"},
+		{"CreatePrice", `{"properties":{"unitPrice":"1","max":"2"},"billableMetricId":"$A","model":"standard","paymentTerm":"instant","invoiceDisplayName":"n"}`, `properties."max" is no field here; there are unitPrice`},
+		{"CreatePrice", `{"feeId":"fee_1"}`, "feeId is not supported"},
+		{"CreatePlan", `{"defaultTaxRate":19}`, "defaultTaxRate is not supported: this ledger computes no tax yet"},
+		{"CreatePlan", `{"name":"n","currency":"eur","productId":"$product"}`, "currency must be three capital letters"},
+		{"CreatePlan", `{"prices":["$price","$plan"],"name":"n","currency":"EUR","productId":"$product"}`, "prices[1] must be an identity such as price_"},
+		{"CreateCustomer", `{}`, "consumer or consumerId is required, one of them"},
+		{"CreateCustomer", `{"consumerId":"$consumer","consumer":{"name":"n","email":"e@x","address":{}}}`, "consumer or consumerId is required, one of them"},
+		{"CreateCustomer", `{"consumer":{"name":"n","email":"e@x"}}`, "consumer.address is required"},
+		{"CreateCustomer", `{"consumer":{"name":"n","email":"nobody","address":{}}}`, "is no e-mail address"},
+		{"CreateCustomer", `{"consumer":{"name":"n","email":"e@x","address":{"country":"Deutschland"}}}`, "consumer.address.country has too many characters"},
+		{"CreateCustomer", `{"consumer":{"name":"n","email":"e@x","address":{"country":"d1"}}}`, "consumer.address.country must be two capital letters"},
+		{"CreateCustomer", `{"consumerId":"$merchant","taxId":"x"}`, "no consumer $merchant"},
+		{"CreateSubscription", `{"customer":{"name":"n"}}`, "customer is not supported: make the customer with CreateCustomer"},
+		{"CreateSubscription", `{"minimumAccountBalance":"200.00"}`, "minimumAccountBalance is not supported"},
+		{"CreateSubscription", `{"name":"n","customerId":"cus_01JD3W8X5KQ7M2N4P6R8T0V2W4","planId":"$plan","startedAt":"2024-01-15T10:30:00Z"}`, "no customer cus_01JD3W8X5KQ7M2N4P6R8T0V2W4"},
+		{"TerminateSubscription", `{"subscriptionId":"sub_01JD3W8X5KQ7M2N4P6R8T0V2W4","reason":"r"}`, "no subscription sub_01JD3W8X5KQ7M2N4P6R8T0V2W4"},
+		{"TerminateSubscription", `{"subscriptionId":"$sub","reason":""}`, "reason may not be empty"},
+		{"AdvanceTestClock", `{"testClockId":"$clock"}`, "currentTime or advanceBy is required, one of them"},
+		{"AdvanceTestClock", `{"testClockId":"$clock","advanceBy":"1 month"}`, "advanceBy must be a duration of ISO 8601"},
+		{"AdvanceTestClock", `{"testClockId":"$clock","advanceBy":"P999Y"}`, "advanceBy goes beyond the year 2262"},
+		{"AdvanceTestClock", `{"testClockId":"tc_0123456789abcdeg","advanceBy":"P1M"}`, "no test clock tc_0123456789ABCDEG"},
+		{"CreateMerchant", `{"profile":{"name":"n"},"currency":"USD","settings":{"feeBasisPoints":10001}}`, "settings.feeBasisPoints must be an integer from 0 to 10000"},
+		{"UpdateMerchant", `{"profile":{"name":"n"}}`, "settings is required"},
+	} {
+		d, _, _ := newTestDecoder()
+		w, err := decode(d, tt.name, tt.body)
+		if err == nil {
+			t.Errorf("%s %s is accepted: %+v", tt.name, tt.body, w.Requests)
+			continue
+		}
+		if !strings.Contains(err.Error(), fill(tt.want)) {
+			t.Errorf("%s %s is refused with %q, want it to say %q", tt.name, tt.body, err, fill(tt.want))
+		}
+	}
+}
+
+// TestErasedConsumer holds that what comes for an erased consumer goes on, and keeps nothing personal.
+func TestErasedConsumer(t *testing.T) {
+	d, _, dir := newTestDecoder()
+	w, err := decode(d, "ReportUsage", strings.Replace(usage, "$customer", "$forgotten", 1))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if u := w.Requests[0].Command.(*commands.ReportUsage); !u.Metadata.IsZero() {
+		t.Errorf("metadata of an erased consumer is kept: %+v", u)
+	}
+	dir.subscriptions[sub] = erased
+	w, err = decode(d, "TerminateSubscription", `{"subscriptionId":"$sub","reason":"r"}`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if c := w.Requests[0].Command.(commands.TerminateSubscription); !c.Reason.IsZero() {
+		t.Errorf("the reason of an erased consumer is kept: %+v", c)
+	}
+}
+
+// TestKnownConsumer holds that a customer of a consumer that the merchant manages already is sealed under that consumer's key.
+func TestKnownConsumer(t *testing.T) {
+	d, k, _ := newTestDecoder()
+	w, err := decode(d, "CreateCustomer", `{"consumer":{"name":"n","email":"Known@example.com","address":{}},"taxId":"t"}`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := commands.CreateCustomer{
+		Consumer: consumer, Email: digest("email", "known@example.com"), Details: events.Sealed{Key: consumer, Box: []byte(`customer.details {"taxId":"t"}`)},
+	}
+	if diff := cmp.Diff(commands.Command(want), w.Requests[0].Command); diff != "" {
+		t.Errorf("command (-want +got):\n%s", diff)
+	}
+	if _, made := k.keys[newcomer]; made {
+		t.Error("a key was made for nobody")
+	}
+}
+
+// TestSecret holds that the text of an API key is answered once: with the receipt of the command that has made it.
+func TestSecret(t *testing.T) {
+	d, _, _ := newTestDecoder()
+	w, err := decode(d, "CreateKey", `{"role":"operator"}`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, tt := range []struct {
+		status commands.ReceiptStatus
+		want   string
+	}{
+		{commands.Accepted, `{"status":"accepted","sequence":7,"secret":"sk_test_` + strings.Repeat("a", 40) + `"}`},
+		{commands.Duplicate, `{"status":"duplicate","sequence":7}`},
+	} {
+		if got := string(w.AppendAnswer(nil, []commands.Receipt{{Status: tt.status, Seq: 7}})); got != tt.want {
+			t.Errorf("answered with %s, want %s", got, tt.want)
+		}
+	}
+	live, err := NewSecret(strings.NewReader(strings.Repeat("x", 25)), events.Live)
+	if err != nil || !strings.HasPrefix(live, "sk_live_") || len(live) != 48 {
+		t.Errorf("got %q, %v", live, err)
+	}
+	if _, err := NewSecret(strings.NewReader(""), events.Live); err == nil {
+		t.Error("a secret was drawn from nothing")
+	}
+}
+
+func TestAdvanceBy(t *testing.T) {
+	for _, tt := range []struct{ by, from, want string }{
+		{"P1M", "2024-01-31T10:00:00.5Z", "2024-02-29T10:00:00.5Z"},
+		{"P1Y1M", "2024-01-31T10:00:00Z", "2025-02-28T10:00:00Z"},
+		{"P13M", "2023-12-31T00:00:00Z", "2025-01-31T00:00:00Z"},
+		{"P1W1DT1H1M1S", "2024-01-31T10:00:00Z", "2024-02-08T11:01:01Z"},
+		{"PT36H", "2024-01-31T10:00:00Z", "2024-02-01T22:00:00Z"},
+		{"P1M1D", "2024-01-31T10:00:00Z", "2024-03-01T10:00:00Z"},
+		{"P0Y1D", "2024-01-31T10:00:00Z", "2024-02-01T10:00:00Z"},
+		{"", "", ""},
+		{"P", "", ""},
+		{"PT", "", ""},
+		{"P0D", "", ""},
+		{"P1", "", ""},
+		{"P1H", "", ""},
+		{"PT1D", "", ""},
+		{"P1D1M", "", ""},
+		{"P1DT", "", ""},
+		{"P-1D", "", ""},
+		{"P1.5D", "", ""},
+		{"P1M1M", "", ""},
+		{"p1m", "", ""},
+		{"PT1S1H", "", ""},
+		{"P99999999D", "", ""},
+		{"PY", "", ""},
+		{"PTT1S", "", ""},
+	} {
+		v, ok := parseDuration(tt.by)
+		if ok != (tt.want != "") {
+			t.Errorf("%q is a duration: %v", tt.by, ok)
+		}
+		if !ok || tt.want == "" {
+			continue
+		}
+		if got, ok := v.after(at(tt.from)); !ok || got != at(tt.want) {
+			t.Errorf("%s after %s is %s, want %s", tt.by, tt.from, got, tt.want)
+		}
+	}
+	d, _, _ := newTestDecoder()
+	w, err := decode(d, "AdvanceTestClock", `{"testClockId":"$clock","advanceBy":"P1M"}`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if c := w.Requests[0].Command.(commands.AdvanceTestClock); c.To != at("2024-02-29T10:00:00Z") {
+		t.Errorf("advanced to %s", c.To)
+	}
+}
+
+func TestNormaliseEmail(t *testing.T) {
+	for _, tt := range []struct{ in, want string }{
+		{"ada@example.com", "ada@example.com"},
+		{" Ada.L+x@Example.COM.\n", "ada.l+x@example.com"},
+		{"ÄDA@example.com", "äda@example.com"},
+		{"ada", ""},
+		{"@example.com", ""},
+		{"ada@", ""},
+		{"a da@example.com", ""},
+		{"a@b@c", ""},
+		{"a\x00@b", ""},
+		{"", ""},
+		{strings.Repeat("a", 250) + "@b.de", ""},
+	} {
+		got, ok := NormaliseEmail(tt.in)
+		if ok != (tt.want != "") || ok && got != tt.want {
+			t.Errorf("NormaliseEmail(%q) = %q, %v, want %q", tt.in, got, ok, tt.want)
+		}
+	}
+}
+
+func TestWaits(t *testing.T) {
+	waiting := 0
+	for _, name := range Names() {
+		if Waits(name) {
+			waiting++
+		}
+	}
+	if waiting != 4 || Waits("ReportUsage") {
+		t.Errorf("%d commands wait", waiting)
+	}
+	if r := (Who{Role: events.AuditorKey}).MayWrite(merchant); r == nil {
+		t.Error("an auditor may write")
+	}
+}

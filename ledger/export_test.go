@@ -1,0 +1,29 @@
+package ledger
+
+import "github.com/cockroachdb/pebble/v2"
+
+// Store gives tests what lies under the log.
+func (l *Log) Store() *pebble.DB { return l.db }
+
+// Small makes blocks of the dedupe index so small that tests fill and merge many, and the
+// memory of Pebble so small that they flush and compact it.
+func (o Options) Small() Options {
+	o.blockBits = 4
+	o.memTableBytes = 64 << 10
+	return o
+}
+
+// Runs returns how many runs the dedupe index has at each level.
+func (l *Log) Runs() (levels [maxLevel + 1]int) {
+	for _, r := range l.index.snapshot() {
+		levels[r.level]++
+	}
+	return levels
+}
+
+// Keys of the store, for tests that damage it.
+var (
+	RecordKey     = recordKey
+	TreeKey       = treeKey
+	CheckpointKey = checkpointKey
+)

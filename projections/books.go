@@ -1,0 +1,373 @@
+package projections
+
+import (
+	"fmt"
+	"strings"
+
+	"tallystick/events"
+)
+
+// FoldVersion changes whenever the same records would give other rows. Stored books
+// of another version are not used; they are made again from the log.
+const FoldVersion = 1
+
+// Purpose says what books are kept for.
+type Purpose int
+
+// The purposes.
+const (
+	ForRules   Purpose = iota // only what rules read, in memory
+	ForViews                  // everything, with changes remembered for a store
+	ForHistory                // like ForViews without totals and journals: a state of the past
+)
+
+// Omits reports whether books kept for p have nothing in a table.
+func (p Purpose) Omits(t TableInfo) bool {
+	switch p {
+	case ForRules:
+		return !t.Rules
+	case ForHistory:
+		return t.ID == tableTotals || t.ID == tableJournals || t.ID == tablePages
+	case ForViews:
+	}
+	return false
+}
+
+// Books is the state of the whole ledger: every fold, current to the same record.
+// See the package comment for who may use it and how.
+type Books struct {
+	applied events.Seq // last record applied; 0 before the first
+	ledger  events.LedgerID
+	tables  []table
+	charges memo[chargeRows] // rows of Accruals and Accounts; until one of them is removed or forgotten
+	uses    memo[useRows]    // rows of Totals and Journals; likewise
+	touched [2]uint64        // keeps the reads of readAhead and lookAhead
+
+	Opened *Table[struct{}, Opened]
+
+	Keys    *Table[events.KeyID, Key]
+	Secrets *Table[events.Hash, events.KeyID]
+
+	Merchants *Table[events.OrganizationID, MerchantRow]
+	Consumers *Table[events.OrganizationID, Consumer]
+	Emails    *Table[Pair[events.OrganizationID, events.Digest], events.OrganizationID]
+	Customers *Table[events.CustomerID, Customer]
+	Pairs     *Table[Pair[events.OrganizationID, events.OrganizationID], events.CustomerID]
+	Externals *Table[Pair[events.OrganizationID, events.Digest], events.CustomerID]
+
+	Products *Table[events.ProductID, Product]
+	Metrics  *Table[events.MetricID, Metric]
+	Prices   *Table[events.PriceID, Price]
+	Plans    *Table[events.PlanID, Plan]
+
+	Wallets  *Table[events.WalletID, Wallet]
+	Accounts *Table[events.Account, Balance]
+
+	Subscriptions *Table[events.SubscriptionID, Subscription]
+	Active        *Table[events.CustomerID, Active]
+	Clocks        *Table[events.TestClockID, Clock]
+
+	Accruals *Table[PeriodKey, Accrual]
+	Numbers  *Table[events.OrganizationID, uint64]
+	Invoices *Table[events.InvoiceID, Invoice]
+	Lines    *Table[Pair[events.InvoiceID, events.LineID], Line]
+
+	Totals   *Table[Pair[events.CustomerID, events.MetricID], Total]
+	Journals *Table[JournalKey, Journal]
+	Pages    *Table[PageKey, Page]
+	Links    *Table[LinkKey, events.Seq]
+}
+
+// NewBooks returns the books of a ledger before its first record.
+func NewBooks(p Purpose) *Books {
+	b := new(Books)
+	const rules, views = true, false
+	b.Opened = newTable[struct{}, Opened](b, p, tableOpened, "ledger.opened", rules, keyOfNothing())
+
+	b.Keys = newTable[events.KeyID, Key](b, p, tableKeys, "parties.keys", rules, keyOfID[events.KeyID]())
+	b.Secrets = newTable[events.Hash, events.KeyID](b, p, tableSecrets, "parties.secrets", views, keyOfHash())
+
+	b.Merchants = newTable[events.OrganizationID, MerchantRow](b, p, tableMerchants, "customers.merchants", rules, keyOfID[events.OrganizationID]())
+	b.Consumers = newTable[events.OrganizationID, Consumer](b, p, tableConsumers, "customers.consumers", rules, keyOfID[events.OrganizationID]())
+	b.Emails = newTable[Pair[events.OrganizationID, events.Digest], events.OrganizationID](b, p, tableEmails, "customers.emails", rules, keyOfPair[events.OrganizationID, events.Digest]())
+	b.Customers = newTable[events.CustomerID, Customer](b, p, tableCustomers, "customers.customers", rules, keyOfID[events.CustomerID]())
+	b.Pairs = newTable[Pair[events.OrganizationID, events.OrganizationID], events.CustomerID](b, p, tablePairs, "customers.pairs", rules, keyOfPair[events.OrganizationID, events.OrganizationID]())
+	b.Externals = newTable[Pair[events.OrganizationID, events.Digest], events.CustomerID](b, p, tableExternals, "customers.externals", rules, keyOfPair[events.OrganizationID, events.Digest]())
+
+	b.Products = newTable[events.ProductID, Product](b, p, tableProducts, "catalog.products", rules, keyOfID[events.ProductID]())
+	b.Metrics = newTable[events.MetricID, Metric](b, p, tableMetrics, "catalog.metrics", rules, keyOfID[events.MetricID]())
+	b.Prices = newTable[events.PriceID, Price](b, p, tablePrices, "catalog.prices", rules, keyOfID[events.PriceID]())
+	b.Plans = newTable[events.PlanID, Plan](b, p, tablePlans, "catalog.plans", rules, keyOfID[events.PlanID]())
+
+	b.Wallets = newTable[events.WalletID, Wallet](b, p, tableWallets, "wallets.wallets", rules, keyOfID[events.WalletID]())
+	b.Accounts = newTable[events.Account, Balance](b, p, tableAccounts, "wallets.accounts", rules, keyOfAccount())
+
+	b.Subscriptions = newTable[events.SubscriptionID, Subscription](b, p, tableSubscriptions, "subscriptions.subscriptions", rules, keyOfID[events.SubscriptionID]())
+	b.Active = newTable[events.CustomerID, Active](b, p, tableActive, "subscriptions.active", rules, keyOfID[events.CustomerID]())
+	b.Clocks = newTable[events.TestClockID, Clock](b, p, tableClocks, "subscriptions.clocks", rules, keyOfClock())
+
+	b.Accruals = newTable[PeriodKey, Accrual](b, p, tableAccruals, "invoices.open", rules, keyOfPeriod())
+	b.Numbers = newTable[events.OrganizationID, uint64](b, p, tableNumbers, "invoices.numbers", rules, keyOfID[events.OrganizationID]())
+	b.Invoices = newTable[events.InvoiceID, Invoice](b, p, tableInvoices, "invoices.invoices", views, keyOfID[events.InvoiceID]())
+	b.Lines = newTable[Pair[events.InvoiceID, events.LineID], Line](b, p, tableLines, "invoices.lines", views, keyOfPair[events.InvoiceID, events.LineID]())
+
+	b.Totals = newTable[Pair[events.CustomerID, events.MetricID], Total](b, p, tableTotals, "usage.totals", views, keyOfPair[events.CustomerID, events.MetricID]())
+	b.Journals = newTable[JournalKey, Journal](b, p, tableJournals, "usage.journals", views, keyOfJournal())
+	b.Pages = newTable[PageKey, Page](b, p, tablePages, "usage.pages", views, keyOfPage())
+	b.Links = newTable[LinkKey, events.Seq](b, p, tableLinks, "usage.links", views, keyOfLink())
+
+	b.Accounts.value, b.Accruals.value = balanceRows(), accrualRows()
+	b.Totals.value, b.Journals.value, b.Pages.value = totalRows(), journalRows(), pageRows()
+	return b
+}
+
+func newTable[K comparable, V any](b *Books, p Purpose, id byte, name string, rules bool, key keyCodec[K]) *Table[K, V] {
+	t := &Table[K, V]{
+		TableInfo: TableInfo{ID: id, Name: name, Projection: name[:strings.IndexByte(name, '.')], Rules: rules},
+		key:       key,
+		value:     libraryRows[V](),
+		rows:      make(map[K]*row[V]),
+		track:     p != ForRules,
+		gone:      make(map[K]struct{}),
+	}
+	t.off = p.Omits(t.TableInfo)
+	b.tables = append(b.tables, t)
+	return t
+}
+
+// Applied returns the sequence of the last record applied, 0 before the first.
+func (b *Books) Applied() events.Seq { return b.applied }
+
+// Ledger returns the identity of the ledger, zero before the first record.
+func (b *Books) Ledger() events.LedgerID { return b.ledger }
+
+// Tables describes every table, in the order of their bytes.
+func (b *Books) Tables() []TableInfo {
+	infos := make([]TableInfo, len(b.tables))
+	for i, t := range b.tables {
+		infos[i] = t.describe()
+	}
+	return infos
+}
+
+// Attach makes b the books at seq, whose rows are in s. b must be new.
+func (b *Books) Attach(s Source, ledger events.LedgerID, seq events.Seq) {
+	b.applied, b.ledger = seq, ledger
+	for _, t := range b.tables {
+		t.attach(s)
+	}
+}
+
+// Detach stops the reading of rows from the source. Every row of it must have been adopted.
+func (b *Books) Detach() {
+	for _, t := range b.tables {
+		t.attach(nil)
+	}
+}
+
+// Adopt takes in a stored row of the attached source, so that it need not be read when it is asked
+// for. It does nothing if the row is in memory already, or has been removed.
+func (b *Books) Adopt(key, value []byte) error {
+	for _, t := range b.tables {
+		if len(key) > 0 && t.describe().ID == key[0] {
+			return t.adopt(key[1:], value)
+		}
+	}
+	return fmt.Errorf("stored books have a row of no table: %x", key)
+}
+
+// Flush gives every change since the last Flush to put and drop, as whole keys and
+// values, which they may not keep. After an error b is not to be used any more.
+func (b *Books) Flush(put func(key, value []byte) error, drop func(key []byte) error) error {
+	for _, t := range b.tables {
+		if err := t.flush(put, drop); err != nil {
+			return fmt.Errorf("%s: %w", t.describe().Name, err)
+		}
+	}
+	return nil
+}
+
+// Changes returns how many rows there are to flush.
+func (b *Books) Changes() int {
+	n := 0
+	for _, t := range b.tables {
+		n += t.changes()
+	}
+	return n
+}
+
+// Explain reads a stored row of any table: its key as people write it, and its row.
+func (b *Books) Explain(key, value []byte) (table TableInfo, k string, row any, err error) {
+	for _, t := range b.tables {
+		if info := t.describe(); len(key) > 0 && info.ID == key[0] {
+			k, row, err = t.explain(key[1:], value)
+			return info, k, row, err
+		}
+	}
+	return TableInfo{}, "", nil, fmt.Errorf("a row of no table: %x", key)
+}
+
+// Shrink forgets rows in memory that the source has and that were not used since the last Shrink, if there are more
+// than limit. Call it after the changes of a Flush can be read from the source.
+func (b *Books) Shrink(limit int) {
+	total := 0
+	for _, t := range b.tables {
+		total += t.size()
+	}
+	if total <= limit {
+		return
+	}
+	b.charges.clear()
+	b.uses.clear()
+	for _, t := range b.tables {
+		t.shrink()
+	}
+}
+
+// Apply brings b up to date with rec. A record applied before is skipped, so redelivery does
+// no harm. A record from further ahead is an error and leaves b as it was.
+//
+// A record that cannot follow those before it is an impossibility: the rules are wrong
+// or the log is corrupt. Apply panics, for going on would bill somebody wrongly.
+func (b *Books) Apply(rec *events.Record) error {
+	if rec.Seq <= b.applied {
+		return nil
+	}
+	if rec.Seq != b.applied+1 {
+		return fmt.Errorf("books at sequence %d cannot apply record %d", b.applied, rec.Seq)
+	}
+	b.apply(rec)
+	b.applyUsageTables(rec)
+	b.applied = rec.Seq
+	return nil
+}
+
+// ApplyAll applies records in order, as calls of [Books.Apply] do, and faster. Where there are many, a second
+// goroutine keeps totals and journals meanwhile. After an error, those before the record of it are applied.
+func (b *Books) ApplyAll(recs []events.Record) error {
+	for len(recs) > 0 {
+		if recs[0].Seq <= b.applied {
+			recs = recs[1:]
+			continue
+		}
+		n := 0
+		for n < len(recs) && recs[n].Seq == b.applied+1+events.Seq(n) {
+			n++
+		}
+		if n == 0 {
+			return b.Apply(&recs[0])
+		}
+		b.applyRun(recs[:n])
+		b.applied += events.Seq(n)
+		recs = recs[n:]
+	}
+	return nil
+}
+
+// parallelFrom is how many records there must be for a second goroutine to be worth its while.
+const parallelFrom = 256
+
+// applyRun applies records that follow on what is applied.
+func (b *Books) applyRun(recs []events.Record) {
+	usageTables := func() { b.touched[1] += applyEach(recs, b.applyUsageTables, b.lookAhead) }
+	if len(recs) < parallelFrom || b.Totals.off {
+		usageTables()
+		b.touched[0] += applyEach(recs, b.apply, b.readAhead)
+		return
+	}
+	done := make(chan any, 1) // what usageTables panicked with
+	go func() {
+		defer func() { done <- recover() }()
+		usageTables()
+	}()
+	func() {
+		defer func() {
+			if p := <-done; p != nil {
+				panic(p)
+			}
+		}()
+		b.touched[0] += applyEach(recs, b.apply, b.readAhead)
+	}()
+}
+
+func applyEach(recs []events.Record, apply func(*events.Record), look func([]events.Record) uint64) (sum uint64) {
+	for i := range recs {
+		if i%ahead == 0 {
+			sum += look(recs[i:min(i+ahead, len(recs))])
+		}
+		apply(&recs[i])
+	}
+	return sum
+}
+
+// apply says which folds each event concerns, totals and journals apart. Money is posted the same way whatever
+// the event.
+func (b *Books) apply(rec *events.Record) {
+	if usage, ok := rec.Event.(*events.UsageReported); ok { // by far the most frequent
+		b.charge(rec, usage)
+		return
+	}
+	b.post(rec, rec.Event.Money())
+	switch e := rec.Event.(type) {
+	case *events.UsageReported: // see above
+	case events.LedgerOpened:
+		b.ledger = rec.Ledger
+		*b.Opened.insert(struct{}{}) = Opened{e.Environment, e.Format, rec.RecordedAt}
+	case events.KeyCreated:
+		b.keyCreated(rec, e)
+	case events.KeyRevoked:
+		b.Keys.edit(e.Key).Revoked = true
+	case events.MerchantCreated:
+		b.merchantCreated(rec, e)
+	case events.MerchantUpdated:
+		b.merchantUpdated(rec, e)
+	case events.ProductCreated:
+		b.productCreated(rec, e)
+	case events.MetricCreated:
+		b.metricCreated(rec, e)
+	case events.PriceCreated:
+		b.priceCreated(rec, e)
+	case events.PlanCreated:
+		b.planCreated(rec, e)
+	case events.ConsumerCreated:
+		b.consumerCreated(rec, e)
+	case events.ConsumerErased:
+		b.consumerErased(rec, e)
+	case events.CustomerCreated:
+		b.customerCreated(rec, e)
+	case events.WalletOpened:
+		b.walletOpened(rec, e)
+	case events.WalletToppedUp: // moves money
+	case events.SubscriptionCreated:
+		b.subscriptionCreated(rec, e)
+	case events.SubscriptionTerminated:
+		b.subscriptionTerminated(rec, e)
+	case events.InvoiceOpened:
+		b.invoiceOpened(rec, e)
+	case events.InvoiceClosing:
+		b.invoiceClosing(rec, e)
+	case events.InvoiceLineClosed:
+		b.invoiceLineClosed(rec, e)
+	case events.InvoiceIssued:
+		b.invoiceIssued(rec, e)
+	case events.InvoicePaid:
+		b.invoicePaid(rec, e)
+	case events.InvoiceCancelled:
+		b.invoiceCancelled(rec, e)
+	case events.ClockCreated:
+		b.clockCreated(rec, e)
+	case events.ClockAdvancing:
+		b.clockAdvancing(rec, e)
+	case events.ClockAdvanced:
+		b.clockAdvanced(rec, e)
+	case events.DueFailed:
+		b.dueFailed(rec, e)
+	}
+}
+
+// assert panics unless ok: what is recorded cannot follow from what was recorded before.
+func assert(ok bool, rec *events.Record, msg string) {
+	if !ok {
+		panic(fmt.Sprintf("impossible history: record %d (%s): %s", rec.Seq, rec.Event.Kind(), msg))
+	}
+}

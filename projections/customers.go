@@ -1,0 +1,148 @@
+package projections
+
+import "tallystick/events"
+
+// Opened is the ledger's first record.
+type Opened struct {
+	Environment events.Environment `cbor:"1,keyasint"`
+	Format      uint32             `cbor:"2,keyasint"`
+	At          events.Time        `cbor:"3,keyasint"`
+}
+
+// Key is an API key, without its secret.
+type Key struct {
+	Role     events.KeyRole        `cbor:"1,keyasint"`
+	Merchant events.OrganizationID `cbor:"2,keyasint,omitzero"` // of a merchant key
+	Name     string                `cbor:"3,keyasint,omitempty"`
+	Secret   events.Hash           `cbor:"4,keyasint"`
+	Created  events.Seq            `cbor:"5,keyasint"`
+	Revoked  bool                  `cbor:"6,keyasint,omitempty"`
+}
+
+// MerchantRow is an organization that sells.
+type MerchantRow struct {
+	Profile  events.Seq      `cbor:"1,keyasint"` // the record that holds its profile now
+	Settings events.Settings `cbor:"2,keyasint"`
+	Currency events.Currency `cbor:"3,keyasint"`
+	Name     string          `cbor:"4,keyasint"`
+	Wallets  []WalletRef     `cbor:"5,keyasint,omitempty"` // earnings; one for each currency
+	Created  events.Seq      `cbor:"6,keyasint"`
+}
+
+// WalletRef names the wallet of an organization for a currency.
+type WalletRef struct {
+	Currency events.Currency       `cbor:"1,keyasint"`
+	Wallet   events.WalletID       `cbor:"2,keyasint"`
+	Bound    events.OrganizationID `cbor:"3,keyasint,omitzero"` // the only merchant that it pays
+}
+
+// Consumer is an organization that buys.
+type Consumer struct {
+	Type    events.ConsumerKind   `cbor:"1,keyasint"`
+	Manager events.OrganizationID `cbor:"2,keyasint,omitzero"` // the merchant of a managed one
+	Email   events.Digest         `cbor:"3,keyasint"`
+	Profile events.Seq            `cbor:"4,keyasint"` // the record that holds its profile now
+	Sealed  events.Sealed         `cbor:"5,keyasint"` // the profile itself
+	Wallets []WalletRef           `cbor:"6,keyasint,omitempty"`
+	Erased  bool                  `cbor:"7,keyasint,omitempty"`
+}
+
+// Customer is the relation of a merchant to a consumer.
+type Customer struct {
+	Merchant events.OrganizationID `cbor:"1,keyasint"`
+	Consumer events.OrganizationID `cbor:"2,keyasint"`
+	Details  events.Sealed         `cbor:"3,keyasint,omitzero"`
+	Created  events.Seq            `cbor:"4,keyasint"`
+	At       events.Time           `cbor:"5,keyasint"`
+}
+
+// WalletFor returns the wallet that earns c, or zero.
+func (m *MerchantRow) WalletFor(c events.Currency) events.WalletID {
+	return walletFor(m.Wallets, c, events.OrganizationID{})
+}
+
+// WalletFor returns the wallet that pays merchant in currency c, or zero.
+func (c *Consumer) WalletFor(currency events.Currency, merchant events.OrganizationID) events.WalletID {
+	return walletFor(c.Wallets, currency, merchant)
+}
+
+func walletFor(refs []WalletRef, c events.Currency, merchant events.OrganizationID) events.WalletID {
+	for _, w := range refs {
+		if w.Currency == c && (w.Bound.IsZero() || w.Bound == merchant) {
+			return w.Wallet
+		}
+	}
+	return events.WalletID{}
+}
+
+// ConsumerByEmail returns the consumer that merchant means by an e-mail address: one that it
+// manages, or else a full one; zero if there is none.
+func (b *Books) ConsumerByEmail(merchant events.OrganizationID, email events.Digest) events.OrganizationID {
+	for _, manager := range []events.OrganizationID{merchant, {}} {
+		if id := b.Emails.Get(Pair[events.OrganizationID, events.Digest]{manager, email}); id != nil {
+			return *id
+		}
+	}
+	return events.OrganizationID{}
+}
+
+// CustomerOf returns the customer that consumer is to merchant, or zero.
+func (b *Books) CustomerOf(merchant, consumer events.OrganizationID) events.CustomerID {
+	if id := b.Pairs.Get(Pair[events.OrganizationID, events.OrganizationID]{merchant, consumer}); id != nil {
+		return *id
+	}
+	return events.CustomerID{}
+}
+
+// CustomerByExternal returns the customer that merchant calls by an id of its own, or zero.
+func (b *Books) CustomerByExternal(merchant events.OrganizationID, external events.Digest) events.CustomerID {
+	if id := b.Externals.Get(Pair[events.OrganizationID, events.Digest]{merchant, external}); id != nil {
+		return *id
+	}
+	return events.CustomerID{}
+}
+
+func (b *Books) keyCreated(rec *events.Record, e events.KeyCreated) {
+	*b.Keys.insert(e.Key) = Key{Role: e.Role, Merchant: rec.Merchant, Name: e.Name, Secret: e.Secret, Created: rec.Seq}
+	*b.Secrets.insert(e.Secret) = e.Key
+	b.link(LinkKeys, rec.Merchant, e.Key, rec.Seq)
+}
+
+func (b *Books) merchantCreated(rec *events.Record, e events.MerchantCreated) {
+	m := b.Merchants.edit(rec.Merchant)
+	assert(b.Merchants.off || m.Created == 0, rec, "merchant created twice")
+	m.Profile, m.Created = rec.Seq, rec.Seq
+	m.Settings, m.Currency, m.Name = e.Settings, e.Currency, e.Profile.Name
+	b.link(LinkMerchants, events.OrganizationID{}, rec.Merchant, rec.Seq)
+}
+
+func (b *Books) merchantUpdated(rec *events.Record, e events.MerchantUpdated) {
+	m := b.Merchants.edit(rec.Merchant)
+	m.Profile, m.Settings, m.Name = rec.Seq, e.Settings, e.Profile.Name
+}
+
+func (b *Books) consumerCreated(rec *events.Record, e events.ConsumerCreated) {
+	var manager events.OrganizationID
+	if e.Type == events.Managed {
+		manager = rec.Merchant
+	}
+	*b.Consumers.insert(e.Consumer) = Consumer{Type: e.Type, Manager: manager, Email: e.Email, Profile: rec.Seq, Sealed: e.Profile}
+	*b.Emails.insert(Pair[events.OrganizationID, events.Digest]{manager, e.Email}) = e.Consumer
+}
+
+func (b *Books) consumerErased(rec *events.Record, e events.ConsumerErased) {
+	c := b.Consumers.edit(e.Consumer)
+	assert(!c.Erased, rec, "consumer erased twice")
+	b.Emails.remove(Pair[events.OrganizationID, events.Digest]{c.Manager, c.Email})
+	c.Erased = true
+}
+
+func (b *Books) customerCreated(rec *events.Record, e events.CustomerCreated) {
+	*b.Customers.insert(e.Customer) = Customer{rec.Merchant, e.Consumer, e.Details, rec.Seq, rec.At}
+	*b.Pairs.insert(Pair[events.OrganizationID, events.OrganizationID]{rec.Merchant, e.Consumer}) = e.Customer
+	if !e.External.IsZero() {
+		*b.Externals.insert(Pair[events.OrganizationID, events.Digest]{rec.Merchant, e.External}) = e.Customer
+	}
+	b.link(LinkCustomers, rec.Merchant, e.Customer, rec.Seq)
+	b.link(LinkCustomersOfConsumer, e.Consumer, e.Customer, rec.Seq)
+}

@@ -1,0 +1,143 @@
+package projtest
+
+import (
+	"fmt"
+	"time"
+
+	"tallystick/events"
+)
+
+// other makes, now and then, something that is no usage.
+func (g *generator) other(n uint32) {
+	now := periodStart(n)
+	c := g.customers[g.rng.IntN(len(g.customers))]
+	m := c.merchant
+	switch g.rng.IntN(400) {
+	case 0, 1, 2:
+		g.topUp(c, events.Nanos(1+g.rng.IntN(100))*events.NanosPerUnit)
+	case 3:
+		g.command(m.id, events.ActorOperator)
+		m.profile = g.emit(0, events.MerchantUpdated{
+			Profile:  events.Profile{Name: fmt.Sprintf("Renamed %d", g.rng.IntN(100))},
+			Settings: events.Settings{FeeBasisPoints: g.shape.FeeBasisPoints, ManagedPrepaid: true},
+		}).Seq
+	case 4:
+		g.command(m.id, events.ActorOperator)
+		g.emit(0, events.KeyRevoked{Key: m.key})
+		m.key = events.Derive[events.KeyNoun](g.env.Command, 0)
+		g.emit(0, events.KeyCreated{Key: m.key, Role: events.MerchantKey, Secret: events.LeafHash(m.key[:]), Name: "next"})
+	case 5:
+		if !c.erased {
+			c.erased = true
+			g.command(m.id, events.ActorKey)
+			g.emit(0, events.ConsumerErased{Consumer: c.consumer})
+		}
+	case 6:
+		if !c.ended && c != g.customers[0] { // somebody is left
+			g.terminate(c, now)
+		}
+	case 7:
+		if !c.ended {
+			g.command(m.id, events.ActorDue)
+			g.emit(now, events.DueFailed{Subscription: c.sub, Action: "close", Due: now, Code: "AMOUNT_OUT_OF_RANGE", Message: "the sum does not fit"})
+		}
+	}
+}
+
+// terminate ends c's subscription and invoices its open periods.
+func (g *generator) terminate(c *customer, now events.Time) {
+	c.ended = true
+	g.command(c.merchant.id, events.ActorKey)
+	g.emit(now, events.SubscriptionTerminated{Subscription: c.sub, EndedAt: now, By: c.merchant.id.String(), Reason: g.seal(c.consumer)})
+	for _, p := range c.open {
+		g.emit(now, events.InvoiceClosing{Invoice: p.invoice, Subscription: c.sub, Period: p.n, End: now, GraceEnd: now})
+		g.issue(c, p, now)
+	}
+	c.open = nil
+}
+
+// close ends period n of every subscription, lets some late usage join it, and invoices it.
+func (g *generator) close(n uint32) {
+	for _, m := range g.merchants {
+		g.closePeriods(m, n)
+		g.lateUsage(m)
+		g.issueAll(m, n)
+	}
+}
+
+func (g *generator) advance(m *merchant, to events.Time, do func(now events.Time)) {
+	g.command(m.id, events.ActorKey)
+	from := to.Add(-time.Hour)
+	g.emit(from, events.ClockAdvancing{Clock: m.clock, To: to})
+	do(to)
+	g.command(m.id, events.ActorDue)
+	g.emit(to, events.ClockAdvanced{Clock: m.clock, To: to})
+}
+
+func (g *generator) closePeriods(m *merchant, n uint32) {
+	g.advance(m, periodStart(n+1), func(now events.Time) {
+		for _, c := range m.customers {
+			if c.ended {
+				continue
+			}
+			g.command(m.id, events.ActorDue)
+			p := c.open[len(c.open)-1]
+			g.emit(now, events.InvoiceClosing{Invoice: p.invoice, Subscription: c.sub, Period: n})
+			p.closed = true
+			g.openPeriod(c, n+1, events.Derive[events.InvoiceNoun](g.env.Command, 0))
+		}
+	})
+}
+
+func (g *generator) lateUsage(m *merchant) {
+	for _, c := range m.customers {
+		if !c.ended && g.rng.IntN(4) == 0 {
+			g.report(c, c.open[0], periodStart(c.open[0].n).Add(time.Hour))
+		}
+	}
+}
+
+func (g *generator) issueAll(m *merchant, n uint32) {
+	g.advance(m, periodStart(n+1).Add(grace), func(now events.Time) {
+		for _, c := range m.customers {
+			if c.ended {
+				continue
+			}
+			g.command(m.id, events.ActorDue)
+			g.issue(c, c.open[0], now)
+			c.open = c.open[1:]
+		}
+	})
+}
+
+// issue issues the invoice of p, or cancels it if it has no lines.
+func (g *generator) issue(c *customer, p *openPeriod, now events.Time) {
+	var subtotal, unpaid events.Sum
+	lines := uint32(len(p.order))
+	for _, i := range p.order {
+		l := &p.lines[i]
+		price := c.merchant.prices[i]
+		subtotal = subtotal.Plus(l.nanos)
+		if price.term == events.InArrears {
+			unpaid = unpaid.Plus(l.nanos)
+		}
+		g.emit(now, events.InvoiceLineClosed{
+			Line: events.Derive[events.LineNoun](g.env.Command, uint32(1000*int(p.n)+i+1)), Invoice: p.invoice, Subscription: c.sub,
+			Metric: c.merchant.metrics[i], Price: price.id, Revision: 1, Term: price.term, UnitPrice: price.unit,
+			Count: l.count, Quantity: l.quantity, Nanos: l.nanos, Root: l.leaves.Root(), First: l.first, Last: l.last,
+		})
+	}
+	if lines == 0 {
+		g.emit(now, events.InvoiceCancelled{Invoice: p.invoice, Subscription: c.sub, Period: p.n, Code: "NO_USAGE"})
+		return
+	}
+	c.merchant.number++
+	g.emit(now, events.InvoiceIssued{
+		Invoice: p.invoice, Subscription: c.sub, Period: p.n, Number: c.merchant.number, Lines: lines,
+		Subtotal: subtotal, Paid: subtotal.Plus(unpaid.Neg()), Unpaid: unpaid,
+		Seller: c.merchant.profile, Buyer: c.profile, DueAt: now, Customer: c.id,
+	})
+	if unpaid.IsZero() {
+		g.emit(now, events.InvoicePaid{Invoice: p.invoice, Subscription: c.sub, PaidAt: now})
+	}
+}

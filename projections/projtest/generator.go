@@ -1,0 +1,225 @@
+package projtest
+
+import (
+	"encoding/binary"
+	"fmt"
+	"time"
+
+	"tallystick/events"
+	"tallystick/projections"
+)
+
+// The instants of a history. Clocks of merchants start at epoch.
+const (
+	realStart = events.Time(1_767_225_600_000_000_000) // 2026-01-01
+	epoch     = events.Time(1_704_067_200_000_000_000) // 2024-01-01
+	grace     = 24 * time.Hour
+	// period is the length of a billing period: no month, but the folds take periods as they come.
+	period = 30 * 24 * time.Hour
+)
+
+var usd = events.Currency{'U', 'S', 'D'}
+
+// A generator keeps as much of a ledger's state as it takes to make the next valid
+// record. It has an account of each balance of its own.
+type generator struct {
+	shape Shape
+	yield func(events.Record) bool
+	done  bool
+	rng   random
+
+	env       events.Envelope // of the record made last
+	buf       []byte          // what is left of the memory that records share
+	merchants []*merchant
+	customers []*customer
+	usages    int // made so far
+}
+
+type merchant struct {
+	id        events.OrganizationID
+	key       events.KeyID
+	product   events.ProductID
+	plan      events.PlanID
+	clock     events.TestClockID
+	metrics   []events.MetricID
+	prices    []price
+	profile   events.Seq
+	number    uint64 // of the last invoice
+	customers []*customer
+}
+
+type price struct {
+	id   events.PriceID
+	unit events.Nanos
+	term events.Term
+}
+
+type customer struct {
+	id       events.CustomerID
+	consumer events.OrganizationID
+	sub      events.SubscriptionID
+	wallet   events.WalletID
+	merchant *merchant
+	balance  events.Sum
+	profile  events.Seq
+	open     []*openPeriod
+	erased   bool
+	ended    bool
+}
+
+type openPeriod struct {
+	n       uint32
+	invoice events.InvoiceID
+	lines   []openLine // one for each metric of the merchant
+	order   []int      // of those that are used, in the order of their first usage
+	instant events.Sum
+	closed  bool
+}
+
+type openLine struct {
+	count       uint64
+	quantity    events.Sum
+	nanos       events.Sum
+	first, last events.Seq
+	leaves      projections.Frontier
+}
+
+func newGenerator(s Shape, yield func(events.Record) bool) *generator {
+	g := &generator{shape: s, yield: yield, rng: random{s.Seed}}
+	g.env.Ledger = events.LedgerID(events.NextCommandID(events.CommandID{}, realStart, g.rng.Uint64()))
+	g.env.RecordedAt = realStart
+	return g
+}
+
+// command begins a new command: later, and with an identity of its own.
+func (g *generator) command(merchant events.OrganizationID, actor events.ActorKind) {
+	g.env.RecordedAt = g.env.RecordedAt.Add(time.Duration(g.rng.IntN(20)) * time.Microsecond)
+	g.env.Command = events.NextCommandID(g.env.Command, g.env.RecordedAt, g.rng.Uint64())
+	g.env.Merchant, g.env.Actor = merchant, events.Actor{Kind: actor}
+	g.env.Cause, g.env.Key, g.env.Content = 0, "", events.Digest{}
+}
+
+// emit makes the next record. at is the time on the subject's clock, 0 for real time.
+func (g *generator) emit(at events.Time, e events.Event) *events.Record {
+	g.env.Seq++
+	g.env.At = at
+	if at == 0 {
+		g.env.At = g.env.RecordedAt
+	}
+	if cap(g.buf)-len(g.buf) < 4<<10 {
+		g.buf = make([]byte, 0, 256<<10)
+	}
+	rec, err := events.AppendRecord(g.buf, g.env, e)
+	if err != nil {
+		panic("projtest: impossible: " + err.Error())
+	}
+	g.buf = g.buf[:len(g.buf)+len(rec.Bytes)]
+	if !g.done && !g.yield(rec) {
+		g.done = true
+	}
+	return &rec
+}
+
+func (g *generator) digest() (d events.Digest) {
+	binary.BigEndian.PutUint64(d[:], g.rng.Uint64()|1)
+	binary.BigEndian.PutUint64(d[8:], g.rng.Uint64())
+	return d
+}
+
+// seal returns what sealed personal data looks like to whoever lacks the key.
+func (g *generator) seal(consumer events.OrganizationID) events.Sealed {
+	box := make([]byte, 24+g.rng.IntN(40))
+	for i := range box {
+		box[i] = byte(g.rng.Uint64())
+	}
+	return events.Sealed{Key: consumer, Box: box}
+}
+
+func (g *generator) ledger() {
+	g.command(events.OrganizationID{}, events.ActorOperator)
+	g.emit(0, events.LedgerOpened{Environment: events.Sandbox, Format: 1})
+}
+
+func (g *generator) merchant(i int) {
+	g.command(events.OrganizationID{}, events.ActorOperator)
+	m := &merchant{id: events.Derive[events.OrganizationNoun](g.env.Command, 0)}
+	g.env.Merchant = m.id
+	g.merchants = append(g.merchants, m)
+	m.profile = g.emit(0, events.MerchantCreated{
+		Profile:  events.Profile{Name: fmt.Sprintf("Merchant %d", i), Address: events.Address{City: "Utrecht", Country: "NL"}},
+		Settings: events.Settings{FeeBasisPoints: g.shape.FeeBasisPoints, ManagedPrepaid: true}, Currency: usd,
+	}).Seq
+	g.emit(0, events.WalletOpened{Wallet: events.Derive[events.WalletNoun](g.env.Command, 1), Owner: m.id, Currency: usd, Earning: true})
+	m.key = events.Derive[events.KeyNoun](g.env.Command, 2)
+	g.emit(0, events.KeyCreated{Key: m.key, Role: events.MerchantKey, Secret: events.LeafHash(m.key[:]), Name: "first"})
+	m.clock = events.DeriveTestClock(g.env.Command)
+	g.emit(epoch, events.ClockCreated{Clock: m.clock, Now: epoch, Name: "clock"})
+	m.product = events.Derive[events.ProductNoun](g.env.Command, 3)
+	g.emit(0, events.ProductCreated{Product: m.product, Name: "API", Description: "A language model", Metadata: map[string]string{"team": "core"}})
+	plan := events.PlanCreated{Plan: events.Derive[events.PlanNoun](g.env.Command, 4), Product: m.product, Name: "Pro", Currency: usd, Cadence: events.Monthly}
+	for j := range g.shape.Lines {
+		arrears := g.shape.Arrears && j == g.shape.Lines-1
+		plan.Prices = append(plan.Prices, g.price(m, j, arrears))
+	}
+	m.plan = plan.Plan
+	g.emit(0, plan)
+}
+
+func (g *generator) price(m *merchant, j int, arrears bool) events.PriceID {
+	p := price{events.Derive[events.PriceNoun](g.env.Command, uint32(100+2*j)), events.Nanos(1_000 + g.rng.IntN(9_000)), events.Instant}
+	aggregation := events.AggregateSum
+	if arrears {
+		p.term, aggregation = events.InArrears, events.AggregateCount
+	}
+	metric := events.Derive[events.MetricNoun](g.env.Command, uint32(101+2*j))
+	g.emit(0, events.MetricCreated{Metric: metric, Product: m.product, Name: fmt.Sprintf("metric %d", j), Description: "Tokens", Unit: "token", Aggregation: aggregation})
+	g.emit(0, events.PriceCreated{
+		Price: p.id, Revision: 1, Metric: metric, Model: events.Standard, Term: p.term,
+		DisplayName: fmt.Sprintf("Metric %d", j), UnitPrice: p.unit,
+	})
+	m.metrics, m.prices = append(m.metrics, metric), append(m.prices, p)
+	return p.id
+}
+
+func (g *generator) customer(i int) {
+	m := g.merchants[i%len(g.merchants)]
+	g.command(m.id, events.ActorKey)
+	g.env.Actor.ID = m.key
+	c := &customer{
+		merchant: m,
+		id:       events.Derive[events.CustomerNoun](g.env.Command, 0),
+		consumer: events.Derive[events.OrganizationNoun](g.env.Command, 1),
+		wallet:   events.Derive[events.WalletNoun](g.env.Command, 2),
+	}
+	g.customers, m.customers = append(g.customers, c), append(m.customers, c)
+	c.profile = g.emit(0, events.ConsumerCreated{Consumer: c.consumer, Type: events.Managed, Email: g.digest(), Profile: g.seal(c.consumer)}).Seq
+	g.emit(0, events.WalletOpened{Wallet: c.wallet, Owner: c.consumer, Currency: usd, Bound: m.id})
+	g.emit(0, events.CustomerCreated{Customer: c.id, Consumer: c.consumer, External: g.digest(), Details: g.seal(c.consumer)})
+	g.topUp(c, 1_000_000*events.NanosPerUnit)
+	g.command(m.id, events.ActorKey)
+	c.sub = events.Derive[events.SubscriptionNoun](g.env.Command, 0)
+	g.emit(epoch, events.SubscriptionCreated{
+		Subscription: c.sub, Customer: c.id, Plan: m.plan, Product: m.product, Wallet: c.wallet, Currency: usd,
+		Name: g.seal(c.consumer), StartedAt: epoch, Anchor: epoch, Cadence: events.Monthly, Clock: m.clock,
+	})
+	g.openPeriod(c, 0, events.Derive[events.InvoiceNoun](g.env.Command, 1))
+}
+
+func periodStart(n uint32) events.Time { return epoch.Add(time.Duration(n) * period) }
+
+func (g *generator) openPeriod(c *customer, n uint32, invoice events.InvoiceID) {
+	c.open = append(c.open, &openPeriod{n: n, invoice: invoice, lines: make([]openLine, g.shape.Lines)})
+	g.emit(periodStart(n), events.InvoiceOpened{
+		Invoice: invoice, Subscription: c.sub, Customer: c.id, Period: n, Currency: usd,
+		Start: periodStart(n), End: periodStart(n + 1), GraceEnd: periodStart(n + 1).Add(grace),
+	})
+}
+
+func (g *generator) topUp(c *customer, n events.Nanos) {
+	g.command(c.merchant.id, events.ActorKey)
+	c.balance = c.balance.Add(n)
+	g.emit(0, events.WalletToppedUp{
+		TopUp: events.Derive[events.TopUpNoun](g.env.Command, 0), Wallet: c.wallet, Currency: usd, Balance: c.balance, Method: "sandbox",
+		Postings: []events.Posting{{Role: events.ConsumerMain, Nanos: n}, {Role: events.ProcessorClearing, Nanos: -n}},
+	})
+}

@@ -1,0 +1,144 @@
+package projections
+
+import (
+	"slices"
+
+	"tallystick/events"
+)
+
+// Status is the state of a subscription on the wire.
+type Status string
+
+// The states of a subscription.
+const (
+	SubscriptionActive     Status = "active"
+	SubscriptionTerminated Status = "terminated"
+)
+
+// Subscription is the agreement of a customer to a plan.
+type Subscription struct {
+	Merchant  events.OrganizationID `cbor:"1,keyasint"`
+	Customer  events.CustomerID     `cbor:"2,keyasint"`
+	Plan      events.PlanID         `cbor:"3,keyasint"`
+	Product   events.ProductID      `cbor:"4,keyasint"`
+	Wallet    events.WalletID       `cbor:"5,keyasint"`
+	Currency  events.Currency       `cbor:"6,keyasint"`
+	Name      events.Sealed         `cbor:"7,keyasint"`
+	Status    Status                `cbor:"8,keyasint"`
+	StartedAt events.Time           `cbor:"9,keyasint"`
+	Anchor    events.Time           `cbor:"10,keyasint"`
+	Cadence   events.Cadence        `cbor:"11,keyasint"`
+	EndingAt  events.Time           `cbor:"12,keyasint,omitzero"`
+	EndedAt   events.Time           `cbor:"13,keyasint,omitzero"`
+	EndedBy   string                `cbor:"14,keyasint,omitempty"`
+	Reason    events.Sealed         `cbor:"15,keyasint,omitzero"`
+	Code      string                `cbor:"16,keyasint,omitempty"`
+	Clock     events.TestClockID    `cbor:"17,keyasint,omitzero"`
+	Created   events.Seq            `cbor:"18,keyasint"` // orders due actions of the same time
+	CreatedAt events.Time           `cbor:"19,keyasint"`
+	UpdatedAt events.Time           `cbor:"20,keyasint"`
+	Periods   []Period              `cbor:"21,keyasint,omitempty"` // not yet invoiced, oldest first
+	Parked    string                `cbor:"22,keyasint,omitempty"` // why its due actions have stopped, if they have
+}
+
+// Period is a billing period whose invoice is not issued yet.
+type Period struct {
+	N        uint32           `cbor:"1,keyasint"` // 0, 1, 2…
+	Invoice  events.InvoiceID `cbor:"2,keyasint"`
+	Start    events.Time      `cbor:"3,keyasint"`
+	End      events.Time      `cbor:"4,keyasint"` // exclusive
+	GraceEnd events.Time      `cbor:"5,keyasint"` // exclusive
+	Closing  bool             `cbor:"6,keyasint,omitempty"`
+	Opened   events.Seq       `cbor:"7,keyasint"` // the record that opened it
+	Closed   events.Seq       `cbor:"8,keyasint,omitzero"`
+}
+
+// PeriodAt returns the open period that t falls into, or nil.
+func (s *Subscription) PeriodAt(t events.Time) *Period {
+	for i := range s.Periods {
+		if p := &s.Periods[i]; p.Start <= t && t < p.End {
+			return p
+		}
+	}
+	return nil
+}
+
+// Active is the subscriptions of a customer that are not terminated.
+type Active struct {
+	Subscriptions []events.SubscriptionID `cbor:"1,keyasint"`
+}
+
+// Clock is a test clock.
+type Clock struct {
+	Merchant    events.OrganizationID `cbor:"1,keyasint"`
+	Now         events.Time           `cbor:"2,keyasint"`
+	To          events.Time           `cbor:"3,keyasint,omitzero"` // where it is being advanced to, if it is
+	Name        string                `cbor:"4,keyasint,omitempty"`
+	Description string                `cbor:"5,keyasint,omitempty"`
+	CreatedAt   events.Time           `cbor:"6,keyasint"`
+	UpdatedAt   events.Time           `cbor:"7,keyasint"`
+	Started     events.Seq            `cbor:"8,keyasint,omitzero"` // the record that began the advance
+}
+
+// ClockNow returns what time it is on a clock: a test clock's, or the given real time.
+func (b *Books) ClockNow(clock events.TestClockID, real events.Time) events.Time {
+	if c := b.Clocks.Get(clock); c != nil && !clock.IsZero() {
+		return c.Now
+	}
+	return real
+}
+
+func (b *Books) subscriptionCreated(rec *events.Record, e events.SubscriptionCreated) {
+	*b.Subscriptions.insert(e.Subscription) = Subscription{
+		Merchant: rec.Merchant, Customer: e.Customer, Plan: e.Plan, Product: e.Product,
+		Wallet: e.Wallet, Currency: e.Currency, Name: e.Name, Status: SubscriptionActive,
+		StartedAt: e.StartedAt, Anchor: e.Anchor, Cadence: e.Cadence, EndingAt: e.EndingAt,
+		Clock: e.Clock, Created: rec.Seq, CreatedAt: rec.At, UpdatedAt: rec.At,
+	}
+	a := b.Active.edit(e.Customer)
+	a.Subscriptions = append(a.Subscriptions, e.Subscription)
+	b.link(LinkSubscriptions, rec.Merchant, e.Subscription, rec.Seq)
+	b.link(LinkSubscriptionsOfCustomer, e.Customer, e.Subscription, rec.Seq)
+}
+
+func (b *Books) subscriptionTerminated(rec *events.Record, e events.SubscriptionTerminated) {
+	s := b.Subscriptions.edit(e.Subscription)
+	assert(s.Status == SubscriptionActive, rec, "a subscription terminated that is not active")
+	s.Status, s.EndedAt, s.EndedBy, s.Reason, s.Code = SubscriptionTerminated, e.EndedAt, e.By, e.Reason, e.Code
+	s.UpdatedAt = rec.At
+	a := b.Active.edit(s.Customer)
+	a.Subscriptions = slices.DeleteFunc(a.Subscriptions, func(id events.SubscriptionID) bool { return id == e.Subscription })
+	if len(a.Subscriptions) == 0 {
+		b.Active.remove(s.Customer)
+	}
+}
+
+func (b *Books) clockCreated(rec *events.Record, e events.ClockCreated) {
+	*b.Clocks.insert(e.Clock) = Clock{
+		Merchant: rec.Merchant, Now: e.Now, Name: e.Name, Description: e.Description,
+		CreatedAt: rec.RecordedAt, UpdatedAt: rec.RecordedAt,
+	}
+}
+
+func (b *Books) clockAdvancing(rec *events.Record, e events.ClockAdvancing) {
+	c := b.Clocks.edit(e.Clock)
+	assert(e.To > c.Now && c.To == 0, rec, "a clock advanced backwards, or twice at once")
+	c.To, c.Started = e.To, rec.Seq
+}
+
+func (b *Books) clockAdvanced(rec *events.Record, e events.ClockAdvanced) {
+	c := b.Clocks.edit(e.Clock)
+	assert(c.To == e.To, rec, "a clock arrived elsewhere")
+	c.Now, c.To, c.Started, c.UpdatedAt = e.To, 0, 0, rec.RecordedAt
+}
+
+// clockAsID pads the identity of a clock to the size of the others.
+func clockAsID(c events.TestClockID) (id [16]byte) {
+	copy(id[:], c[:])
+	return id
+}
+
+func (b *Books) dueFailed(rec *events.Record, e events.DueFailed) {
+	s := b.Subscriptions.edit(e.Subscription)
+	s.Parked, s.UpdatedAt = e.Code, rec.At
+}

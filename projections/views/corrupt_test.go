@@ -1,0 +1,237 @@
+package views_test
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/cockroachdb/pebble/v2/vfs"
+
+	"tallystick/projections/projtest"
+	"tallystick/projections/views"
+)
+
+// tables returns the paths of the sstables in a directory and below.
+func tables(t *testing.T, fs vfs.FS, dir string) (paths []string) {
+	t.Helper()
+	names, err := fs.List(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	slices.Sort(names)
+	for _, name := range names {
+		path := fs.PathJoin(dir, name)
+		if info, err := fs.Stat(path); err == nil && info.IsDir() {
+			paths = append(paths, tables(t, fs, path)...)
+		} else if strings.HasSuffix(name, ".sst") {
+			paths = append(paths, path)
+		}
+	}
+	return paths
+}
+
+// flip changes one byte of a file. Other names of the file keep the old content.
+func flip(t *testing.T, fs vfs.FS, path string, offset int) {
+	t.Helper()
+	f, err := fs.Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b, err := io.ReadAll(f)
+	if err := errors.Join(err, f.Close(), fs.Remove(path)); err != nil {
+		t.Fatal(err)
+	}
+	b[offset%len(b)] ^= 0x20
+	if f, err = fs.Create(path, vfs.WriteCategoryUnspecified); err != nil {
+		t.Fatal(err)
+	}
+	_, err = f.Write(b)
+	if err := errors.Join(err, f.Close()); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// aged returns a disk with views and snapshots whose rows are in sstables, at the head of the log.
+func aged(t *testing.T, l *projtest.Log) *vfs.MemFS {
+	t.Helper()
+	fs := vfs.NewMem()
+	for range 2 {
+		v, err := views.Open("data", l, views.Options{FS: fs})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := v.Start(follow(l)); err != nil {
+			t.Fatal(err)
+		}
+		if err := v.WaitFor(t.Context(), l.Durable()); err != nil {
+			t.Fatal(err)
+		}
+		if err := v.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return fs
+}
+
+// TestFlippedByteInViews changes one byte of the live views, at many places. What is read is never wrong: either
+// the byte did not matter, or an error names the file, and views made again take the place of these.
+func TestFlippedByteInViews(t *testing.T) {
+	recs := history(t, 12, 400)
+	l := projtest.NewLog(recs...)
+	want := rebuilt(t, recs)
+	size := 0
+	if paths := tables(t, aged(t, l), "data/views"); len(paths) == 0 {
+		t.Fatal("no sstables to corrupt")
+	}
+	found := 0
+	for offset := 0; offset == 0 || offset < size; offset += 1 + size/40 {
+		fs := aged(t, l)
+		path := tables(t, fs, "data/views")[0]
+		info, err := fs.Stat(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		size = int(info.Size())
+		flip(t, fs, path, offset)
+		ok := false
+		for range 4 {
+			v, err := views.Open("data", l, views.Options{FS: fs, NoSnapshots: true})
+			if err != nil {
+				t.Fatalf("byte %d: %v", offset, err)
+			}
+			got, seq, err := v.Digests(t.Context())
+			switch {
+			case errors.Is(err, views.ErrCorrupt):
+				found++
+				if !strings.Contains(err.Error(), ".sst") {
+					t.Errorf("byte %d: an error that names no file: %v", offset, err)
+				}
+			case err != nil:
+				t.Errorf("byte %d: %v", offset, err)
+			case seq == l.Durable() && !slices.Equal(got, want):
+				t.Errorf("byte %d: wrong rows, and no error", offset)
+			}
+			if err == nil {
+				ok = true
+				if err := v.Start(follow(l)); err != nil {
+					t.Fatal(err)
+				}
+				if got := digestsAt(t, v, l.Durable()); !slices.Equal(got, want) {
+					t.Errorf("byte %d: wrong rows", offset)
+				}
+			}
+			if err := v.Close(); err != nil && !errors.Is(err, views.ErrCorrupt) && !errors.Is(err, views.ErrFailed) {
+				t.Errorf("byte %d: %v", offset, err)
+			}
+			if ok {
+				break
+			}
+		}
+		if !ok {
+			t.Errorf("byte %d: the views stay unusable", offset)
+		}
+	}
+	t.Logf("%d bytes, %d errors", size, found)
+	if found == 0 {
+		t.Error("nothing was found: this test tests nothing")
+	}
+}
+
+// TestHealsWhileRunning corrupts views that are in use and read from disk: others take their place, in the same
+// process.
+func TestHealsWhileRunning(t *testing.T) {
+	recs := history(t, 13, 400)
+	l := projtest.NewLog(recs[:len(recs)-50]...)
+	fs := aged(t, l)
+	for _, path := range tables(t, fs, "data/views") {
+		info, err := fs.Stat(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for offset := 10; offset < int(info.Size())*3/4; offset += 400 {
+			flip(t, fs, path, offset)
+		}
+	}
+	v := open(t, fs, l, views.Options{})
+	l.Append(recs[l.Durable():]...)
+	for v.WaitFor(t.Context(), l.Durable()) != nil {
+		if v.Status().Err != nil {
+			t.Fatal(v.Status().Err)
+		}
+	}
+	if got, want := digestsAt(t, v, l.Durable()), rebuilt(t, recs); !slices.Equal(got, want) {
+		t.Error("wrong rows after healing")
+	}
+	if v.Status().Generation == 1 {
+		t.Error("nothing was corrupt: this test tests nothing")
+	}
+}
+
+// TestFlippedByteInSnapshot corrupts a snapshot: it is found when the snapshot is verified, and a state of the past
+// that would need it is made from an older one.
+func TestFlippedByteInSnapshot(t *testing.T) {
+	recs := history(t, 14, 600)
+	l := projtest.NewLog()
+	fs := vfs.NewMem()
+	v := open(t, fs, l, views.Options{SnapshotEvery: 1 << 40})
+	for chunk := range slices.Chunk(recs, len(recs)/3) {
+		l.Append(chunk...)
+		if err := v.WaitFor(t.Context(), l.Durable()); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := v.TakeSnapshot(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := v.Close(); err != nil {
+		t.Fatal(err)
+	}
+	all := snapshotsOf(t, fs, l)
+	seq := all[1].Seq
+	for _, s := range all[1:] {
+		for _, path := range tables(t, fs, fmt.Sprintf("data/snapshots/%020d", s.Seq)) {
+			info, err := fs.Stat(path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			flip(t, fs, path, int(info.Size())/2)
+		}
+	}
+	v, err := views.Open("data", l, views.Options{FS: fs, NoSnapshots: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer closed(t, v)
+	for i, s := range all {
+		if err := v.VerifySnapshot(t.Context(), s); (err != nil) != (i > 0) {
+			t.Errorf("snapshot %d at sequence %d: %v", i, s.Seq, err)
+		}
+	}
+	r, err := v.AsOf(t.Context(), seq+1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer closed(t, r)
+	if !equal(rows(t, r), rowsOf(t, recs[:seq+1])) {
+		t.Error("wrong rows from a corrupt snapshot")
+	}
+}
+
+func snapshotsOf(t *testing.T, fs vfs.FS, l *projtest.Log) []views.Snapshot {
+	t.Helper()
+	v, err := views.Open("data", l, views.Options{FS: fs, NoSnapshots: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	all, err := v.Snapshots()
+	if err := errors.Join(err, v.Close()); err != nil {
+		t.Fatal(err)
+	}
+	if len(all) < 3 {
+		t.Fatalf("%d snapshots, want at least 3", len(all))
+	}
+	return all
+}
