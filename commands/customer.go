@@ -47,6 +47,15 @@ func createCustomer(b *projections.Books, c Context, cmd CreateCustomer, d *deci
 	if id.IsZero() && (b.Consumers.Get(cmd.Candidate) != nil || b.Merchants.Get(cmd.Candidate) != nil) {
 		return Reject(Conflict, "organization %s exists already", cmd.Candidate)
 	}
+	owner := id
+	if owner.IsZero() {
+		owner = cmd.Candidate
+	}
+	if !cmd.Details.IsZero() && cmd.Details.Key != owner {
+		// The e-mail address has become another consumer's since the command was sealed: what is sealed under the wrong key
+		// could not be erased with its owner.
+		return Reject(Busy, "the consumer was made by another command just now; repeat")
+	}
 	if !cmd.External.IsZero() && !b.CustomerByExternal(c.Merchant, cmd.External).IsZero() {
 		return Reject(Conflict, "another customer has this externalId")
 	}

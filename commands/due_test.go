@@ -176,6 +176,29 @@ func TestDueSlices(t *testing.T) {
 	})
 }
 
+// TestStaleEntries checks that what was due on subscriptions that have ended meanwhile is passed over in slices too.
+func TestStaleEntries(t *testing.T) {
+	w := newWorld(t)
+	w.do(shop()...)
+	w.do(crowd(maxDueSlice+50, terms{}))
+	for i := range maxDueSlice + 50 {
+		w.do(terminateIt(fmt.Sprintf("c%d-sub", i)))
+	}
+	w.do(terminateIt("sub"), later("2025-02-15 10:00"))
+	left := w.seq.agendas[events.TestClockID{}].Len()
+	for more := true; more; {
+		more, _ = w.turn(nil)
+		now := w.seq.agendas[events.TestClockID{}].Len()
+		if left-now > maxDueSlice {
+			t.Fatalf("%d entries are passed over at once", left-now)
+		}
+		left = now
+	}
+	if left != 0 {
+		t.Errorf("%d entries are left", left)
+	}
+}
+
 // fieldsOf returns the fields of a record's event as people see them.
 func fieldsOf(rec *events.Record) (fields map[string]any) {
 	body, err := json.Marshal(rec.Event)

@@ -44,6 +44,7 @@ func TestMerchant(t *testing.T) {
 			Profile: events.Profile{Name: "Acme", Address: events.Address{Country: "NLD"}}, Currency: eur,
 		})), refused: Invalid},
 		{name: "a merchant without a currency", when: byOperator(just(CreateMerchant{Profile: profile})), refused: Invalid},
+		{name: "a merchant with a currency that is none", when: byOperator(just(CreateMerchant{Profile: profile, Currency: events.Currency{'u', 's', 'd'}})), refused: Invalid},
 		{name: "a fee above all", when: byOperator(just(CreateMerchant{Profile: profile, Settings: events.Settings{FeeBasisPoints: 10_001}, Currency: eur})), refused: Invalid},
 		{name: "a merchant changes no settings", when: just(UpdateMerchant{Profile: profile}), refused: Forbidden},
 		{name: "updating no merchant", given: []step{nobody}, when: just(UpdateMerchant{Profile: profile}), refused: Invalid},

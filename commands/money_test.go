@@ -52,7 +52,12 @@ func newModelled(t *testing.T) *modelled {
 		name := fmt.Sprint("c", i)
 		m.do(customer(name))
 		m.model.customers[name] = &modelCustomer{balance: new(big.Int), owed: new(big.Int)}
+		if i < 2 { // so that things happen from the start
+			m.fundBy(name, 50*events.NanosPerUnit)
+			m.joinTo(name, "all", m.clockAt)
+		}
 	}
+	m.setFee(333)
 	return m
 }
 
@@ -160,8 +165,10 @@ func (m *modelled) conflict(rt *rapid.T) {
 }
 
 func (m *modelled) fund(rt *rapid.T) {
-	name := m.customer(rt)
-	amount := rapid.Int64Range(1, 10*events.NanosPerUnit).Draw(rt, "nanos")
+	m.fundBy(m.customer(rt), rapid.Int64Range(1, 10*events.NanosPerUnit).Draw(rt, "nanos"))
+}
+
+func (m *modelled) fundBy(name string, amount int64) {
 	m.do(fund(name, events.Nanos(amount).String()))
 	c := m.model.customers[name]
 	c.balance.Add(c.balance, big.NewInt(amount))
@@ -170,24 +177,29 @@ func (m *modelled) fund(rt *rapid.T) {
 func (m *modelled) join(rt *rapid.T) {
 	name, plan := m.customer(rt), rapid.SampledFrom([]string{"all", "few"}).Draw(rt, "plan")
 	started := m.clockAt.Add(-time.Duration(rapid.IntRange(0, 70*24*60).Draw(rt, "minutes ago")) * time.Minute)
+	if got, want := m.joinTo(name, plan, started); got != want {
+		rt.Fatalf("%s joining plan %s is %s, want %s", name, plan, got, want)
+	}
+}
+
+// joinTo makes a subscription, or tries to, and returns what became of it and what should.
+func (m *modelled) joinTo(name, plan string, started events.Time) (got, want ReceiptStatus) {
 	cmd := CreateSubscription{
 		Customer: id[events.CustomerNoun](m.world, name), Plan: id[events.PlanNoun](m.world, plan),
 		Name: sealedFor(orgOf(name), "name"), StartedAt: started, Clock: m.clock("tc"),
 	}
 	c := m.model.customers[name]
-	want := Accepted
+	want = Accepted
 	if c.sub == nil {
 		m.named(name+"-sub", 0)
 	} else if want = Duplicate; c.sub.plan != plan {
 		want = Rejected
 	}
-	r := m.send(*just(cmd)(m.world))[0]
-	if r.Status != want {
-		rt.Fatalf("%s joining plan %s is %s %s, want %s", name, plan, r.Status, r.Code, want)
-	}
+	got = m.send(*just(cmd)(m.world))[0].Status
 	if c.sub == nil {
 		m.model.join(name, plan, started.Std())
 	}
+	return got, want
 }
 
 func (m *modelled) terminate(rt *rapid.T) {
@@ -204,7 +216,11 @@ func (m *modelled) advance(rt *rapid.T) {
 }
 
 func (m *modelled) fee(rt *rapid.T) {
-	m.model.fee = rapid.Int64Range(0, 10_000).Draw(rt, "basis points")
+	m.setFee(rapid.Int64Range(0, 10_000).Draw(rt, "basis points"))
+}
+
+func (m *modelled) setFee(basisPoints int64) {
+	m.model.fee = basisPoints
 	m.do(byOperator(just(UpdateMerchant{
 		Profile: events.Profile{Name: "acme"}, Settings: events.Settings{ManagedPrepaid: true, FeeBasisPoints: uint32(m.model.fee)},
 	})))

@@ -3,6 +3,7 @@ package commands
 import (
 	"context"
 	"crypto/sha256"
+	"errors"
 	"fmt"
 	"runtime/debug"
 	"unicode/utf8"
@@ -276,7 +277,8 @@ func broken(p any) error {
 }
 
 // record numbers, encodes and hashes what was decided, applies it to the books, and adds it to the group.
-// Nothing is recorded if one of the events is too large. r is nil for a due action.
+// Nothing is recorded if one of the events is too large, or has a value that no reader would accept. r is nil for a
+// due action.
 func (s *Sequencer) record(c Context, r *Request, key events.DedupeKey) *Rejection {
 	g := &s.group
 	first := len(g.records)
@@ -293,7 +295,10 @@ func (s *Sequencer) record(c Context, r *Request, key events.DedupeKey) *Rejecti
 		if err != nil {
 			clear(g.records[first:])
 			g.records = g.records[:first]
-			return Reject(TooLarge, "%v", err)
+			if errors.Is(err, events.ErrTooLarge) {
+				return Reject(TooLarge, "%v", err)
+			}
+			return Reject(Invalid, "%v", err)
 		}
 		g.add(rec)
 	}
@@ -314,7 +319,7 @@ func (s *Sequencer) record(c Context, r *Request, key events.DedupeKey) *Rejecti
 	return nil
 }
 
-// mustRecord is record for what carries nothing that a client sent, and so cannot be too large.
+// mustRecord is record for what carries nothing that a client sent, and so cannot be refused.
 func (s *Sequencer) mustRecord(c Context) {
 	if r := s.record(c, nil, ""); r != nil {
 		panic(fmt.Errorf("impossible: an event of our own: %w", r))

@@ -65,6 +65,12 @@ func (o *office) sync() {
 	o.log.sync()
 }
 
+// ready returns the request of a step, once nothing goes on any more.
+func (o *office) ready(s step) Request {
+	synctest.Wait()
+	return *s(o.world)
+}
+
 // submit gives requests to the sequencer, as one call.
 func (o *office) submit(requests ...Request) (*Call, error) {
 	call := &Call{Requests: requests}
@@ -118,15 +124,15 @@ func TestNothingIsSaidBeforeItIsDurable(t *testing.T) {
 	inOffice(t, nil, func(o *office) {
 		now := "2025-01-15 10:00"
 		o.log.hold()
-		spend := *use("k", "alice", now, q{"tokens", 40})(o.world)
+		spend := o.ready(use("k", "alice", now, q{"tokens", 40}))
 		conflict := spend
 		conflict.Content[0]++
 		calls := []*Call{
 			o.mustSubmit(spend),
 			o.mustSubmit(spend),
 			o.mustSubmit(conflict),
-			o.mustSubmit(*use("k2", "alice", now, q{"tokens", 1})(o.world)),
-			o.mustSubmit(*join("again", "alice", "pro", terms{})(o.world)),
+			o.mustSubmit(o.ready(use("k2", "alice", now, q{"tokens", 1}))),
+			o.mustSubmit(o.ready(join("again", "alice", "pro", terms{}))),
 			o.mustSubmit(),
 		}
 		o.expect("before the disk has it")
@@ -147,7 +153,7 @@ func TestNothingIsSaidBeforeItIsDurable(t *testing.T) {
 			o.t.Errorf("%d requests are queued, want none", n)
 		}
 		// What was decided on is durable by now: a refusal need not wait for anything.
-		last := o.mustSubmit(*use("k3", "alice", now, q{"tokens", 1})(o.world))
+		last := o.mustSubmit(o.ready(use("k3", "alice", now, q{"tokens", 1})))
 		o.expect("with nothing in flight", append(calls, last)...)
 	})
 }
@@ -158,16 +164,16 @@ func TestBusy(t *testing.T) {
 		o.log.hold()
 		var calls []*Call
 		for i := range 5 {
-			r := *use(fmt.Sprint("k", i), "alice", "2025-01-15 10:00", q{"tokens", 1})(o.world)
+			r := o.ready(use(fmt.Sprint("k", i), "alice", "2025-01-15 10:00", q{"tokens", 1}))
 			r2 := keyed(fmt.Sprint("l", i), r)
 			calls = append(calls, o.mustSubmit(r, r2))
 		}
-		if _, err := o.submit(*fund("alice", "1")(o.world)); CodeOf(err) != Busy {
+		if _, err := o.submit(o.ready(fund("alice", "1"))); CodeOf(err) != Busy {
 			o.t.Errorf("an eleventh request is answered %v, want %s", err, Busy)
 		}
 		o.sync()
 		o.expect("after the disk has it", calls...)
-		calls = append(calls, o.mustSubmit(*fund("alice", "1")(o.world)))
+		calls = append(calls, o.mustSubmit(o.ready(fund("alice", "1"))))
 		o.sync()
 		o.expect("after the queue has room again", calls...)
 	})
@@ -187,13 +193,17 @@ func TestEmptyCallsFillTheQueue(t *testing.T) {
 func TestStop(t *testing.T) {
 	inOffice(t, func(o *Options) { o.MaxGroup = 2 }, func(o *office) {
 		o.log.hold()
+		requests := make([]Request, 20)
+		for i := range requests {
+			requests[i] = o.ready(use(fmt.Sprint("k", i), "alice", "2025-01-15 10:00", q{"tokens", 1}))
+		}
 		var calls []*Call
-		for i := range 20 {
-			calls = append(calls, o.mustSubmit(*use(fmt.Sprint("k", i), "alice", "2025-01-15 10:00", q{"tokens", 1})(o.world)))
+		for _, r := range requests {
+			calls = append(calls, o.mustSubmit(r))
 		}
 		o.seq.Stop()
 		o.seq.Stop()
-		if _, err := o.submit(*fund("alice", "1")(o.world)); CodeOf(err) != ShuttingDown {
+		if _, err := o.submit(o.ready(fund("alice", "1"))); CodeOf(err) != ShuttingDown {
 			o.t.Errorf("a call after Stop is answered %v, want %s", err, ShuttingDown)
 		}
 		o.expect("before the disk has it")
@@ -223,7 +233,7 @@ func TestStopOfAnAdvance(t *testing.T) {
 		o.mu.Lock()
 		o.answered = nil
 		o.mu.Unlock()
-		call := o.mustSubmit(*advance("tc", "2026-01-01 00:00")(o.world))
+		call := o.mustSubmit(o.ready(advance("tc", "2026-01-01 00:00")))
 		o.seq.Stop()
 		<-o.done
 		o.expect("after Stop", call)
@@ -239,8 +249,7 @@ func TestStopOfAnAdvance(t *testing.T) {
 // ask carries out a step through the running sequencer. Nothing else may go on.
 func (o *office) ask(s step) {
 	o.t.Helper()
-	synctest.Wait()
-	receipt, err := o.seq.Do(o.t.Context(), *s(o.world))
+	receipt, err := o.seq.Do(o.t.Context(), o.ready(s))
 	if err != nil || receipt.Status != Accepted {
 		o.t.Fatalf("%s %s (%v)", receipt.Status, receipt.Message, err)
 	}
@@ -254,11 +263,12 @@ func TestFailure(t *testing.T) {
 		o.log.hold()
 		var calls []*Call
 		for i := range 3 {
-			calls = append(calls, o.mustSubmit(*use(fmt.Sprint("k", i), "alice", now, q{"tokens", 1})(o.world)))
+			calls = append(calls, o.mustSubmit(o.ready(use(fmt.Sprint("k", i), "alice", now, q{"tokens", 1}))))
 			synctest.Wait()
 		}
+		k, l := o.ready(use("k", "alice", now, q{"tokens", 1})), o.ready(use("l", "alice", now, q{"tokens", 1}))
 		o.log.fail()
-		calls = o.perhaps(calls, *use("k", "alice", now, q{"tokens", 1})(o.world), *use("l", "alice", now, q{"tokens", 1})(o.world))
+		calls = o.perhaps(calls, k, l)
 		o.expect("after the failure", calls...)
 		for i, c := range calls {
 			for _, r := range c.receipts {
@@ -267,7 +277,7 @@ func TestFailure(t *testing.T) {
 				}
 			}
 		}
-		if _, err := o.submit(*fund("alice", "1")(o.world)); CodeOf(err) != LedgerFailed {
+		if _, err := o.submit(o.ready(fund("alice", "1"))); CodeOf(err) != LedgerFailed {
 			o.t.Errorf("a call after the failure is answered %v, want %s", err, LedgerFailed)
 		}
 		if err := o.seq.Err(); !errors.Is(err, errDisk) {
@@ -317,10 +327,11 @@ func TestFailureOfAppend(t *testing.T) {
 			log.memLog, log.appends, log.panics = o.Log.(*memLog), 2, panics
 			o.Log = log
 		}, func(o *office) {
-			fine := o.mustSubmit(*fund("alice", "1")(o.world))
+			fine := o.mustSubmit(o.ready(fund("alice", "1")))
 			o.expect("after the first append", fine)
-			calls := []*Call{fine, o.mustSubmit(*fund("alice", "1")(o.world), *fund("alice", "1")(o.world))}
-			calls = o.perhaps(calls, *fund("alice", "1")(o.world))
+			request := o.ready(fund("alice", "1"))
+			calls := []*Call{fine, o.mustSubmit(request, request)}
+			calls = o.perhaps(calls, request)
 			o.expect("after the second append", calls...)
 			for _, c := range calls[1:] {
 				for _, r := range c.receipts {

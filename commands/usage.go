@@ -22,6 +22,9 @@ type UsageProperty struct {
 	Quantity int64 // at least 1
 }
 
+// maxSealedMetadata is how many bytes the metadata of a report may have, sealed.
+const maxSealedMetadata = 65 << 10
+
 // clockSkew is how far a timestamp may lie ahead of the subscription's clock.
 const clockSkew = 5 * time.Minute
 
@@ -94,6 +97,9 @@ func reportUsage(b *projections.Books, c Context, cmd *ReportUsage, d *decision)
 func usageWellFormed(cmd *ReportUsage) *Rejection {
 	if cmd.HappenedAt.IsZero() {
 		return Reject(Invalid, "timestamp is required")
+	}
+	if len(cmd.Metadata.Box) > maxSealedMetadata {
+		return Reject(TooLarge, "metadata has %d bytes, sealed; at most %d are allowed", len(cmd.Metadata.Box), maxSealedMetadata)
 	}
 	if len(cmd.Properties) == 0 || len(cmd.Properties) > events.MaxUsageLines {
 		return Reject(Invalid, "properties has %d entries; 1 to %d are allowed", len(cmd.Properties), events.MaxUsageLines)

@@ -82,6 +82,9 @@ func TestReportUsage(t *testing.T) {
 			},
 			when: use("k", "alice", now, q{"gigabytes", 1}),
 		},
+		{name: "with metadata, sealed", when: changed(use("k", "alice", now, five), func(r *ReportUsage) {
+			r.Metadata = events.Sealed{Key: orgOf("alice"), Box: []byte("sealed")}
+		})},
 		{name: "a test clock is the time of its subscription", given: []step{
 			clock("tc", "2030-06-01 00:00"), customer("dora"), fund("dora", "1"), join("doras", "dora", "pro", terms{clock: "tc"}),
 		}, when: use("k", "dora", "2030-06-01 00:03", q{"tokens", 1})},
@@ -101,6 +104,7 @@ func TestReportUsage(t *testing.T) {
 		{name: "of no customer", when: changed(use("k", "alice", now, five), func(r *ReportUsage) { r.Customer = events.CustomerID{} }), refused: NotFound},
 		{name: "of an unknown customer", when: changed(use("k", "alice", now, five), func(r *ReportUsage) { r.Customer[15]++ }), refused: NotFound},
 		{name: "of another merchant's customer", given: other, when: use("k", "alice", now, five), refused: NotFound},
+		{name: "of another merchant's customer, just after its own", given: append([]step{use("k0", "alice", now, five)}, other...), when: use("k", "alice", now, five), refused: NotFound},
 		{name: "of another merchant's metric", given: append(other[:len(other):len(other)], as("acme")), when: use("k", "alice", now, q{"rows", 1}), refused: NotFound},
 		{name: "of an unknown metric", when: changed(use("k", "alice", now, five), func(r *ReportUsage) { r.Properties[0].Metric[15]++ }), refused: NotFound},
 		{name: "of a metric that the plan has no price for", given: mixed, when: use("k", "alice", now, q{"calls", 1}), refused: MetricNotPriced},
@@ -139,8 +143,8 @@ func TestReportUsage(t *testing.T) {
 			underWay("tc", "2030-06-02 00:00"),
 		}, when: use("k", "jim", "2030-06-01 00:00", q{"tokens", 1}), refused: ClockAdvancing},
 		{name: "of a subscription that is halted", given: []step{customer("kim"), fund("kim", "9"), joinBroken("kims", "kim", "pro"), at("2025-02-20 00:00")}, when: use("k", "kim", "2025-02-19 00:00", five), refused: SubscriptionNotActive},
-		{name: "with more metadata than a record holds", when: changed(use("k", "alice", now, five), func(r *ReportUsage) {
-			r.Metadata = events.Sealed{Key: orgOf("alice"), Box: make([]byte, events.MaxRecordBytes)}
+		{name: "with too much metadata", when: changed(use("k", "alice", now, five), func(r *ReportUsage) {
+			r.Metadata = events.Sealed{Key: orgOf("alice"), Box: make([]byte, 65<<10+1)}
 		}), refused: TooLarge},
 	})
 }

@@ -45,7 +45,8 @@ func cutInt(b []byte, key byte) (v int64, rest []byte) {
 
 // cutNumber takes the number in a head, of which there is a byte at least.
 func cutNumber(b []byte) (n uint64, rest []byte) {
-	least, size := uint64(0), 1
+	var least uint64
+	var size int
 	switch n = uint64(b[0] & 0x1F); {
 	case n < 24:
 		return n, b[1:]

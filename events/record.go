@@ -168,7 +168,7 @@ func AppendRecord(buf []byte, env Envelope, e Event) (Record, error) {
 	start := len(buf)
 	buf = appendEnvelope(buf, &env, e.Kind())
 	event := len(buf)
-	ok := true
+	var ok bool
 	if u, hot := e.(*UsageReported); hot {
 		buf, ok = u.append(buf), u.valid()
 	} else {

@@ -69,6 +69,123 @@ func BenchmarkAppend(b *testing.B) {
 	})
 }
 
+// BenchmarkLookupAbsent looks up keys that were never used, as nearly all are. One op is one look-up.
+func BenchmarkLookupAbsent(b *testing.B) {
+	log := open(b, b.TempDir(), nil)
+	m := newMaker(1, 100)
+	fill(b, log, m, max(*preload, 1000))
+	settle(b, log)
+	keys := keysOf(b, newMaker(2, 100))
+	b.ReportAllocs()
+	start := cpu()
+	for i := 0; b.Loop(); i++ {
+		if _, ok, err := log.Lookup(keys[i%len(keys)]); ok || err != nil {
+			b.Fatal(ok, err)
+		}
+	}
+	b.ReportMetric(float64(cpu()-start)/float64(b.N), "cpu-ns/op")
+}
+
+// BenchmarkLookupPresent looks up keys that were used, spread over the log. One op is one look-up.
+func BenchmarkLookupPresent(b *testing.B) {
+	log := open(b, b.TempDir(), nil)
+	m := newMaker(1, 100)
+	n := max(*preload, 100_000)
+	var keys []events.DedupeKey
+	for done := 0; done < n; done += 1000 {
+		g := m.group(b, 1000)
+		key, _ := g[500].DedupeKey()
+		keys = append(keys, key)
+		if err := log.Append(g); err != nil {
+			b.Fatal(err)
+		}
+	}
+	settle(b, log)
+	b.ReportAllocs()
+	start := cpu()
+	for i := 0; b.Loop(); i++ {
+		if _, ok, err := log.Lookup(keys[i%len(keys)]); !ok || err != nil {
+			b.Fatal(ok, err)
+		}
+	}
+	b.ReportMetric(float64(cpu()-start)/float64(b.N), "cpu-ns/op")
+}
+
+// settle waits until Pebble has nothing left to do.
+func settle(tb testing.TB, log *ledger.Log) {
+	tb.Helper()
+	must(tb, log.Store().Flush())
+	must(tb, log.Store().Compact(context.Background(), []byte{0}, []byte{255}, true))
+}
+
+func keysOf(tb testing.TB, m *maker) (keys []events.DedupeKey) {
+	tb.Helper()
+	for _, rec := range m.group(tb, 100_000) {
+		if key, ok := rec.DedupeKey(); ok {
+			keys = append(keys, key)
+		}
+	}
+	return keys
+}
+
+// BenchmarkScan reads, decodes and hashes all records. One op is one record.
+func BenchmarkScan(b *testing.B) {
+	log := open(b, b.TempDir(), nil)
+	fill(b, log, newMaker(1, 100), max(*preload, 100_000))
+	settle(b, log)
+	scanned, start := 0, cpu()
+	b.ReportAllocs()
+	for b.ResetTimer(); scanned < b.N; {
+		err := log.Scan(context.Background(), 1, log.Durable(), func(events.Record) error { scanned++; return nil })
+		if err != nil {
+			b.Fatal(err)
+		}
+	}
+	b.ReportMetric(float64(scanned)/b.Elapsed().Seconds(), "records/s")
+	b.ReportMetric(float64(cpu()-start)/float64(scanned), "cpu-ns/record")
+}
+
+// BenchmarkScanBytes reads all records as they are stored. One op is one record.
+func BenchmarkScanBytes(b *testing.B) {
+	log := open(b, b.TempDir(), nil)
+	fill(b, log, newMaker(1, 100), max(*preload, 100_000))
+	settle(b, log)
+	scanned, start := 0, cpu()
+	b.ReportAllocs()
+	for b.ResetTimer(); scanned < b.N; {
+		err := log.ScanBytes(context.Background(), 1, log.Durable(), func(events.Seq, []byte) error { scanned++; return nil })
+		if err != nil {
+			b.Fatal(err)
+		}
+	}
+	b.ReportMetric(float64(scanned)/b.Elapsed().Seconds(), "records/s")
+	b.ReportMetric(float64(cpu()-start)/float64(scanned), "cpu-ns/record")
+}
+
+// BenchmarkSize reports the bytes on disk for a record with its key and its part of the tree, after
+// compaction, and what Open and Check take. One op is one record.
+func BenchmarkSize(b *testing.B) {
+	dir := b.TempDir()
+	log := open(b, dir, nil)
+	m := newMaker(1, 100)
+	n := max(*preload, b.N)
+	fill(b, log, m, n)
+	settle(b, log)
+	total := log.Metrics().Total()
+	b.ReportMetric(float64(total.TablesSize)/float64(log.Head().Seq), "disk-B/record")
+	if err := log.Close(); err != nil {
+		b.Fatal(err)
+	}
+	start := time.Now()
+	log = open(b, dir, nil)
+	b.ReportMetric(float64(time.Since(start).Milliseconds()), "open-ms")
+	start = time.Now()
+	if _, err := log.Check(context.Background(), nil); err != nil {
+		b.Fatal(err)
+	}
+	b.ReportMetric(float64(log.Head().Seq)/time.Since(start).Seconds(), "checked/s")
+}
+
 func fill(tb testing.TB, log *ledger.Log, m *maker, n int) {
 	tb.Helper()
 	for done := 0; done < n; done += 1000 {
@@ -110,10 +227,3 @@ type quiet struct{}
 func (quiet) Infof(string, ...any)  {}
 func (quiet) Errorf(string, ...any) {}
 func (quiet) Fatalf(string, ...any) { panic("pebble gave up") }
-
-func TestMetricsX(t *testing.T) {
-	log := open(t, t.TempDir(), nil)
-	m := newMaker(1, 100)
-	fill(t, log, m, *preload)
-	t.Log(log.Metrics())
-}

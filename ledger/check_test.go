@@ -331,3 +331,20 @@ func TestDamagedTableNamesTheRecord(t *testing.T) {
 	}
 	t.Error("no table holds records")
 }
+
+// TestLostTailIsNoticed gives a log back as it was before its last records, as Pebble might after damage to its
+// MANIFEST, with the checkpoint file of after.
+func TestLostTailIsNoticed(t *testing.T) {
+	fs := vfs.NewMem()
+	log, all := damaged(t, fs)
+	must(t, log.Close())
+	before := vfs.NewMem()
+	log = open(t, "log", before)
+	appendDurably(t, log, all[:900])
+	must(t, log.Close())
+	writeFile(t, before, "log/checkpoint", readFile(t, fs, "log/checkpoint"))
+	_, err := ledger.Open("log", ledger.Options{FS: before})
+	if corrupt, ok := errors.AsType[*ledger.CorruptError](err); !ok || corrupt.Seq != 901 {
+		t.Errorf("got %v, want record 901 to be missing", err)
+	}
+}

@@ -172,7 +172,7 @@ func (l *Log) loadIndex() error {
 		return errors.Join(&CorruptError{What: "the seed of the dedupe index"}, err)
 	}
 	x := l.index
-	x.seed = newSipSeed(seed)
+	x.seed = newSIPSeed(seed)
 	if x.runs, err = loadRuns(l.db, l.opts.blockBits); err != nil {
 		return err
 	}

@@ -1,7 +1,6 @@
 package ledger
 
 import (
-	"errors"
 	"fmt"
 	"log/slog"
 	"sync"
@@ -59,7 +58,7 @@ func (l storeLogger) Errorf(format string, args ...any) {
 
 // Fatalf implements pebble.Logger. It does not return.
 func (l storeLogger) Fatalf(format string, args ...any) {
-	cause := errors.New(fmt.Sprintf(format, args...))
+	cause := fmt.Errorf(format, args...)
 	l.fail.mark(cause)
 	l.log.Error("store: cannot go on", "err", cause)
 	select {}

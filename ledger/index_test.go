@@ -28,7 +28,7 @@ func TestSipHash(t *testing.T) {
 		"f3b9dd94c5bb5d7a", "a7ad6b22462fb3f4", "fbe50e86bc8f1e75", "903d84c02756ea14", "eef27a8e90ca23f7",
 		"e545be4961ca29a1", "db9bc2577fcc2a3f", "9447be2cf5e99a69",
 	} {
-		s := newSipSeed(key).new()
+		s := newSIPSeed(key).new()
 		rest := string(msg)
 		for len(rest) >= 8 && len(rest)%3 == 1 { // some take words, some do not
 			s.word(binary.LittleEndian.Uint64([]byte(rest)))

@@ -89,10 +89,9 @@ func (m *maker) usage(env *events.Envelope) *events.UsageReported {
 	i := m.rng.IntN(len(m.customers))
 	env.Merchant = m.merchants[i]
 	if !m.noKeys {
-		var key [16]byte
-		m.id(key[:12])
-		base64.RawURLEncoding.Encode(key[:], key[:12])
-		env.Key = string(key[:])
+		var key [12]byte
+		m.id(key[:])
+		env.Key = base64.RawURLEncoding.EncodeToString(key[:])
 		m.id(env.Content[:])
 	}
 	u := m.customers[i]

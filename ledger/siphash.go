@@ -8,7 +8,7 @@ import (
 // sipSeed is the secret of a SipHash.
 type sipSeed struct{ k0, k1 uint64 }
 
-func newSipSeed(b []byte) sipSeed {
+func newSIPSeed(b []byte) sipSeed {
 	return sipSeed{binary.LittleEndian.Uint64(b), binary.LittleEndian.Uint64(b[8:])}
 }
 

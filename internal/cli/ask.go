@@ -76,7 +76,7 @@ func (a *app) showDigests(digests map[string]events.Hash) {
 	for _, name := range names {
 		t.add(name, digests[name].String())
 	}
-	fmt.Fprintln(a.Out)
+	a.say("\n")
 	t.write(a.Out)
 }
 
@@ -169,7 +169,7 @@ func (a *app) showWallet(w *query.Wallet) {
 
 func (a *app) showStatement(st *query.Statement) {
 	a.showWallet(&st.Wallet)
-	fmt.Fprintln(a.Out)
+	a.say("\n")
 	t := newTable(">sequence", "recorded", "what", ">amount", ">unpaid", ">balance after", "id")
 	for i := range st.Entries {
 		e := &st.Entries[i]
@@ -184,7 +184,7 @@ func (a *app) showStatement(st *query.Statement) {
 	}
 	t.write(a.Out)
 	if st.More {
-		fmt.Fprintf(a.Out, "… of %d entries; older ones with --before %d\n", st.Total, st.Entries[len(st.Entries)-1].Sequence)
+		a.say("… of %d entries; older ones with --before %d\n", st.Total, st.Entries[len(st.Entries)-1].Sequence)
 	}
 }
 
@@ -317,7 +317,7 @@ func (a *app) showSubscriptions(list *query.List[query.Subscription]) {
 
 func (a *app) showMore(more bool) {
 	if more {
-		fmt.Fprintln(a.Out, "… and more; see --limit and --offset")
+		a.say("… and more; see --limit and --offset\n")
 	}
 }
 
@@ -357,10 +357,10 @@ func (a *app) showTrialBalance(ctx context.Context, b Backend, at query.At) erro
 			t.add(s.Currency.String(), "all together", "", decimals(s.Balance))
 		}
 		t.write(a.Out)
-		fmt.Fprintf(a.Out, "as of sequence %d\n", tb.Sequence)
+		a.say("as of sequence %d\n", tb.Sequence)
 	}
 	if err == nil && !tb.Balanced {
-		fmt.Fprintln(a.Err, "tally: the books do not balance: run `tally verify`")
+		a.note("tally: the books do not balance: run `tally verify`\n")
 		return errSilent
 	}
 	return err

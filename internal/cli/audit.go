@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
+	"golang.org/x/mod/sumdb/note"
 
 	"tallystick/events"
 	"tallystick/internal/operate"
@@ -122,9 +123,9 @@ func (a *app) showReport(r *verify.Report) {
 	}
 	t.write(a.Out)
 	if r.OK {
-		fmt.Fprintf(a.Out, "\n%d records of %s hold, root %s, in %.1f s\n", r.Size, r.Ledger, r.Root, r.Seconds)
+		a.say("\n%d records of %s hold, root %s, in %.1f s\n", r.Size, r.Ledger, r.Root, r.Seconds)
 	} else {
-		fmt.Fprintf(a.Out, "\nThe ledger does not hold.\n")
+		a.say("\nThe ledger does not hold.\n")
 	}
 }
 
@@ -175,11 +176,11 @@ func (a *app) showRebuilt(res *operate.Rebuilt) {
 	t.write(a.Out)
 	switch {
 	case res.Identical:
-		fmt.Fprintf(a.Out, "identical at sequence %d\n", res.Sequence)
+		a.say("identical at sequence %d\n", res.Sequence)
 	case res.Swapped:
-		fmt.Fprintf(a.Out, "different at sequence %d, and accepted: %s\n", res.Sequence, res.Difference)
+		a.say("different at sequence %d, and accepted: %s\n", res.Sequence, res.Difference)
 	default:
-		fmt.Fprintf(a.Out, "DIFFERENT at sequence %d: %s\n", res.Sequence, res.Difference)
+		a.say("DIFFERENT at sequence %d: %s\n", res.Sequence, res.Difference)
 	}
 }
 
@@ -254,6 +255,24 @@ trust, not with the proof.`,
 }
 
 func (a *app) checkNow(file string, keys []string) (*ledger.Proven, error) {
+	verifiers, err := publicKeys(keys)
+	if err != nil {
+		return nil, err
+	}
+	in, _, err := a.input(file)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = in.Close() }() // it was read only
+	proof, err := io.ReadAll(in)
+	if err != nil {
+		return nil, fmt.Errorf("reading the proof: %w", err)
+	}
+	return ledger.CheckProof(proof, verifiers)
+}
+
+// publicKeys returns public keys of checkpoints, given as text or as names of files with some.
+func publicKeys(keys []string) (note.Verifiers, error) {
 	var texts []string
 	for _, k := range keys {
 		if b, err := os.ReadFile(k); err == nil {
@@ -268,16 +287,7 @@ func (a *app) checkNow(file string, keys []string) (*ledger.Proven, error) {
 	if err != nil {
 		return nil, &usageError{err}
 	}
-	in, _, err := a.input(file)
-	if err != nil {
-		return nil, err
-	}
-	defer in.Close()
-	proof, err := io.ReadAll(in)
-	if err != nil {
-		return nil, fmt.Errorf("reading the proof: %w", err)
-	}
-	return ledger.CheckProof(proof, verifiers)
+	return verifiers, nil
 }
 
 func (a *app) showProven(p *ledger.Proven) error {
@@ -292,10 +302,10 @@ func (a *app) showProven(p *ledger.Proven) error {
 		}{true, p.Checkpoint.Ledger, p.Checkpoint.Size, p.Checkpoint.Root, query.RenderRecord(&p.Record, false), len(p.Usage)}
 		return writeJSON(a.Out, out)
 	}
-	fmt.Fprintf(a.Out, "Record %d is in ledger %s, as signed at %d records.\n", p.Record.Seq, p.Checkpoint.Ledger, p.Checkpoint.Size)
-	fmt.Fprintf(a.Out, "  %s  %s  %s\n", when(p.Record.RecordedAt), kindName(p.Record.Event.Kind()), summary(&p.Record))
+	a.say("Record %d is in ledger %s, as signed at %d records.\n", p.Record.Seq, p.Checkpoint.Ledger, p.Checkpoint.Size)
+	a.say("  %s  %s  %s\n", when(p.Record.RecordedAt), kindName(p.Record.Event.Kind()), summary(&p.Record))
 	if line, ok := p.Record.Event.(events.InvoiceLineClosed); ok {
-		fmt.Fprintf(a.Out, "Line %s has exactly these %d usage events, records %d to %d, which come to %s.\n",
+		a.say("Line %s has exactly these %d usage events, records %d to %d, which come to %s.\n",
 			line.Line, len(p.Usage), line.First, line.Last, decimals(line.Nanos))
 	}
 	return nil

@@ -195,8 +195,11 @@ func (l *local) Command(ctx context.Context, name string, body []byte) ([]byte, 
 	return l.Server.Command(ctx, l.who, l.merchant, name, body)
 }
 
-// Query implements [Backend].
+// Query implements [Backend]. The answer includes everything that is recorded.
 func (l *local) Query(ctx context.Context, name string, args []byte) ([]byte, error) {
+	if err := l.Views.WaitFor(ctx, l.Sequencer.Applied()); err != nil {
+		return nil, fmt.Errorf("bringing the views up to date: %w", err)
+	}
 	return l.Server.Query(ctx, l.who, name, args)
 }
 

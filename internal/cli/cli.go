@@ -65,10 +65,15 @@ func Main(args []string, env Env) int {
 		<-ctx.Done()
 		stop() // the next signal has its usual effect
 	}()
+	out := &output{w: env.Out}
+	env.Out = out
 	a := &app{Env: env}
 	root := a.root()
 	root.SetArgs(args)
 	err := root.ExecuteContext(ctx)
+	if err == nil && out.err != nil {
+		err = fmt.Errorf("writing the output: %w", out.err)
+	}
 	var usage *usageError
 	switch {
 	case err == nil:
@@ -76,12 +81,34 @@ func Main(args []string, env Env) int {
 	case errors.Is(err, errSilent):
 		return exitFailed
 	case !a.started || errors.As(err, &usage):
-		fmt.Fprintf(env.Err, "tally: %v\nRun 'tally help' to see how it is used.\n", err)
+		a.note("tally: %v\nRun 'tally help' to see how it is used.\n", err)
 		return exitUsage
 	}
-	fmt.Fprintf(env.Err, "tally: %s\n", a.explain(err))
+	a.note("tally: %s\n", a.explain(err))
 	return exitFailed
 }
+
+// output remembers the first error of writing to it, so that printing need not look at each.
+type output struct {
+	w   io.Writer
+	err error
+}
+
+// Write implements io.Writer.
+func (o *output) Write(b []byte) (int, error) {
+	if o.err != nil {
+		return 0, o.err
+	}
+	var n int
+	n, o.err = o.w.Write(b)
+	return n, o.err
+}
+
+// say prints a part of the answer. Main reports it if that fails.
+func (a *app) say(format string, args ...any) { _, _ = fmt.Fprintf(a.Out, format, args...) }
+
+// note prints what is no part of the answer. Nobody could be told if that fails.
+func (a *app) note(format string, args ...any) { _, _ = fmt.Fprintf(a.Err, format, args...) }
 
 // explain says what an error means for whoever sits at the command line, and what to do.
 func (a *app) explain(err error) string {

@@ -136,81 +136,74 @@ func (a *app) printEvent(w io.Writer, raw json.RawMessage) error {
 
 // summary says in a line what a record records.
 func summary(rec *events.Record) string {
+	say := fmt.Sprintf
 	switch e := rec.Event.(type) {
 	case *events.UsageReported:
-		net, tax := e.Total()
-		return fmt.Sprintf("%s used %s for %s, balance %s", e.Customer, quantities(e), money(events.SumOf(net).Add(tax), e.Currency), decimals(e.Balance))
+		return usageSummary(e)
 	case events.LedgerOpened:
-		return fmt.Sprintf("%s, %s", rec.Ledger, e.Environment)
+		return say("%s, %s", rec.Ledger, e.Environment)
 	case events.KeyCreated:
-		return fmt.Sprintf("%s, %s %s", e.Key, e.Role, e.Name)
+		return say("%s, %s %s", e.Key, e.Role, e.Name)
 	case events.KeyRevoked:
 		return e.Key.String()
 	case events.MerchantCreated:
-		return fmt.Sprintf("%s, %s", rec.Merchant, e.Profile.Name)
+		return say("%s, %s", rec.Merchant, e.Profile.Name)
 	case events.MerchantUpdated:
-		return fmt.Sprintf("%s, %s", rec.Merchant, e.Profile.Name)
+		return say("%s, %s", rec.Merchant, e.Profile.Name)
 	case events.ProductCreated:
-		return fmt.Sprintf("%s, %s", e.Product, e.Name)
+		return say("%s, %s", e.Product, e.Name)
 	case events.MetricCreated:
-		return fmt.Sprintf("%s, %s in %s", e.Metric, e.Name, e.Unit)
+		return say("%s, %s in %s", e.Metric, e.Name, e.Unit)
 	case events.PriceCreated:
-		return fmt.Sprintf("%s, %s a unit, %s", e.Price, e.UnitPrice, e.Term)
+		return say("%s, %s a unit, %s", e.Price, e.UnitPrice, e.Term)
 	case events.PlanCreated:
-		return fmt.Sprintf("%s, %s", e.Plan, e.Name)
+		return say("%s, %s", e.Plan, e.Name)
 	case events.ConsumerCreated:
-		return fmt.Sprintf("%s, %s", e.Consumer, e.Type)
+		return say("%s, %s", e.Consumer, e.Type)
 	case events.ConsumerErased:
 		return e.Consumer.String()
 	case events.CustomerCreated:
-		return fmt.Sprintf("%s is %s", e.Customer, e.Consumer)
+		return say("%s is %s", e.Customer, e.Consumer)
 	case events.WalletOpened:
-		return fmt.Sprintf("%s of %s in %s", e.Wallet, e.Owner, e.Currency)
+		return say("%s of %s in %s", e.Wallet, e.Owner, e.Currency)
 	case events.WalletToppedUp:
-		r := commands.ReceiptOf(rec)
-		return fmt.Sprintf("%s by %s, balance %s", e.Wallet, money(*r.Amount, e.Currency), decimals(e.Balance))
+		return say("%s by %s, balance %s", e.Wallet, money(*commands.ReceiptOf(rec).Amount, e.Currency), decimals(e.Balance))
 	case events.SubscriptionCreated:
-		return fmt.Sprintf("%s of %s to %s", e.Subscription, e.Customer, e.Plan)
+		return say("%s of %s to %s", e.Subscription, e.Customer, e.Plan)
 	case events.SubscriptionTerminated:
-		return fmt.Sprintf("%s at %s", e.Subscription, when(e.EndedAt))
-	case events.DueFailed:
-		return fmt.Sprintf("%s of %s: %s", e.Action, e.Subscription, e.Message)
-	}
-	return invoiceSummary(rec)
-}
-
-func quantities(e *events.UsageReported) string {
-	text := ""
-	for i := range e.Lines {
-		if i > 0 {
-			text += " + "
-		}
-		text += fmt.Sprint(e.Lines[i].Quantity)
-	}
-	return text
-}
-
-// invoiceSummary is summary for invoices and clocks.
-func invoiceSummary(rec *events.Record) string {
-	switch e := rec.Event.(type) {
+		return say("%s at %s", e.Subscription, when(e.EndedAt))
 	case events.InvoiceOpened:
-		return fmt.Sprintf("%s of %s, %s to %s", e.Invoice, e.Subscription, when(e.Start), when(e.End))
+		return say("%s of %s, %s to %s", e.Invoice, e.Subscription, when(e.Start), when(e.End))
 	case events.InvoiceClosing:
 		return e.Invoice.String()
 	case events.InvoiceLineClosed:
-		return fmt.Sprintf("%s of %s: %d events come to %s", e.Line, e.Invoice, e.Count, decimals(e.Nanos))
+		return say("%s of %s: %d events come to %s", e.Line, e.Invoice, e.Count, decimals(e.Nanos))
 	case events.InvoiceIssued:
-		return fmt.Sprintf("%s, number %d, %s, unpaid %s", e.Invoice, e.Number, decimals(e.Subtotal.Plus(e.Tax)), decimals(e.Unpaid))
+		return say("%s, number %d, %s, unpaid %s", e.Invoice, e.Number, decimals(e.Subtotal.Plus(e.Tax)), decimals(e.Unpaid))
 	case events.InvoicePaid:
 		return e.Invoice.String()
 	case events.InvoiceCancelled:
-		return fmt.Sprintf("%s: %s", e.Invoice, e.Code)
+		return say("%s: %s", e.Invoice, e.Code)
 	case events.ClockCreated:
-		return fmt.Sprintf("%s shows %s", e.Clock, when(e.Now))
+		return say("%s shows %s", e.Clock, when(e.Now))
 	case events.ClockAdvancing:
-		return fmt.Sprintf("%s to %s", e.Clock, when(e.To))
+		return say("%s to %s", e.Clock, when(e.To))
 	case events.ClockAdvanced:
-		return fmt.Sprintf("%s shows %s", e.Clock, when(e.To))
+		return say("%s shows %s", e.Clock, when(e.To))
+	case events.DueFailed:
+		return say("%s of %s: %s", e.Action, e.Subscription, e.Message)
 	}
 	return ""
+}
+
+func usageSummary(e *events.UsageReported) string {
+	quantities := ""
+	for i := range e.Lines {
+		if i > 0 {
+			quantities += " + "
+		}
+		quantities += fmt.Sprint(e.Lines[i].Quantity)
+	}
+	net, tax := e.Total()
+	return fmt.Sprintf("%s used %s for %s, balance %s", e.Customer, quantities, money(events.SumOf(net).Add(tax), e.Currency), decimals(e.Balance))
 }

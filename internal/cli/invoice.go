@@ -2,7 +2,6 @@ package cli
 
 import (
 	"fmt"
-	"io"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -86,19 +85,19 @@ func (a *app) showInvoice(inv *query.Invoice) {
 	f.add("paid", when(inv.PaidAt))
 	f.add("as of", fmt.Sprintf("sequence %d", inv.Sequence))
 	f.write(a.Out)
-	fmt.Fprintln(a.Out)
-	a.showLines(a.Out, inv)
+	a.say("\n")
+	a.showLines(inv)
 }
 
-func (a *app) showLines(w io.Writer, inv *query.Invoice) {
+func (a *app) showLines(inv *query.Invoice) {
 	t := newTable("line", "what", ">quantity", "unit", ">unit price", ">amount", ">tax", ">events", "records")
 	for i := range inv.Lines {
 		l := &inv.Lines[i]
 		t.add(l.ID.String(), l.DisplayName, l.Quantity.Digits(), l.Unit, l.UnitPrice.String(), decimals(l.Amount), decimals(l.Tax),
 			fmt.Sprint(l.Count), fmt.Sprintf("%d to %d", l.First, l.Last))
 	}
-	t.write(w)
-	fmt.Fprintln(w)
+	t.write(a.Out)
+	a.say("\n")
 	sums := newTable("", ">")
 	sums.add("subtotal", decimals(inv.Subtotal))
 	sums.add("tax", decimals(inv.Tax))
@@ -106,7 +105,7 @@ func (a *app) showLines(w io.Writer, inv *query.Invoice) {
 	sums.add("paid with usage", decimals(inv.Paid))
 	sums.add("unpaid", decimals(inv.Unpaid))
 	sums.add("to the cent", inv.GrandTotal+" "+inv.Currency.String())
-	sums.write(w)
+	sums.write(a.Out)
 }
 
 // party returns how a seller or buyer is called.

@@ -1,10 +1,13 @@
 package cli
 
 import (
+	"errors"
 	"fmt"
 
 	"github.com/spf13/cobra"
 
+	"tallystick/events"
+	"tallystick/internal/natsbus"
 	"tallystick/internal/query"
 )
 
@@ -50,12 +53,12 @@ Roles: merchant (the business of --merchant), operator (everything), auditor (re
 				if a.json {
 					return writeJSON(a.Out, r)
 				}
-				inbox := "_INBOX_" + r.ID
-				if role == "merchant" {
-					inbox = "_INBOX_" + c.merchant
+				inbox, err := inboxOf(role, r.ID, c.merchant)
+				if err != nil {
+					return err
 				}
-				fmt.Fprintf(a.Out, "key     %s\nsecret  %s\ninbox   %s\n", r.ID, r.Secret, inbox)
-				fmt.Fprintln(a.Err, "The secret is shown this once. Clients give it as their NATS token, and set the inbox as their inbox prefix.")
+				a.say("key     %s\nsecret  %s\ninbox   %s\n", r.ID, r.Secret, inbox)
+				a.note("The secret is shown this once. Clients give it as their NATS token, and set the inbox as their inbox prefix.\n")
 				return nil
 			})
 		},
@@ -114,9 +117,19 @@ func (a *app) keysRevoke() *cobra.Command {
 				if a.json {
 					return writeJSON(a.Out, r)
 				}
-				fmt.Fprintf(a.Out, "revoked %s at sequence %d\n", r.ID, r.Sequence)
+				a.say("revoked %s at sequence %d\n", r.ID, r.Sequence)
 				return nil
 			})
 		},
 	}
+}
+
+// inboxOf returns the inbox prefix of a key.
+func inboxOf(role, key, merchant string) (string, error) {
+	id := natsbus.Identity{Role: events.KeyRole(role)}
+	err := id.Key.UnmarshalText([]byte(key))
+	if role == "merchant" {
+		err = errors.Join(err, id.Merchant.UnmarshalText([]byte(merchant)))
+	}
+	return id.InboxPrefix(), err
 }

@@ -105,10 +105,10 @@ func (a *app) projectNow(ctx context.Context, r remote, p *projecting) (err erro
 	if a.json {
 		err = writeJSON(a.Out, out)
 	} else {
-		fmt.Fprintf(a.Out, "sequence %d\n", out.Sequence)
+		a.say("sequence %d\n", out.Sequence)
 		a.showDigests(out.Digests)
 		if p.compare {
-			fmt.Fprintf(a.Out, "\nthe server's views are %s\n", out.Compared)
+			a.say("\nthe server's views are %s\n", out.Compared)
 		}
 	}
 	if err == nil && p.compare && out.Compared != "identical" {

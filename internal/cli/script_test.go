@@ -37,6 +37,7 @@ func TestMain(m *testing.M) {
 //	endpoint VAR DIR     set a variable to the NATS URL of the server on DIR
 //	get VAR PATH         set a variable to a member of the JSON on standard output, such as items.0.id
 //	is PATH VALUE        compare a member of the JSON on standard output
+//	envsubst FILE        put in the values of variables that a file names
 //	flip PATTERN [WHERE] change one byte of the one file that a pattern names: in the middle, or at that many per cent
 //	hold DIR             hold the lock of a directory, as another process would
 //	newer DIR            make a log one of the next format
@@ -50,7 +51,7 @@ func TestScripts(t *testing.T) {
 			return nil
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"ready": ready, "term": term, "endpoint": endpoint, "get": get, "is": is, "flip": flip, "hold": hold, "newer": newer,
+			"ready": ready, "term": term, "endpoint": endpoint, "get": get, "is": is, "envsubst": envsubst, "flip": flip, "hold": hold, "newer": newer,
 		},
 	})
 }
@@ -129,6 +130,14 @@ func is(ts *testscript.TestScript, neg bool, args []string) {
 	if got := member(ts, args[0]); (got == args[1]) == neg {
 		ts.Fatalf("%s is %s", args[0], got)
 	}
+}
+
+func envsubst(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 1 {
+		ts.Fatalf("usage: envsubst FILE")
+	}
+	text := os.Expand(ts.ReadFile(args[0]), ts.Getenv)
+	ts.Check(os.WriteFile(ts.MkAbs(args[0]), []byte(text), 0o600))
 }
 
 func flip(ts *testscript.TestScript, neg bool, args []string) {

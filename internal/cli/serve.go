@@ -3,7 +3,6 @@ package cli
 import (
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
 	"time"
 
@@ -60,21 +59,27 @@ With --nats-url it uses a NATS server elsewhere, which must have the accounts TA
 
 // natsFlags adds the flags about NATS.
 func (s *serving) natsFlags(cmd *cobra.Command) {
-	f, n, e := cmd.Flags(), &s.doors.NATS, &s.external
+	f, n := cmd.Flags(), &s.doors.NATS
 	f.StringVar(&n.Listen, "nats-listen", "127.0.0.1:4222", "where clients of the embedded NATS server connect; port 0 takes a free one")
 	f.StringVar(&n.ListenCert, "nats-cert", "", "PEM file with the certificate of --nats-listen")
 	f.StringVar(&n.ListenKey, "nats-cert-key", "", "PEM file with its private key")
 	f.StringVar(&s.sync, "nats-sync", "", "when streams are synced to disk: always, or a duration (default 2m; only a receipt means durable)")
 	f.Uint64Var(&n.Keep, "nats-keep", 0, "records that the stream LEDGER keeps, the latest (default all)")
+	f.IntVar(&s.external.Replicas, "nats-replicas", 1, "of each stream in a cluster")
+	f.BoolVar(&s.doors.StartUnchecked, "start-unchecked", false, "with --nats-url: take commands before the stream was compared with the log")
+	cmd.MarkFlagsRequiredTogether("nats-cert", "nats-cert-key")
+	externalFlags(cmd, &s.external)
+}
+
+// externalFlags adds the flags that say how a NATS server elsewhere is reached.
+func externalFlags(cmd *cobra.Command, e *natsbus.External) {
+	f := cmd.Flags()
 	f.StringVar(&e.URL, "nats-url", "", "NATS server elsewhere, instead of the embedded one")
 	f.StringVar(&e.Creds.File, "nats-creds", "", "credentials file of the user in the account TALLY, for --nats-url")
 	f.StringVar(&e.Door.File, "nats-door-creds", "", "credentials file of the user in the account TALLY_DOOR")
 	f.StringVar(&e.CA, "nats-ca", "", "PEM file of the authorities that are trusted")
 	f.StringVar(&e.Cert, "nats-client-cert", "", "PEM file with our certificate")
 	f.StringVar(&e.Key, "nats-client-key", "", "PEM file with its private key")
-	f.IntVar(&e.Replicas, "nats-replicas", 1, "of each stream in a cluster")
-	f.BoolVar(&s.doors.StartUnchecked, "start-unchecked", false, "with --nats-url: take commands before the stream was compared with the log")
-	cmd.MarkFlagsRequiredTogether("nats-cert", "nats-cert-key")
 	cmd.MarkFlagsRequiredTogether("nats-client-cert", "nats-client-key")
 }
 
@@ -127,10 +132,10 @@ func (a *app) serveNow(ctx context.Context, s *serving) (err error) {
 	if err := srv.Serve(ctx, s.doors); err != nil {
 		return err
 	}
-	fmt.Fprintf(a.Out, "ledger %s in %s\n", srv.Ledger(), c.dir)
+	a.say("ledger %s in %s\n", srv.Ledger(), c.dir)
 	for name, url := range map[string]string{"NATS": srv.NATSURL(), "HTTP": srv.HTTPURL()} {
 		if url != "" {
-			fmt.Fprintf(a.Out, "%s at %s\n", name, url)
+			a.say("%s at %s\n", name, url)
 		}
 	}
 	<-ctx.Done() // a ledger that has failed goes on to say so, over NATS and in its health

@@ -46,7 +46,8 @@ func rowKey(row int, content string) string {
 	return fmt.Sprintf("row-%d-%s", row, hex.EncodeToString(sum[:12]))
 }
 
-// mapping says which columns of a CSV file mean what. A column is named by its header, or as #1, #2…
+// mapping says which columns of a CSV file mean what. A column is named by its header, or by
+// its number: #1, #2, and so on.
 type mapping struct {
 	customer, customerID    string // a column, or one customer for all rows
 	timestamp, layout, zone string

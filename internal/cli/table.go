@@ -48,7 +48,7 @@ func (t *table) write(w io.Writer) {
 				b.WriteString(c + pad)
 			}
 		}
-		fmt.Fprintln(w, strings.TrimRight(b.String(), " "))
+		_, _ = io.WriteString(w, strings.TrimRight(b.String(), " ")+"\n") // w is an output, which remembers
 	}
 	if strings.Join(head, "") != "" {
 		line(head)

@@ -164,7 +164,7 @@ balances, invoices' sums, digests and proofs stay as they are. This cannot be un
 				if a.json {
 					return writeJSON(a.Out, r)
 				}
-				fmt.Fprintf(a.Out, "erased %s at sequence %d\n", r.ID, r.Sequence)
+				a.say("erased %s at sequence %d\n", r.ID, r.Sequence)
 				return nil
 			})
 		},

@@ -114,7 +114,7 @@ func (a *app) publish(ctx context.Context, file string, p *publishing) error {
 	if err != nil {
 		return err
 	}
-	defer in.Close()
+	defer func() { _ = in.Close() }() // it was read only
 	bar := a.bar(size, "publishing", true)
 	src, err := p.source(file, io.TeeReader(in, bar))
 	if err != nil {
@@ -145,16 +145,16 @@ func (a *app) publish(ctx context.Context, file string, p *publishing) error {
 
 func (a *app) showOutcome(sum *outcome) {
 	for _, r := range sum.Refused {
-		fmt.Fprintf(a.Err, "row %d: %s: %s\n", r.Row, r.Code, r.Message)
+		a.note("row %d: %s: %s\n", r.Row, r.Code, r.Message)
 	}
 	if more := sum.Rejected - len(sum.Refused); more > 0 {
-		fmt.Fprintf(a.Err, "… and %d more\n", more)
+		a.note("… and %d more\n", more)
 	}
-	fmt.Fprintf(a.Out, "%d rows: %d accepted, %d duplicates, %d rejected, in %.1f s", sum.Rows, sum.Accepted, sum.Duplicates, sum.Rejected, sum.Seconds)
+	a.say("%d rows: %d accepted, %d duplicates, %d rejected, in %.1f s", sum.Rows, sum.Accepted, sum.Duplicates, sum.Rejected, sum.Seconds)
 	if sum.Seconds > 0 {
-		fmt.Fprintf(a.Out, " (%.0f a second)", float64(sum.Rows)/sum.Seconds)
+		a.say(" (%.0f a second)", float64(sum.Rows)/sum.Seconds)
 	}
-	fmt.Fprintln(a.Out)
+	a.say("\n")
 }
 
 // input opens a file, or standard input, and returns its size, -1 where it is not known.
@@ -204,8 +204,8 @@ func (p *publishing) source(file string, r io.Reader) (source, error) {
 	return nil, usagef("say what %s is: --format csv or --format jsonl", file)
 }
 
-// publisher sends usage in batches, several at once.
-type publisher struct {
+// sender sends usage in batches, several at once.
+type sender struct {
 	b       Backend
 	p       *publishing
 	batches chan []entry
@@ -218,7 +218,7 @@ type publisher struct {
 func publishAll(ctx context.Context, b Backend, src source, p *publishing) (*outcome, error) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	pub := &publisher{b: b, p: p, batches: make(chan []entry)}
+	pub := &sender{b: b, p: p, batches: make(chan []entry)}
 	var workers sync.WaitGroup
 	for range p.inFlight {
 		workers.Go(func() {
@@ -242,7 +242,7 @@ func publishAll(ctx context.Context, b Backend, src source, p *publishing) (*out
 const maxBatchBytes = 512 << 10
 
 // feed reads src and hands out batches.
-func (pub *publisher) feed(ctx context.Context, src source) error {
+func (pub *sender) feed(ctx context.Context, src source) error {
 	var batch []entry
 	size := 0
 	flush := func() error {
@@ -283,7 +283,7 @@ func (pub *publisher) feed(ctx context.Context, src source) error {
 }
 
 // send sends a batch until every entry has a receipt that is final.
-func (pub *publisher) send(ctx context.Context, batch []entry) error {
+func (pub *sender) send(ctx context.Context, batch []entry) error {
 	rows := len(batch)
 	for try := 1; ; try++ {
 		left, why := pub.attempt(ctx, batch)
@@ -308,7 +308,7 @@ func (pub *publisher) send(ctx context.Context, batch []entry) error {
 }
 
 // attempt sends a batch once. It returns the entries that must be sent again, and why.
-func (pub *publisher) attempt(ctx context.Context, batch []entry) (again []entry, why error) {
+func (pub *sender) attempt(ctx context.Context, batch []entry) (again []entry, why error) {
 	body := []byte(`{"events":[`)
 	for i, e := range batch {
 		if i > 0 {

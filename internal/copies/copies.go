@@ -198,7 +198,7 @@ func copyFile(from, to string) (err error) {
 	if err != nil {
 		return err
 	}
-	defer in.Close()
+	defer func() { err = errors.Join(err, in.Close()) }()
 	st, err := in.Stat()
 	if err != nil {
 		return err

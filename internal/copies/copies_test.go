@@ -73,7 +73,7 @@ func TestACopyIsTheLedger(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer copy2.Close()
+	defer func() { _ = copy2.Close() }()
 	for _, rec := range records[:half] {
 		got, err := copy2.Record(rec.Seq)
 		if err != nil || !bytes.Equal(got.Bytes, rec.Bytes) {
@@ -84,7 +84,7 @@ func TestACopyIsTheLedger(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer keys2.Close()
+	defer func() { _ = keys2.Close() }()
 	if plain, err := keys2.Open(sealed, "test"); string(plain) != "a name" || err != nil {
 		t.Errorf("what was sealed opens as %q, %v", plain, err)
 	}

@@ -126,7 +126,7 @@ func elsewhere(t testing.TB, change func(*Options)) world {
 	}
 	external.URL = s.ClientURL()
 	return newWorld(t, func(o *Options) {
-		o.Dir, o.External, o.Clock = "", external, time.Now //nolint:forbidigo // the NATS server looks at the real time
+		o.Dir, o.External, o.Clock = "", external, time.Now
 		if change != nil {
 			change(o)
 		}

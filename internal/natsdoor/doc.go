@@ -18,8 +18,9 @@
 // # Who is asking
 //
 // NATS tells a subscriber the subject and the reply subject of a message, and not who sent it. Permissions
-// say who may publish to a subject; nothing says which reply subject a client may name. So a request
-// is taken only if its reply subject is in an inbox that [Callers] knows, and is answered nowhere else. Everything else is dropped
+// say who may publish to a subject and who receives at one; nothing says which reply subject a client may name. So a request
+// is taken only if [Callers] can tell from its reply subject who it is from, and is answered nowhere else; and what it may do is bounded
+// by its subject: on a merchant's subjects nobody can publish but that merchant's keys and operators. Everything else is dropped
 // without an answer (D22): requests without a reply subject, and whatever a stream
 // or a consumer was talked into delivering to the command subjects.
 //

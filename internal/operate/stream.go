@@ -33,11 +33,11 @@ func (p published) Range(ctx context.Context) (first, last events.Seq, err error
 	return st.First, st.Last, err
 }
 
-// nobody has no API keys: nothing listens.
-type nobody struct{}
+// Nobody has no API keys: it is for a NATS server that listens nowhere.
+type Nobody struct{}
 
 // Authenticate implements natsbus.Keys.
-func (nobody) Authenticate(string) (natsbus.Identity, bool) { return natsbus.Identity{}, false }
+func (Nobody) Authenticate(string) (natsbus.Identity, bool) { return natsbus.Identity{}, false }
 
 // OpenStream starts a NATS server on the streams in the ledger's directory, if there are any, for as long as they are
 // verified. It listens nowhere. The ledger must not have doors of its own.
@@ -47,7 +47,7 @@ func (t *Target) OpenStream(ctx context.Context) (closeStream func(), err error)
 		t.NoStream = "nothing was published here: there is no " + dir
 		return func() {}, nil
 	}
-	bus, err := natsbus.Open(natsbus.Options{Dir: dir, Keys: nobody{}, Clock: t.Clock})
+	bus, err := natsbus.Open(natsbus.Options{Dir: dir, Keys: Nobody{}, Clock: t.Clock})
 	if err != nil {
 		return nil, fmt.Errorf("opening the streams in %s: %w", dir, err)
 	}

@@ -56,6 +56,7 @@ func (r *reading) seqOnClock(ctx context.Context, clock events.TestClockID, t ev
 			shows = e.Now
 		case events.ClockAdvanced:
 			shows = e.To
+		default: // the others are of no interest here
 		}
 		if shows <= t {
 			existed = true
@@ -96,33 +97,50 @@ func (r *reading) lastUntil(ctx context.Context, clock events.TestClockID, t eve
 	return last, err
 }
 
+// shows returns what a test clock shows since an event.
+func shows(e events.Event) events.Time {
+	if created, ok := e.(events.ClockCreated); ok {
+		return created.Now
+	}
+	if arrived, ok := e.(events.ClockAdvanced); ok {
+		return arrived.To
+	}
+	return 0
+}
+
 // clockOf returns the clock of the subscription that a due action is about.
 func (r *reading) clockOf(e events.Event) events.TestClockID {
-	var id events.SubscriptionID
-	switch e := e.(type) {
-	case events.InvoiceOpened:
-		id = e.Subscription
-	case events.InvoiceClosing:
-		id = e.Subscription
-	case events.InvoiceLineClosed:
-		id = e.Subscription
-	case events.InvoiceIssued:
-		id = e.Subscription
-	case events.InvoicePaid:
-		id = e.Subscription
-	case events.InvoiceCancelled:
-		id = e.Subscription
-	case events.SubscriptionTerminated:
-		id = e.Subscription
-	case events.DueFailed:
-		id = e.Subscription
-	default:
-		return events.TestClockID{}
-	}
-	if sub := r.books.Subscriptions.Get(id); sub != nil {
+	if sub := r.books.Subscriptions.Get(subscriptionOf(e)); sub != nil {
 		return sub.Clock
 	}
 	return events.TestClockID{}
+}
+
+// subscriptionOf returns the subscription that a due action is about, zero for what is no due action.
+func subscriptionOf(e events.Event) (id events.SubscriptionID) {
+	switch e := e.(type) {
+	case events.InvoiceOpened:
+		return e.Subscription
+	case events.InvoiceClosing:
+		return e.Subscription
+	case events.InvoiceLineClosed:
+		return e.Subscription
+	case events.InvoiceIssued:
+		return e.Subscription
+	case events.InvoicePaid:
+		return e.Subscription
+	case events.InvoiceCancelled:
+		return e.Subscription
+	case events.SubscriptionTerminated:
+		return e.Subscription
+	case events.DueFailed:
+		return e.Subscription
+	case events.LedgerOpened, events.KeyCreated, events.KeyRevoked, events.MerchantCreated, events.MerchantUpdated,
+		events.ProductCreated, events.MetricCreated, events.PriceCreated, events.PlanCreated,
+		events.ConsumerCreated, events.ConsumerErased, events.CustomerCreated, events.WalletOpened, events.WalletToppedUp,
+		events.SubscriptionCreated, *events.UsageReported, events.ClockCreated, events.ClockAdvancing, events.ClockAdvanced:
+	}
+	return id
 }
 
 // journalOfClock returns the key of a clock's journal.

@@ -77,6 +77,7 @@ func (s *Service) sellerProfile(seq events.Seq) (events.Profile, error) {
 		return e.Profile, nil
 	case events.MerchantUpdated:
 		return e.Profile, nil
+	default: // the others are of no interest here
 	}
 	return events.Profile{}, fmt.Errorf("record %d holds no merchant's profile, but %s", seq, rec.Event.Kind())
 }

@@ -59,7 +59,7 @@ func (m *model) add(rec *events.Record) {
 	if len(mv.Postings) > 0 {
 		m.moves[mv.Wallet] = append(m.moves[mv.Wallet], rec.Seq)
 	}
-	switch e := rec.Event.(type) {
+	switch e := any(rec.Event).(type) {
 	case *events.UsageReported:
 		m.reported = append(m.reported, rec)
 		m.usage[e.Subscription] = append(m.usage[e.Subscription], rec.Seq)
@@ -81,6 +81,7 @@ func (m *model) add(rec *events.Record) {
 		m.lines[e.Invoice] = append(m.lines[e.Invoice], e)
 	case events.InvoiceIssued:
 		m.invoices[e.Invoice] = e
+	default: // the others are of no interest here
 	}
 }
 
@@ -459,7 +460,7 @@ func TestThePastOnAClock(t *testing.T) {
 	for _, c := range clocks.Items {
 		stations := []events.Time{}
 		for i := range mem.records {
-			switch e := mem.records[i].Event.(type) {
+			switch e := any(mem.records[i].Event).(type) {
 			case events.ClockCreated:
 				if e.Clock == c.ID {
 					stations = append(stations, e.Now)
@@ -468,6 +469,7 @@ func TestThePastOnAClock(t *testing.T) {
 				if e.Clock == c.ID {
 					stations = append(stations, e.To)
 				}
+			default: // the others are of no interest here
 			}
 		}
 		for _, at := range stations {

@@ -123,26 +123,6 @@ func (d *directory) ClockNow(ctx context.Context, id events.TestClockID) (now ev
 	return now, found, err
 }
 
-// key returns an API key by the hash of its text, as everything decided so far has left it.
-func (d *directory) key(ctx context.Context, secret events.Hash) (id events.KeyID, key projections.Key, found bool, err error) {
-	if err := d.views.Wait(ctx, d.head()); err != nil { // a key that was revoked just now is none
-		return id, key, false, err
-	}
-	rows, err := d.views.Rows()
-	if err != nil {
-		return id, key, false, err
-	}
-	defer rows.Close()
-	books := projections.NewBooks(projections.ForViews)
-	books.Attach(rows, events.LedgerID{}, rows.Sequence())
-	if named := books.Secrets.Get(secret); named != nil {
-		if row := books.Keys.Get(*named); row != nil && !row.Revoked {
-			return *named, *row, true, nil
-		}
-	}
-	return id, key, false, nil
-}
-
 // Wallets returns the wallet that each of some customers pays their merchant from, in the merchant's currency.
 func (s *Server) Wallets(ctx context.Context, customers []events.CustomerID) (wallets []events.WalletID, err error) {
 	wallets = make([]events.WalletID, len(customers))

@@ -376,7 +376,7 @@ func (s *Server) newConsumer() (id events.OrganizationID) {
 
 // Command carries out a command given as JSON and returns its answer, as a door would. A refusal is an answer.
 func (s *Server) Command(ctx context.Context, who wire.Who, merchant events.OrganizationID, name string, body []byte) ([]byte, error) {
-	d := s.decoders.Get().(*wire.Decoder) //nolint:errcheck,revive // the pool holds nothing else
+	d := s.decoders.Get().(*wire.Decoder) //nolint:revive // the pool holds nothing else
 	defer s.decoders.Put(d)
 	work, err := d.Command(ctx, name, merchant, who, body)
 	if err != nil {

@@ -20,8 +20,8 @@ import (
 var crashes = flag.Int("crashes", 60, "how many crashes to simulate")
 
 // life is what happens to views before and around a crash: records come in pieces, a snapshot is taken, the
-// views are rebuilt, closed, opened again.
-func life(t *testing.T, fs vfs.FS, recs []events.Record) {
+// views are rebuilt, closed, opened again. It tells safe up to which record they must be found after that.
+func life(t *testing.T, fs vfs.FS, recs []events.Record, safe func(events.Seq)) {
 	t.Helper()
 	l := projtest.NewLog()
 	opts := views.Options{FS: fs, TableBytes: 16 << 10, MaxChanges: 60, MaxRows: 40, SnapshotEvery: 150, KeepRecent: 1}
@@ -39,15 +39,20 @@ func life(t *testing.T, fs vfs.FS, recs []events.Record) {
 				t.Fatal(err)
 			}
 		}
-		if _, err := v.TakeSnapshot(t.Context()); err != nil {
+		if s, err := v.TakeSnapshot(t.Context()); err != nil {
 			t.Fatal(err)
+		} else {
+			safe(s.Seq)
 		}
-		if _, err := v.Rebuild(t.Context(), views.RebuildOptions{}); err != nil {
+		if res, err := v.Rebuild(t.Context(), views.RebuildOptions{}); err != nil {
 			t.Fatal(err)
+		} else {
+			safe(res.Seq)
 		}
 		if err := v.Close(); err != nil {
 			t.Fatal(err)
 		}
+		safe(l.Durable())
 	}
 }
 
@@ -62,13 +67,13 @@ func TestCrash(t *testing.T) {
 		}
 		return nil
 	}))
-	life(t, count, recs)
+	life(t, count, recs, func(events.Seq) {})
 	t.Logf("%d records, %d writes", len(recs), total.Load())
 	want := make(map[events.Seq][]views.Digest)
 	behind := 0
 	for i := range *crashes {
 		k := 1 + int32(i)*total.Load()/int32(*crashes)
-		disk := crashAt(t, recs, k)
+		disk, safe := crashAt(t, recs, k)
 		l := projtest.NewLog(recs...)
 		v, err := views.Open("data", l, views.Options{FS: disk, KeepRecent: 1, NoSnapshots: true})
 		if err != nil {
@@ -85,6 +90,9 @@ func TestCrash(t *testing.T) {
 		}
 		if !slices.Equal(got, want[seq]) {
 			t.Errorf("crash at write %d: opened at sequence %d with other rows", k, seq)
+		}
+		if seq < safe {
+			t.Errorf("crash at write %d: opened at sequence %d, and %d was on disk", k, seq, safe)
 		}
 		if seq < l.Durable() {
 			behind++
@@ -113,12 +121,16 @@ func TestCrash(t *testing.T) {
 	}
 }
 
-// crashAt returns what is left of the disk when the plug is pulled at the kth write of a life.
-func crashAt(t *testing.T, recs []events.Record, k int32) *vfs.MemFS {
+// crashAt returns what is left of the disk when the plug is pulled at the kth write of a life, and up to which record
+// the views must be found on it.
+func crashAt(t *testing.T, recs []events.Record, k int32) (*vfs.MemFS, events.Seq) {
 	t.Helper()
 	mem := vfs.NewCrashableMem()
 	var disk *vfs.MemFS
+	var safe atomic.Uint64
+	var found events.Seq
 	pull := sync.OnceFunc(func() {
+		found = events.Seq(safe.Load())
 		disk = mem.CrashClone(vfs.CrashCloneCfg{UnsyncedDataPercent: int(k) % 4 * 33, RNG: rand.New(rand.NewPCG(1, uint64(k)))})
 	})
 	var left atomic.Int32
@@ -128,8 +140,8 @@ func crashAt(t *testing.T, recs []events.Record, k int32) *vfs.MemFS {
 			pull()
 		}
 		return nil
-	})), recs)
+	})), recs, func(seq events.Seq) { safe.Store(uint64(seq)) })
 	left.Store(math.MaxInt32)
 	pull()
-	return disk
+	return disk, found
 }

@@ -6,6 +6,7 @@ import (
 	"github.com/cockroachdb/pebble/v2"
 	"github.com/cockroachdb/pebble/v2/vfs"
 
+	"tallystick/events"
 	"tallystick/projections"
 )
 
@@ -21,4 +22,14 @@ func SpoilFold(fs vfs.FS, dir string) error {
 		err = s.db.Set(checkpointKey, at.append(nil), pebble.NoSync)
 	}
 	return errors.Join(err, s.Close())
+}
+
+// SpoilRow makes the rows of a store others than those of its checkpoint.
+func SpoilRow(fs vfs.FS, dir string) error {
+	s, err := OpenStore(dir, Options{FS: fs})
+	if err != nil {
+		return err
+	}
+	key := s.tables.Numbers.Key(events.OrganizationID{1})
+	return errors.Join(s.db.Set(key, []byte{7}, pebble.NoSync), s.Close())
 }

@@ -59,6 +59,18 @@ func TestStoredBooksOfAnother(t *testing.T) {
 		},
 		snapshot: true,
 	}, {
+		name: "no CURRENT, and a snapshot with other rows than it was made with",
+		spoil: func(t *testing.T, fs vfs.FS) *projtest.Log {
+			err := errors.Join(
+				fs.Remove("data/views/CURRENT"),
+				views.SpoilRow(fs, fmt.Sprintf("data/snapshots/%020d", len(recs)/2)),
+			)
+			if err != nil {
+				t.Fatal(err)
+			}
+			return projtest.NewLog(recs...)
+		},
+	}, {
 		name: "no CURRENT",
 		spoil: func(t *testing.T, fs vfs.FS) *projtest.Log {
 			if err := fs.Remove("data/views/CURRENT"); err != nil {
