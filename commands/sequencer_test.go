@@ -286,6 +286,8 @@ func TestFailure(t *testing.T) {
 		if n := o.seq.Queued(); n != 0 {
 			o.t.Errorf("%d requests are queued, want none", n)
 		}
+		o.now = instantOf("2025-03-01 00:00") // when something is due, which cannot be carried out any more
+		<-time.After(time.Hour)               // the bubble's clock would stand still if anybody went round in circles
 		o.rollBack()
 	})
 }
@@ -340,7 +342,6 @@ func TestFailureOfAppend(t *testing.T) {
 					}
 				}
 			}
-			<-time.After(time.Hour) // nothing goes round in circles meanwhile: the bubble's clock would not move
 			o.rollBack()
 		})
 	}

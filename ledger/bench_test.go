@@ -200,6 +200,23 @@ func fill(tb testing.TB, log *ledger.Log, m *maker, n int) {
 	}
 }
 
+// BenchmarkLookupAndAppend looks each key up before it appends the group, as the rules do.
+func BenchmarkLookupAndAppend(b *testing.B) {
+	log := open(b, b.TempDir(), nil)
+	m := newMaker(1, 100)
+	fill(b, log, m, *preload)
+	measure(b, m, func(g []events.Record) {
+		for i := range g {
+			if key, ok := g[i].DedupeKey(); ok {
+				if _, used, err := log.Lookup(key); used || err != nil {
+					b.Fatal(used, err)
+				}
+			}
+		}
+		must(b, log.Append(g))
+	}, func() { must(b, log.WaitDurable(context.Background(), log.Head().Seq)) })
+}
+
 // BenchmarkRawPebble writes the same bytes as BenchmarkAppend does, records only, to a Pebble
 // with default options, each group in a synced batch of its own. One op is one record.
 func BenchmarkRawPebble(b *testing.B) {

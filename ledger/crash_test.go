@@ -283,7 +283,8 @@ func failingDisk(t *testing.T, signer *ledger.Signer, k int64, cause error, once
 	closed := make(chan error, 1)
 	go func() { closed <- log.Close() }()
 	select {
-	case <-closed:
+	case err := <-closed:
+		t.Logf("closed: %v", err)
 	case <-time.After(20 * time.Second):
 		t.Fatalf("Close hangs; %d writes left, failed: %v", left.Load(), log.Err())
 	}

@@ -187,7 +187,9 @@ func (l *Log) loadIndex() error {
 			return &CorruptError{Seq: seq, Err: err}
 		}
 		if key, ok := rec.DedupeKey(); ok {
-			x.last.add(x.hash(key), seq)
+			hash := x.hash(key)
+			x.last.add(hash, seq)
+			x.filter.add(hash)
 		}
 		return nil
 	})

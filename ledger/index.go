@@ -17,15 +17,17 @@ import (
 // The log is cut into blocks of 65,536 records (blockBits). The keys of the last block, which
 // is not full, are in memory only; when the log is opened they are read from the
 // records. When a block is full its keys are written to the store as a run, with the
-// batch that holds the first record of the next block. Eight neighbouring runs of
+// batch that holds the first record of the next block. Four neighbouring runs of
 // one level are merged into one of the next. So at every moment, and after every
 // crash, the runs and the last block hold the key of every record exactly once.
 //
 // An entry is a word of 64 bits: the upper bits of a hash of the key, and in the
-// lower 16 + 3 × level the record's offset in its run. A run is sorted, so entries
+// lower 16 + 2 × level the record's offset in its run. A run is sorted, so entries
 // are found by their hashes; whether a record has the very key is seen in the record.
-// Of each run on disk fingerprints are kept in memory, 2¼ bytes an entry, which
-// rule out all but one in 4000 of the runs that do not have a key.
+// Nearly every key that is asked for was never used. What costs time then is memory that is in
+// no cache, so there is a filter for all keys together, one memory read, 2 bytes a key. For
+// keys that pass it there are fingerprints of each run on disk, 2¼ bytes an entry, which
+// rule out all but one in 4000 of the runs that do not have the key.
 //
 // Tried and rejected: a key in the store for each dedupe key. Random keys make three
 // quarters of the work of Pebble (skip list, flush, compactions), and a look-up of
@@ -36,21 +38,22 @@ import (
 // The goroutine that appends fills the last block. The indexer (merge.go) loads
 // fingerprints and merges runs. All methods may be called from any goroutine.
 type index struct {
-	seed      sipSeed
-	maxPrints int64
+	seed     sipSeed
+	maxBytes int64 // of filter and fingerprints together
 
 	swap sync.Mutex // held while runs in the store are replaced, until runs says so too
 
-	mu     sync.Mutex // guards the fields below, and the contents of last
+	mu     sync.Mutex // guards the fields below, and the contents of last and filter
 	last   *block
 	runs   []*run // in order of first; they cover what is before last without gaps
-	prints int64  // bytes of fingerprints
+	filter filter
+	prints int64 // bytes of fingerprints
 }
 
 const (
 	blockBits = 16 // a block has 1 << blockBits records; fewer in some tests
-	fanBits   = 3  // 1 << fanBits runs are merged into one
-	maxLevel  = 4  // whose runs, of 268 million records, are not merged
+	fanBits   = 2  // 1 << fanBits runs are merged into one
+	maxLevel  = 6  // whose runs, of 268 million records, are not merged
 )
 
 // block is the entries of a block in memory: an open hash table whose slots are in
@@ -158,7 +161,11 @@ func (x *index) add(g *group) (full []*run) {
 		}
 		if hash != 0 {
 			x.last.add(hash, seq)
+			x.filter.add(hash)
 		}
+	}
+	if x.filter.bytes()+x.prints > x.maxBytes {
+		x.filter = filter{off: true}
 	}
 	return full
 }
@@ -168,6 +175,9 @@ func (x *index) add(g *group) (full []*run) {
 func (x *index) candidates(hash uint64) (seqs []events.Seq, runs []*run) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
+	if x.filter.rulesOut(hash) {
+		return nil, nil
+	}
 	seqs = x.last.find(nil, hash)
 	for i := len(x.runs) - 1; i >= 0; i-- {
 		switch r := x.runs[i]; {
@@ -196,9 +206,25 @@ func (x *index) settle(r *run, p *prints) {
 	x.attachLocked(r, p)
 }
 
+// attach gives a run that is in the store its fingerprints.
+func (x *index) attach(r *run, p *prints) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	x.attachLocked(r, p)
+}
+
+// complete gives the filter the keys that were in the runs when the log was opened.
+func (x *index) complete(old *bloom) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	if !x.filter.off {
+		x.filter.old = old
+	}
+}
+
 // attachLocked gives a run its fingerprints, if there is memory for them.
 func (x *index) attachLocked(r *run, p *prints) {
-	if r.prints == nil && x.prints+p.bytes() <= x.maxPrints {
+	if r.prints == nil && x.filter.bytes()+x.prints+p.bytes() <= x.maxBytes {
 		r.prints = p
 		x.prints += p.bytes()
 	}

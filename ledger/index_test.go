@@ -89,7 +89,7 @@ func TestRuns(t *testing.T) {
 	const bits, blocks = 12, 16
 	rng := rand.New(rand.NewPCG(2, 1))
 	hashes := make([]uint64, blocks<<bits)
-	l := &Log{db: db, fail: newFailure(), index: &index{maxPrints: 1 << 30, last: newBlock(1+blocks<<bits, bits)}}
+	l := &Log{db: db, fail: newFailure(), index: &index{maxBytes: 1 << 30, last: newBlock(1+blocks<<bits, bits)}}
 	for first := 0; first < len(hashes); first += 1 << bits {
 		b := newBlock(events.Seq(first+1), bits)
 		for i := range 1 << bits {
@@ -110,11 +110,11 @@ func TestRuns(t *testing.T) {
 	}
 	for level := 0; ; level++ {
 		l.lookUpAll(t, rng, hashes)
-		for _, r := range l.index.runs {
-			if err := l.loadPrints(context.Background(), r); err != nil {
-				t.Fatal(err)
-			}
+		if err := l.loadFilter(context.Background()); err != nil {
+			t.Fatal(err)
 		}
+		l.lookUpAll(t, rng, hashes)
+		l.index.filter = filter{} // and fingerprints alone
 		l.lookUpAll(t, rng, hashes)
 		loaded, err := loadRuns(db, bits)
 		if err != nil || len(loaded) != len(l.index.runs) {
@@ -131,7 +131,7 @@ func TestRuns(t *testing.T) {
 			r.prints = nil
 		}
 	}
-	if n := len(l.index.runs); n != blocks>>fanBits {
+	if n := len(l.index.runs); n != 1 {
 		t.Errorf("%d runs are left", n)
 	}
 }
@@ -165,7 +165,7 @@ func (l *Log) lookUpAll(t *testing.T, rng *rand.Rand, hashes []uint64) {
 		}
 		searched += n
 	}
-	if l.index.runs[0].prints != nil && searched > 30 {
+	if l.index.runs[0].prints != nil && searched > 30 || l.index.filter.old != nil && searched > 3 {
 		t.Errorf("fingerprints ruled out all but %d of %d runs", searched, 1000*len(l.index.runs))
 	}
 }

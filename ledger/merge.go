@@ -10,14 +10,12 @@ import (
 	"github.com/cockroachdb/pebble/v2"
 )
 
-// keepIndex is the indexer. It loads the fingerprints of runs that have none, largest
-// first, and then merges runs as they come.
+// keepIndex is the indexer. It loads filter and fingerprints of the runs there are, and then
+// merges runs as they come.
 func (l *Log) keepIndex(ctx context.Context) {
-	for _, r := range l.index.snapshot() {
-		if err := l.loadPrints(ctx, r); err != nil {
-			l.opts.Logger.Warn("dedupe look-ups will be slow", "err", err)
-			return // reading the run for a look-up says so too
-		}
+	if err := l.loadFilter(ctx); err != nil {
+		l.opts.Logger.Warn("dedupe look-ups will be slow", "err", err)
+		return // look-ups read the runs, and say so too
 	}
 	for {
 		for {
@@ -40,26 +38,34 @@ func (l *Log) keepIndex(ctx context.Context) {
 	}
 }
 
-// loadPrints gives a run in the store its fingerprints.
-func (l *Log) loadPrints(ctx context.Context, r *run) error {
-	p := newPrints(r)
-	err := r.chunks(l.db, func(_ uint32, entries []uint64) error {
-		for _, e := range entries {
-			p.add(e)
-		}
-		return ctx.Err()
-	})
-	if err != nil {
-		return err
+// loadFilter reads all runs and gives the index its filter, and each run its fingerprints.
+func (l *Log) loadFilter(ctx context.Context) error {
+	runs := l.index.snapshot()
+	n := 0
+	for _, r := range runs {
+		n += int(r.count)
 	}
-	p.finish()
-	l.index.mu.Lock()
-	defer l.index.mu.Unlock()
-	l.index.attachLocked(r, p)
+	old := newBloom(max(n, firstBloom))
+	for _, r := range runs {
+		p := newPrints(r)
+		err := r.chunks(l.db, func(_ uint32, entries []uint64) error {
+			for _, e := range entries {
+				old.add(e)
+				p.add(e)
+			}
+			return ctx.Err()
+		})
+		if err != nil {
+			return err
+		}
+		p.finish()
+		l.index.attach(r, p)
+	}
+	l.index.complete(old)
 	return nil
 }
 
-// mergeable returns runs in the store that are to be merged into one: eight of one
+// mergeable returns runs in the store that are to be merged into one: four of one
 // level that make up one of the next.
 func (x *index) mergeable() []*run {
 	x.mu.Lock()

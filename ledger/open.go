@@ -109,7 +109,7 @@ func open(dir string, opts Options, disk guard, fail *failure) (*Log, error) {
 	l := &Log{
 		opts: opts, dir: dir, db: db, lock: lock, cache: cache, fail: fail,
 		readerOptions: readerOptions(opts.store(disk, nil)),
-		index:         &index{maxPrints: opts.PrintBytes},
+		index:         &index{maxBytes: opts.IndexBytes},
 		scopes:        scopes{bytes: make(map[events.Kind]byte)},
 		slots:         make(chan struct{}, opts.MaxInFlight),
 		queue:         make(chan *group, opts.MaxInFlight),

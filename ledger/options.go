@@ -22,7 +22,7 @@ type Options struct {
 
 	CacheBytes  int64 // most memory for blocks read from disk; 0 means 256 MiB
 	TailBytes   int64 // most memory, about, for the latest records, kept for followers; 0 means 64 MiB
-	PrintBytes  int64 // most memory for fingerprints of dedupe keys, 2¼ bytes a key; 0 means 1 GiB
+	IndexBytes  int64 // most memory, about, for what makes dedupe look-ups fast, 4¼ bytes a key; 0 means 2 GiB
 	MaxInFlight int   // groups that may wait for the disk before Append blocks; 0 means 16
 
 	Keys   note.Verifiers   // of checkpoints; nil means that signatures are not looked at
@@ -45,8 +45,8 @@ func (o Options) withDefaults() Options {
 	if o.TailBytes == 0 {
 		o.TailBytes = 64 << 20
 	}
-	if o.PrintBytes == 0 {
-		o.PrintBytes = 1 << 30
+	if o.IndexBytes == 0 {
+		o.IndexBytes = 2 << 30
 	}
 	if o.MaxInFlight == 0 {
 		o.MaxInFlight = 16

@@ -236,7 +236,7 @@ func checkLine(line *events.Record, closed *events.InvoiceLineClosed, usage []ev
 		return wrong(line.Seq, "first and last usage", [2]events.Seq{usage[0].Seq, before}, [2]events.Seq{closed.First, closed.Last})
 	case tree.root() != closed.Root:
 		return wrong(line.Seq, "root of the usage", tree.root(), closed.Root)
-	case quantity != closed.Quantity:
+	case quantity != closed.Quantity && closed.Quantity != events.SumOf(events.Nanos(len(usage))): // of a metric that counts, each event is a unit
 		return wrong(line.Seq, "quantity of the usage", quantity, closed.Quantity)
 	case closed.Term == events.Instant && (nanos != closed.Nanos || tax != closed.Tax):
 		return wrong(line.Seq, "amount and tax of the usage", [2]events.Sum{nanos, tax}, [2]events.Sum{closed.Nanos, closed.Tax})

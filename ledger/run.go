@@ -11,7 +11,7 @@ import (
 	"tallystick/events"
 )
 
-// run is the index entries of 65,536 × 8^level records in a row. The store holds it
+// run is the index entries of 65,536 × 4^level records in a row. The store holds it
 // as a header and as chunks, in which the entries lie by the upper bits of their
 // hashes. A run does not change once written.
 type run struct {

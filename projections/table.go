@@ -9,7 +9,7 @@ import (
 // Source is a stored copy of books, from which rows are read when they are asked for.
 type Source interface {
 	// Load returns the stored value of a key of a table. The value must not
-	// change afterwards.
+	// change afterwards. Two goroutines may call it at a time.
 	Load(table byte, key []byte) (value []byte, ok bool, err error)
 }
 

@@ -114,8 +114,8 @@ func MeasureIngest(ctx context.Context, o Options) (res Ingest, err error) {
 	}
 	o.Progress("measuring the raw limit")
 	if o.Batch == 1 {
-		res.Raw = "a bare NATS echo service, as many requests under way"
-		res.RawPerSecond, err = RawEcho(payload(w, mathrand.New(mathrand.NewPCG(1, 1)), []string{"0123456789abcdef"}, o.now()).body, min(o.Usages, 200_000), o.InFlight, o.Clock)
+		res.Raw = "a bare NATS echo service, as many connections and requests under way"
+		res.RawPerSecond, err = RawEcho(payload(w, mathrand.New(mathrand.NewPCG(1, 1)), []string{"0123456789abcdef"}, o.now()).body, min(o.Usages, 200_000), o.InFlight, o.Merchants, o.Clock)
 	} else {
 		res.Raw = "JetStream asynchronous publish of the same records with the same header"
 		res.RawPerSecond, err = RawPublish(ctx, filepath.Join(o.Dir, "raw"), messages, subjects, o.Clock)

@@ -58,6 +58,10 @@ func MeasureOpen(ctx context.Context, o Options) (res Open, err error) {
 		_, err = w.call(ctx, []commands.Request{w.request(&w.merchants[0], key)})
 	}
 	res.Records, res.Wallets = int(s.Sequencer.Applied()), o.Customers
+	if err == nil {
+		o.Progress("waiting for the views")
+		err = s.Views.WaitFor(ctx, s.Sequencer.Applied())
+	}
 	if e := s.Close(ctx); err == nil {
 		err = e
 	}

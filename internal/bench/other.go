@@ -5,6 +5,7 @@ import (
 	"io/fs"
 	"math/rand/v2"
 	"path/filepath"
+	"strings"
 
 	"tallystick/events"
 	"tallystick/internal/server"
@@ -138,9 +139,10 @@ func filled(ctx context.Context, o Options) (*server.Server, error) {
 // views are not in it.
 type Size struct {
 	Usages        int     `json:"usages"`
-	LogBytes      int64   `json:"logBytes"`
+	LogBytes      int64   `json:"logBytes"` // its tables; without the write-ahead log, whose size has a bound
+	WALBytes      int64   `json:"walBytes"`
 	BytesPerUsage float64 `json:"bytesPerUsage"`
-	ViewsBytes    int64   `json:"viewsBytes"`
+	ViewsBytes    int64   `json:"viewsBytes"` // likewise
 }
 
 // MeasureSize makes a ledger, compacts its log and weighs it.
@@ -159,18 +161,23 @@ func MeasureSize(ctx context.Context, o Options) (res Size, err error) {
 		return res, err
 	}
 	res.Usages = o.Usages
-	if res.LogBytes, err = weigh(filepath.Join(o.Dir, "ledger", "log")); err != nil {
+	log := filepath.Join(o.Dir, "ledger", "log")
+	if res.WALBytes, err = weigh(log, ".log"); err != nil {
 		return res, err
 	}
+	if res.LogBytes, err = weigh(log, ""); err != nil {
+		return res, err
+	}
+	res.LogBytes -= res.WALBytes
 	res.BytesPerUsage = float64(res.LogBytes) / float64(o.Usages)
-	res.ViewsBytes, err = weigh(filepath.Join(o.Dir, "ledger", "views"))
+	res.ViewsBytes, err = weigh(filepath.Join(o.Dir, "ledger", "views"), ".sst")
 	return res, err
 }
 
-// weigh returns the bytes of all files in a directory.
-func weigh(dir string) (total int64, err error) {
+// weigh returns the bytes of all files in a directory whose names have a suffix.
+func weigh(dir, suffix string) (total int64, err error) {
 	err = filepath.WalkDir(dir, func(_ string, d fs.DirEntry, err error) error {
-		if err != nil || d.IsDir() {
+		if err != nil || d.IsDir() || !strings.HasSuffix(d.Name(), suffix) {
 			return err
 		}
 		info, err := d.Info()

@@ -128,8 +128,8 @@ func quantile(sorted []time.Duration, q float64) time.Duration {
 	return sorted[min(int(q*float64(len(sorted))), len(sorted)-1)]
 }
 
-// RawEcho returns how many requests a second a bare NATS echo service answers.
-func RawEcho(payload []byte, requests, inFlight int, clock func() time.Time) (perSecond float64, err error) {
+// RawEcho returns how many requests a second a bare NATS echo service answers, over as many connections as given.
+func RawEcho(payload []byte, requests, inFlight, connections int, clock func() time.Time) (perSecond float64, err error) {
 	s, err := server.NewServer(&server.Options{Host: "127.0.0.1", Port: server.RANDOM_PORT, NoSigs: true, NoLog: true})
 	if err != nil {
 		return 0, err
@@ -150,13 +150,15 @@ func RawEcho(payload []byte, requests, inFlight int, clock func() time.Time) (pe
 	if err := echo.Flush(); err != nil {
 		return 0, err
 	}
-	client, err := nats.Connect(s.ClientURL())
-	if err != nil {
-		return 0, err
+	clients := make([]*nats.Conn, connections)
+	for i := range clients {
+		if clients[i], err = nats.Connect(s.ClientURL()); err != nil {
+			return 0, err
+		}
+		defer clients[i].Close()
 	}
-	defer client.Close()
-	took, _, err := Load{requests, inFlight, func(int, int) error {
-		_, err := client.Request("echo", payload, 10*time.Second)
+	took, _, err := Load{requests, inFlight, func(_, i int) error {
+		_, err := clients[i%connections].Request("echo", payload, 30*time.Second)
 		return err
 	}}.Run(clock)
 	return float64(requests) / took.Seconds(), err

@@ -85,12 +85,11 @@ func (a *app) printEvents(ctx context.Context, b Backend, args eventsArgs) error
 			return errors.Join(err, out.Flush())
 		}
 		for i := range rs.Records {
-			if args.limit > 0 && printed == args.limit {
-				return out.Flush()
-			}
-			printed++
 			if err := a.printEvent(out, rs.Records[i]); err != nil {
 				return err
+			}
+			if printed++; printed == args.limit {
+				return out.Flush()
 			}
 		}
 		if err := out.Flush(); err != nil {

@@ -34,7 +34,7 @@ var (
 // a model of a few lines says.
 func TestKill(t *testing.T) {
 	if *seed == 0 {
-		*seed = rand.Uint64()
+		*seed = uint64(time.Now().UnixNano())
 	}
 	t.Logf("-seed %d", *seed)
 	k := &killing{

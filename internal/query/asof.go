@@ -45,20 +45,13 @@ func (r *reading) seqOnClock(ctx context.Context, clock events.TestClockID, t ev
 		if err != nil {
 			return err
 		}
-		shows := events.Time(0)
-		switch e := rec.Event.(type) {
-		case events.ClockAdvancing:
+		if e, ok := rec.Event.(events.ClockAdvancing); ok {
 			if e.To > t {
 				from = seq
 			}
 			return nil
-		case events.ClockCreated:
-			shows = e.Now
-		case events.ClockAdvanced:
-			shows = e.To
-		default: // the others are of no interest here
 		}
-		if shows <= t {
+		if shows(rec.Event) <= t {
 			existed = true
 			return errStop
 		}

@@ -24,7 +24,7 @@ func newEffects(s *Server) *effects { return &effects{s: s} }
 
 // run carries out effects until ctx ends or the log does.
 func (e *effects) run(ctx context.Context) {
-	from := min(e.s.Log.Cursor(effectsCursor), e.s.keys.known()) + 1
+	from := min(e.s.Log.Cursor(effectsCursor), e.s.keys.known()) + 1 // keys are known as far as the log went at the start
 	follower := e.s.Log.Follow(from)
 	for {
 		records, err := follower.Next(ctx)

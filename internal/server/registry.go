@@ -1,7 +1,6 @@
 package server
 
 import (
-	"context"
 	"strings"
 	"sync"
 	"time"
@@ -15,7 +14,7 @@ import (
 	"tallystick/projections"
 )
 
-// registry is every valid API key, in memory. It is read from the views at the start and kept current by the
+// registry is every valid API key, in memory. It is filled at the start and kept current by the
 // follower of effects, so it knows of a key, and of its end, as soon as either is on disk.
 type registry struct {
 	durable func() events.Seq // last record on disk
@@ -35,21 +34,15 @@ func newRegistry(durable func() events.Seq) *registry {
 }
 
 // load takes in all keys of stored books.
-func (r *registry) load(ctx context.Context, rows interface {
-	Scan(prefix []byte, fn func(key, value []byte) error) error
-	Sequence() events.Seq
-},
-) error {
+func (r *registry) load(stored rows) error {
 	books := projections.NewBooks(projections.ForRules)
-	err := rows.Scan([]byte{books.Keys.ID}, func(key, value []byte) error {
+	return stored.Scan([]byte{books.Keys.ID}, func(key, value []byte) error {
 		id, row, err := books.Keys.Decode(key[1:], value)
 		if err == nil && !row.Revoked {
 			r.add(natsbus.Identity{Key: id, Role: row.Role, Merchant: row.Merchant}, row.Secret)
 		}
 		return err
 	})
-	r.advance(rows.Sequence())
-	return err
 }
 
 // known returns the last record taken in.

@@ -31,6 +31,7 @@ import (
 
 	"tallystick/commands"
 	"tallystick/events"
+	"tallystick/internal/natsbus"
 	"tallystick/internal/operate"
 	"tallystick/internal/query"
 	"tallystick/internal/wire"
@@ -141,9 +142,6 @@ func (s *Server) open(ctx, run context.Context) (err error) {
 		Views: adapted, Log: s.Log, Opener: s.Keyring, Prove: s.prove, Operations: s.operations(),
 		Head: s.Sequencer.Applied, Published: s.published, Failed: s.Err,
 	})
-	if err := s.openKeys(ctx, adapted); err != nil {
-		return err
-	}
 	s.decoders.New = func() any { return s.NewDecoder() }
 	s.effects = newEffects(s)
 	s.running.Go(func() { s.effects.run(run) })
@@ -161,6 +159,9 @@ func (s *Server) openRules(ctx, run context.Context) error {
 		books.Attach(stored, at.Ledger, at.Seq)
 	}
 	if err := replay(ctx, s.Log, books); err != nil {
+		return errors.Join(err, stored.Close())
+	}
+	if err := s.openKeys(stored, books); err != nil {
 		return errors.Join(err, stored.Close())
 	}
 	head := s.Log.Head()
@@ -195,14 +196,22 @@ func (s *Server) openRules(ctx, run context.Context) error {
 	return nil
 }
 
-// openKeys fills the registry of API keys from the views.
-func (s *Server) openKeys(ctx context.Context, v query.Views) error {
+// openKeys fills the registry of API keys: from the views, and with what the log has beyond, which replaying has brought
+// into the books.
+func (s *Server) openKeys(stored *views.Reader, books *projections.Books) error {
 	s.keys = newRegistry(s.Log.Durable)
-	stored, err := v.Rows()
-	if err != nil {
+	if err := s.keys.load(rows{stored}); err != nil {
 		return err
 	}
-	return errors.Join(s.keys.load(ctx, stored), stored.Close())
+	books.Keys.Each(func(id events.KeyID, row *projections.Key) bool {
+		s.keys.remove(id)
+		if !row.Revoked {
+			s.keys.add(natsbus.Identity{Key: id, Role: row.Role, Merchant: row.Merchant}, row.Secret)
+		}
+		return true
+	})
+	s.keys.advance(books.Applied())
+	return nil
 }
 
 // Target returns the ledger as the tasks of operators and auditors need it, as things stand.
@@ -376,7 +385,7 @@ func (s *Server) newConsumer() (id events.OrganizationID) {
 
 // Command carries out a command given as JSON and returns its answer, as a door would. A refusal is an answer.
 func (s *Server) Command(ctx context.Context, who wire.Who, merchant events.OrganizationID, name string, body []byte) ([]byte, error) {
-	d := s.decoders.Get().(*wire.Decoder) //nolint:revive // the pool holds nothing else
+	d := s.decoders.Get().(*wire.Decoder)
 	defer s.decoders.Put(d)
 	work, err := d.Command(ctx, name, merchant, who, body)
 	if err != nil {

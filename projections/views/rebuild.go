@@ -162,7 +162,7 @@ func (v *Views) replace(ctx context.Context, g *generation) error {
 	v.mu.Lock()
 	follow, live := v.follow, v.current.runner
 	v.mu.Unlock()
-	if follow != nil {
+	if follow != nil && live != nil {
 		if err := v.run(g); err != nil {
 			return err
 		}

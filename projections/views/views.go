@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -28,9 +27,6 @@ type Log interface {
 // Follow returns a follower whose first record is from.
 type Follow func(from events.Seq) Follower
 
-// currentFile is the name of the file that names the generation in use.
-const currentFile = "CURRENT"
-
 // Views is the views of one ledger: the generation in use, its runner, and the snapshots. Any
 // goroutine may use it.
 type Views struct {
@@ -50,80 +46,6 @@ type Views struct {
 	follow  Follow // nil before Start
 	closed  bool
 	err     error // why the views stand still, nil if they do not
-}
-
-// generation is one store of views and who uses it.
-type generation struct {
-	number uint64
-	store  *Store
-	runner *Runner // nil before Start
-
-	// Guarded by Views.mu.
-	users  int           // readers, and Views while it is the current one
-	unused chan struct{} // closed when there are no users
-}
-
-// viewsDir is the directory of the generations.
-type viewsDir struct {
-	dir  string
-	opts Options
-}
-
-func (d viewsDir) path(n uint64) string { return d.opts.FS.PathJoin(d.dir, generationName(n)) }
-
-func generationName(n uint64) string { return fmt.Sprintf("%06d", n) }
-
-// current returns the number of the generation in use, 0 if there is none.
-func (d viewsDir) current() (uint64, error) {
-	b, err := readFile(d.opts.FS, d.dir, currentFile)
-	if missing(err) {
-		return 0, nil
-	}
-	if err != nil {
-		return 0, err
-	}
-	n, err := strconv.ParseUint(strings.TrimSpace(string(b)), 10, 64)
-	if err != nil {
-		return 0, nil // as good as none
-	}
-	return n, nil
-}
-
-func (d viewsDir) setCurrent(n uint64) error {
-	return writeFile(d.opts.FS, d.dir, currentFile, []byte(generationName(n)+"\n"))
-}
-
-// numbers returns the generations that have a directory, in order.
-func (d viewsDir) numbers() ([]uint64, error) {
-	names, err := list(d.opts.FS, d.dir)
-	var ns []uint64
-	for _, name := range names {
-		if n, err := strconv.ParseUint(name, 10, 64); err == nil {
-			ns = append(ns, n)
-		}
-	}
-	slices.Sort(ns)
-	return ns, err
-}
-
-// next returns the number of a new generation.
-func (d viewsDir) next() (uint64, error) {
-	ns, err := d.numbers()
-	if err != nil || len(ns) == 0 {
-		return 1, err
-	}
-	return ns[len(ns)-1] + 1, nil
-}
-
-// removeOthers removes every generation but one.
-func (d viewsDir) removeOthers(keep uint64) error {
-	ns, err := d.numbers()
-	for _, n := range ns {
-		if n != keep {
-			err = errors.Join(err, d.opts.FS.RemoveAll(d.path(n)))
-		}
-	}
-	return err
 }
 
 // Open opens the views in dir, which has the sub-directories "views" and "snapshots", or makes them.
@@ -164,10 +86,6 @@ func Open(dir string, log Log, opts Options) (*Views, error) {
 		v.tasks.Go(v.takeSnapshots)
 	}
 	return v, nil
-}
-
-func newGeneration(n uint64, store *Store) *generation {
-	return &generation{number: n, store: store, users: 1, unused: make(chan struct{})}
 }
 
 // usable opens generation n, or says why it cannot be used.
@@ -453,10 +371,12 @@ type Status struct {
 func (v *Views) Status() Status {
 	v.mu.Lock()
 	s := Status{Generation: v.current.number, Err: v.err}
-	runner := v.current.runner
+	runner, store := v.current.runner, v.current.store
 	v.mu.Unlock()
 	if runner != nil {
 		s.Applied, s.Flushed = runner.Applied(), runner.Flushed()
+	} else if at, err := store.Checkpoint(); err == nil {
+		s.Applied, s.Flushed = at.Seq, at.Seq
 	}
 	return s
 }
