@@ -170,9 +170,11 @@ func (l *Log) fill(b *pebble.Batch, p *pending, g *group) error {
 // the failure mark, set before, says that it has not.
 func (l *Log) sync() {
 	for p := range l.synced {
+		began := l.opts.Clock()
 		if err := p.batch.SyncWait(); err != nil {
 			l.fail.mark(fmt.Errorf("syncing: %w", err))
 		}
+		l.opts.Synced(l.opts.Clock().Sub(began))
 		if l.Err() != nil {
 			return
 		}

@@ -25,10 +25,11 @@ type Options struct {
 	IndexBytes  int64 // most memory, about, for what makes dedupe look-ups fast, 4¼ bytes a key; 0 means 2 GiB
 	MaxInFlight int   // groups that may wait for the disk before Append blocks; 0 means 16
 
-	Keys   note.Verifiers   // of checkpoints; nil means that signatures are not looked at
-	Clock  func() time.Time // real time, for measuring only; nil means that nothing is measured
-	Logger *slog.Logger     // nil means that nothing is logged
-	Random io.Reader        // where secrets of a new ledger come from; nil means crypto/rand
+	Keys   note.Verifiers      // of checkpoints; nil means that signatures are not looked at
+	Clock  func() time.Time    // real time, for measuring only; nil means that nothing is measured
+	Synced func(time.Duration) // told how long each batch was waited for; called on the syncer; may be nil
+	Logger *slog.Logger        // nil means that nothing is logged
+	Random io.Reader           // where secrets of a new ledger come from; nil means crypto/rand
 
 	// Tests make these small.
 	blockBits     int    // of the dedupe index
@@ -50,6 +51,9 @@ func (o Options) withDefaults() Options {
 	}
 	if o.MaxInFlight == 0 {
 		o.MaxInFlight = 16
+	}
+	if o.Synced == nil {
+		o.Synced = func(time.Duration) {}
 	}
 	if o.Clock == nil {
 		o.Clock = func() time.Time { return time.Time{} }

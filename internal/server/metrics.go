@@ -15,6 +15,7 @@ type metrics struct {
 	groups   prometheus.Histogram
 	rejected *prometheus.CounterVec
 	due      prometheus.Gauge
+	synced   prometheus.Histogram
 	clock    func() time.Time
 }
 
@@ -32,7 +33,11 @@ func newMetrics(s *Server, clock func() time.Time) *metrics {
 	m.due = prometheus.NewGauge(prometheus.GaugeOpts{
 		Name: "tally_oldest_due_action_seconds", Help: "How long ago the oldest due action of real time was due; negative while it is ahead, 0 if there is none.",
 	})
-	m.registry.MustRegister(m.groups, m.rejected, m.due)
+	m.synced = prometheus.NewHistogram(prometheus.HistogramOpts{
+		Name: "tally_fsync_seconds", Help: "How long the disk was waited for, by batches of groups.",
+		Buckets: prometheus.ExponentialBuckets(0.0001, 2, 14),
+	})
+	m.registry.MustRegister(m.groups, m.rejected, m.due, m.synced)
 	gauge := func(name, help string, f func() float64) {
 		m.registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: name, Help: help}, f))
 	}

@@ -119,8 +119,10 @@ func (s *Server) open(ctx, run context.Context) (err error) {
 	if err != nil {
 		return fmt.Errorf("opening the keys: %w", err)
 	}
+	s.metrics = newMetrics(s, cfg.Clock)
 	s.Log, err = ledger.Open(filepath.Join(cfg.Dir, "log"), ledger.Options{
 		Create: cfg.Create, CacheBytes: cfg.CacheBytes, Clock: cfg.Clock, Logger: cfg.Logger,
+		Synced: func(took time.Duration) { s.metrics.synced.Observe(took.Seconds()) },
 	})
 	if err != nil {
 		return fmt.Errorf("opening the log: %w", err)
@@ -129,7 +131,6 @@ func (s *Server) open(ctx, run context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	s.metrics = newMetrics(s, cfg.Clock)
 	if err := s.openRules(ctx, run); err != nil {
 		return err
 	}
