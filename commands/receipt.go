@@ -108,7 +108,7 @@ func AppendReceipts(b []byte, rs []Receipt) []byte {
 	return append(b, "]}"...)
 }
 
-// AppendJSON appends r in JSON: the bytes that encoding/json writes, at a tenth of the cost.
+// AppendJSON appends r in JSON: the bytes that encoding/json writes, at about a tenth of the cost.
 func (r *Receipt) AppendJSON(b []byte) []byte {
 	b = append(append(append(b, `{"status":"`...), r.Status...), '"')
 	if r.Seq != 0 {

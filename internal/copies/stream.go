@@ -76,7 +76,13 @@ func (f FromStream) Run(ctx context.Context) (t Taken, err error) {
 		}
 	}
 	t.Ledger = log.Head().Ledger
-	t.Keys, err = f.keys(ctx)
+	if t.Keys, err = f.keys(ctx); err != nil {
+		return t, err
+	}
+	err = os.Remove(filepath.Join(f.Dir, RestoredFile)) // it is compared now
+	if errors.Is(err, fs.ErrNotExist) {
+		err = nil
+	}
 	return t, err
 }
 

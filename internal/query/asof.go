@@ -69,19 +69,21 @@ func (r *reading) seqOnClock(ctx context.Context, clock events.TestClockID, t ev
 	return r.lastUntil(ctx, clock, t, from, end)
 }
 
-// lastUntil returns the record before the first due action later than t, of the way of a clock that began
-// with record from and ended before record end. Due actions of one clock are carried out in the order of time.
+// lastUntil returns the last record of the due actions up to t, of the way of a clock that began with record from and ended
+// before record end; the one before from if there are none. Due actions of one clock are carried out in the order of time.
 func (r *reading) lastUntil(ctx context.Context, clock events.TestClockID, t events.Time, from, end events.Seq) (events.Seq, error) {
-	last := end - 1
+	last := from - 1
 	err := r.opts.Log.ScanBytes(ctx, from, end-1, func(seq events.Seq, b []byte) error {
 		rec, err := events.DecodeUnhashed(b)
-		if err != nil {
+		switch {
+		case err != nil:
 			return fmt.Errorf("record %d: %w", seq, err)
-		}
-		if rec.Actor.Kind == events.ActorDue && rec.At > t && r.clockOf(rec.Event) == clock {
-			last = seq - 1
+		case rec.Actor.Kind != events.ActorDue || r.clockOf(rec.Event) != clock:
+			return nil
+		case rec.At > t:
 			return errStop
 		}
+		last = seq
 		return nil
 	})
 	if errors.Is(err, errStop) {

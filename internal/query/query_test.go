@@ -172,6 +172,21 @@ func TestTrialBalanceIsZero(t *testing.T) {
 	}
 }
 
+// TestBooksThatDoNotBalanceAreShown takes an account away.
+func TestBooksThatDoNotBalanceAreShown(t *testing.T) {
+	mem := newMemory(projtest.Shape{})
+	rows, err := mem.at(mem.head())
+	if err != nil {
+		t.Fatal(err)
+	}
+	accounts := string(projections.NewBooks(projections.ForRules).Accounts.ID)
+	rows.keys = slices.DeleteFunc(rows.keys, func(k string) bool { return k[:1] == accounts && k[1] == byte(events.Merchant) })
+	tb := must[query.TrialBalance](t)(mem.service().TrialBalance(t.Context(), operator, query.TrialBalanceArgs{}))
+	if tb.Balanced || tb.Sums[0].Balance.IsZero() {
+		t.Errorf("without merchants the books balance: %+v", tb)
+	}
+}
+
 func TestInvoicesShowWhatWasIssued(t *testing.T) {
 	mem := newMemory(everything())
 	s, want := mem.service(), newModel(mem.records)

@@ -40,6 +40,7 @@ func TestEveryChangeIsFound(t *testing.T) {
 	tried := 0
 	for _, kind := range []events.Kind{
 		events.KindUsageReported, events.KindInvoiceLineClosed, events.KindInvoiceIssued, events.KindWalletToppedUp,
+		events.KindPlanCreated, events.KindPriceCreated,
 	} {
 		i := len(records) - 1
 		for records[i].Event.Kind() != kind {
@@ -77,6 +78,14 @@ func TestEveryChangeIsFound(t *testing.T) {
 	}
 }
 
+func TestAWalletBelowZeroIsFound(t *testing.T) {
+	a := newAuditor()
+	a.wallets[events.WalletID{1}] = events.Sum{}
+	if err := a.move(events.WalletID{1}, events.SumOf(-1), events.SumOf(-1)); err == nil || !strings.Contains(err.Error(), "less than nothing") {
+		t.Errorf("a wallet below zero: %v", err)
+	}
+}
+
 // unchecked lists the fields that nothing else in the ledger says.
 func unchecked(k events.Kind, field string) bool {
 	switch k {
@@ -86,6 +95,10 @@ func unchecked(k events.Kind, field string) bool {
 		return field == ".Line"
 	case events.KindInvoiceIssued:
 		return field == ".DueAt"
+	case events.KindPlanCreated:
+		return !strings.HasPrefix(field, ".Prices") && field != ".Plan"
+	case events.KindPriceCreated:
+		return field == ".DisplayName"
 	case events.KindWalletToppedUp:
 		return field == ".TopUp" || field == ".Method" || strings.HasPrefix(field, ".Currency")
 	}
