@@ -13,9 +13,10 @@ import (
 // was durable when Backup was called, or after a later whole group. Appending goes on
 // meanwhile. Files that do not change any more are linked, not copied.
 func (l *Log) Backup(dir string) error {
-	if err := l.Err(); err != nil {
+	if err := l.enter(); err != nil {
 		return err
 	}
+	defer l.leave()
 	if err := l.db.Checkpoint(dir, pebble.WithFlushedWAL()); err != nil {
 		return fmt.Errorf("copying the ledger to %s: %w", dir, err)
 	}

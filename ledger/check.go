@@ -40,9 +40,10 @@ type Report struct {
 // The log is checked as it is when Check begins; appending goes on meanwhile. progress,
 // which may be nil, is told how many of how many records were read.
 func (l *Log) Check(ctx context.Context, progress func(done, total events.Seq)) (Report, error) {
-	if err := l.Err(); err != nil {
+	if err := l.enter(); err != nil {
 		return Report{}, err
 	}
+	defer l.leave()
 	c := &checker{ctx: ctx, log: l, progress: progress, nodes: make(map[uint8]*pebble.Iterator)}
 	if c.progress == nil {
 		c.progress = func(events.Seq, events.Seq) {}
@@ -104,7 +105,7 @@ func (c *checker) check() error {
 	if err := c.advanceCheckpoint(); err != nil {
 		return err
 	}
-	if err := scan(c.ctx, c.snap, 1, c.size, c.record); err != nil {
+	if err := c.source().scan(c.ctx, 1, c.size, c.record); err != nil {
 		return err
 	}
 	c.report.Head = c.head
@@ -119,6 +120,8 @@ func (c *checker) check() error {
 	}
 	return c.checkKeys(all)
 }
+
+func (c *checker) source() source { return source{c.snap, c.log.closed} }
 
 // record checks the next record, and what comes with it.
 func (c *checker) record(rec events.Record) error {

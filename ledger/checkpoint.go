@@ -104,6 +104,10 @@ func (l *Log) StoreCheckpoint(c Checkpoint) error {
 	if err := l.verifyRoot(&c); err != nil {
 		return err
 	}
+	if err := l.enter(); err != nil {
+		return err
+	}
+	defer l.leave()
 	_, err := get(l.db, checkpointKey(c.Size))
 	if errors.Is(err, pebble.ErrNotFound) {
 		if err = l.write(checkpointKey(c.Size), c.Note); err == nil {
@@ -132,10 +136,11 @@ func (l *Log) verifyRoot(c *Checkpoint) error {
 // first. Their signatures are not looked at.
 func (l *Log) Checkpoints(from events.Seq) iter.Seq2[Checkpoint, error] {
 	return func(yield func(Checkpoint, error) bool) {
-		if err := l.Err(); err != nil {
+		if err := l.enter(); err != nil {
 			yield(Checkpoint{}, err)
 			return
 		}
+		defer l.leave()
 		for c, err := range checkpoints(l.db, from, false) {
 			if !yield(c, err) {
 				return
@@ -146,9 +151,10 @@ func (l *Log) Checkpoints(from events.Seq) iter.Seq2[Checkpoint, error] {
 
 // LatestCheckpoint returns the largest stored checkpoint, and whether there is one.
 func (l *Log) LatestCheckpoint() (Checkpoint, bool, error) {
-	if err := l.Err(); err != nil {
+	if err := l.enter(); err != nil {
 		return Checkpoint{}, false, err
 	}
+	defer l.leave()
 	for c, err := range checkpoints(l.db, 0, true) {
 		return c, err == nil, err
 	}

@@ -53,10 +53,11 @@ var errMerged = errors.New("ledger: run was merged")
 
 // matchRuns is match for records found in runs in the store.
 func (l *Log) matchRuns(key events.DedupeKey, hash uint64, runs []*run) (events.Record, bool, error) {
+	if err := l.enter(); err != nil {
+		return events.Record{}, false, err
+	}
+	defer l.leave()
 	for _, r := range runs {
-		if err := l.Err(); err != nil {
-			return events.Record{}, false, err
-		}
 		seqs, err := r.find(l.db, hash)
 		if errors.Is(err, pebble.ErrNotFound) {
 			seqs, err = l.findSettled(r, hash)
@@ -181,7 +182,7 @@ func (l *Log) loadIndex() error {
 	if err := x.last.checkEnd(l.head.Seq); err != nil {
 		return err
 	}
-	return l.ScanBytes(context.Background(), next, l.head.Seq, func(seq events.Seq, b []byte) error {
+	return l.source().scanBytes(context.Background(), next, l.head.Seq, func(seq events.Seq, b []byte) error {
 		rec, err := events.DecodeUnhashed(b)
 		if err != nil {
 			return &CorruptError{Seq: seq, Err: err}

@@ -45,9 +45,7 @@ func (f *Follower) Next(ctx context.Context) ([]events.Record, error) {
 		if raised == nil {
 			var err error
 			if records == nil {
-				if err = l.Err(); err == nil {
-					records, err = readChunk(ctx, l.db, f.next, durable)
-				}
+				records, err = f.read(ctx, durable)
 			}
 			if len(records) > 0 { // an error behind them comes again
 				err = nil
@@ -65,4 +63,13 @@ func (f *Follower) Next(ctx context.Context) ([]events.Record, error) {
 			return nil, ctx.Err()
 		}
 	}
+}
+
+// read returns records from the store.
+func (f *Follower) read(ctx context.Context, durable events.Seq) ([]events.Record, error) {
+	if err := f.log.enter(); err != nil {
+		return nil, err
+	}
+	defer f.log.leave()
+	return f.log.source().readChunk(ctx, f.next, durable)
 }

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"sync"
 	"testing"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
@@ -48,7 +49,7 @@ func same(tb testing.TB, got, want *events.Record) {
 }
 
 // TestLogKeepsWhatIsAppended appends groups of all sizes, and asks for all of it in every way, before
-// and after the log is closed and opened again.
+// and after the log is closed and opened again, the second time with no memory for the dedupe index.
 func TestLogKeepsWhatIsAppended(t *testing.T) {
 	fs := vfs.NewMem()
 	options := ledger.Options{FS: fs, Create: true, TailBytes: 1 << 18}.Small()
@@ -70,7 +71,7 @@ func TestLogKeepsWhatIsAppended(t *testing.T) {
 			t.Fatalf("%+v", report)
 		}
 		must(t, log.Close())
-		options.Create = false
+		options.Create, options.IndexBytes = false, 1
 		log, err = ledger.Open("log", options)
 		must(t, err)
 	}
@@ -383,13 +384,58 @@ func TestImport(t *testing.T) {
 		if err := log.Import(encoded); !errors.Is(err, ledger.ErrNotNext) {
 			t.Fatalf("imported twice: %v", err)
 		}
-		encoded[0][len(encoded[0])-1] ^= 0xff
-		if err := log.Import(encoded[:1]); !errors.Is(err, ledger.ErrNotNext) {
+		damaged := slices.Clone(encoded[0]) // the log owns what it was given
+		damaged[len(damaged)-1] ^= 0xff
+		if err := log.Import([][]byte{damaged}); !errors.Is(err, ledger.ErrNotNext) {
 			t.Fatalf("imported what is no record: %v", err)
 		}
-		encoded[0][len(encoded[0])-1] ^= 0xff
 	}
 	must(t, log.WaitDurable(context.Background(), 700))
 	readsBack(t, log, all)
 	check(t, log)
+}
+
+// TestCloseWhileReading closes a log under readers, who read from its files, over and over. They end.
+func TestCloseWhileReading(t *testing.T) {
+	log, err := ledger.Open("log", ledger.Options{FS: vfs.NewMem(), Create: true, TailBytes: 1}.Small())
+	must(t, err)
+	m := newMaker(1, 2)
+	all := m.group(t, 3000)
+	for i := 0; i < len(all); i += 100 { // of which the tail keeps the last
+		appendDurably(t, log, all[i:i+100])
+	}
+	ctx := context.Background()
+	started := make(chan struct{}, 8)
+	var readers sync.WaitGroup
+	read := func(what string, fn func() error) {
+		readers.Go(func() {
+			for first := true; ; first = false {
+				err := fn()
+				if first {
+					started <- struct{}{}
+				}
+				if errors.Is(err, ledger.ErrClosed) {
+					return
+				}
+				if err != nil {
+					t.Errorf("%s: %v", what, err)
+					return
+				}
+			}
+		})
+	}
+	read("Scan", func() error { return log.Scan(ctx, 1, 3000, func(events.Record) error { return nil }) })
+	read("ScanBytes", func() error { return log.ScanBytes(ctx, 1, 3000, func(events.Seq, []byte) error { return nil }) })
+	read("Record", func() error { _, err := log.Record(77); return err })
+	read("Root", func() error { _, err := log.Root(2999); return err })
+	read("Check", func() error { _, err := log.Check(ctx, nil); return err })
+	read("Next", func() error { _, err := log.Follow(5).Next(ctx); return err })
+	read("LatestCheckpoint", func() error { _, _, err := log.LatestCheckpoint(); return err })
+	key, _ := all[40].DedupeKey()
+	read("Lookup", func() error { _, _, err := log.Lookup(key); return err })
+	for range 8 {
+		<-started
+	}
+	must(t, log.Close())
+	readers.Wait()
 }

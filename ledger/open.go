@@ -51,6 +51,9 @@ type Log struct {
 	cursors map[string]events.Seq
 	changed map[string]struct{} // cursors that are to be written
 
+	users  int           // calls that are reading from Pebble
+	unused chan struct{} // made by Close, closed when users is 0
+
 	tree frontier // belongs to the committer
 }
 
@@ -280,7 +283,8 @@ func (l *Log) start() {
 	l.wait.Go(l.sync)
 }
 
-// Close waits until the groups in flight are durable, and closes the log. The error
+// Close waits until the groups in flight are durable, and closes the log. Calls that are
+// reading end with [ErrClosed] if they would take long. The error
 // is ErrFailed if the log has failed; then the store's files stay open, and the
 // directory locked, until the process ends.
 func (l *Log) Close() error {
@@ -298,6 +302,7 @@ func (l *Log) Close() error {
 	idle := make(chan error, 1)
 	go func() {
 		l.wait.Wait()
+		<-l.drainUsers()
 		if l.Err() == nil {
 			idle <- errors.Join(l.seal(), l.closeStore())
 		}
@@ -311,6 +316,41 @@ func (l *Log) Close() error {
 	case <-l.fail.ch: // somebody is parked
 		return l.Err()
 	}
+}
+
+// enter is called before Pebble is read from, and leave after. It returns an error if the log
+// has failed, for then Pebble's locks may be held for ever, or was closed.
+func (l *Log) enter() error {
+	if err := l.Err(); err != nil {
+		return err
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.unused != nil {
+		return ErrClosed
+	}
+	l.users++
+	return nil
+}
+
+func (l *Log) leave() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.users--
+	if l.users == 0 && l.unused != nil {
+		close(l.unused)
+	}
+}
+
+// drainUsers lets nobody enter any more, and returns a channel that is closed when all have left.
+func (l *Log) drainUsers() <-chan struct{} {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.unused = make(chan struct{})
+	if l.users == 0 {
+		close(l.unused)
+	}
+	return l.unused
 }
 
 // seal writes a last seal.
@@ -347,11 +387,11 @@ func (l *Log) Durable() events.Seq {
 	return l.durable
 }
 
-// Metrics returns what Pebble counts, or nil once the log has failed: then Pebble's
-// locks may be held for ever.
+// Metrics returns what Pebble counts, or nil once the log has failed or was closed.
 func (l *Log) Metrics() *pebble.Metrics {
-	if l.Err() != nil {
+	if l.enter() != nil {
 		return nil
 	}
+	defer l.leave()
 	return l.db.Metrics()
 }

@@ -42,6 +42,7 @@ func (l *Log) Prove(ctx context.Context, seq events.Seq, c Checkpoint) (*Proof, 
 	if err != nil {
 		return nil, err
 	}
+	defer l.leave()
 	p := &Proof{Format: proofFormat, Checkpoint: string(c.Note)}
 	rec, err := l.Record(seq)
 	if err != nil {

@@ -60,9 +60,10 @@ func (l *Log) record(seq events.Seq) (events.Record, error) {
 	if recent != nil {
 		return recent[0], nil
 	}
-	if err := l.Err(); err != nil {
+	if err := l.enter(); err != nil {
 		return events.Record{}, err
 	}
+	defer l.leave()
 	b, err := get(l.db, recordKey(nil, seq))
 	if errors.Is(err, pebble.ErrNotFound) {
 		return events.Record{}, &CorruptError{Seq: seq, What: "missing"}
@@ -77,17 +78,37 @@ func (l *Log) record(seq events.Seq) (events.Record, error) {
 // included, in order, until fn returns an error, which it returns. A to beyond the
 // last durable record means that. The bytes are valid during the call only.
 func (l *Log) ScanBytes(ctx context.Context, from, to events.Seq, fn func(events.Seq, []byte) error) error {
-	if err := l.Err(); err != nil {
+	if err := l.enter(); err != nil {
 		return err
 	}
-	return scanBytes(ctx, l.db, max(from, 1), min(to, l.Durable()), fn)
+	defer l.leave()
+	return l.source().scanBytes(ctx, max(from, 1), min(to, l.Durable()), fn)
 }
 
-func scanBytes(ctx context.Context, db pebble.Reader, from, to events.Seq, fn func(events.Seq, []byte) error) (err error) {
+// source is where records are read from: the store, or a snapshot of it. Reading ends when
+// the log is closed.
+type source struct {
+	db     pebble.Reader
+	closed <-chan struct{}
+}
+
+func (l *Log) source() source { return source{l.db, l.closed} }
+
+// going returns why a reader should read no further, if there is a reason.
+func (s source) going(ctx context.Context) error {
+	select {
+	case <-s.closed:
+		return ErrClosed
+	default:
+		return ctx.Err()
+	}
+}
+
+func (s source) scanBytes(ctx context.Context, from, to events.Seq, fn func(events.Seq, []byte) error) (err error) {
 	if from > to {
 		return nil
 	}
-	it, err := db.NewIter(&pebble.IterOptions{LowerBound: recordKey(nil, from), UpperBound: recordKey(nil, to+1)})
+	it, err := s.db.NewIter(&pebble.IterOptions{LowerBound: recordKey(nil, from), UpperBound: recordKey(nil, to+1)})
 	if err != nil {
 		return err
 	}
@@ -102,7 +123,7 @@ func scanBytes(ctx context.Context, db pebble.Reader, from, to events.Seq, fn fu
 			return corruption(next, "", err)
 		}
 		if next%256 == 0 {
-			if err := ctx.Err(); err != nil {
+			if err := s.going(ctx); err != nil {
 				return err
 			}
 		}
@@ -126,11 +147,11 @@ const scanChunk = 1024
 
 // readChunk returns the records from from to to, at most scanChunk of them. Those
 // before an error are good.
-func readChunk(ctx context.Context, db pebble.Reader, from, to events.Seq) ([]events.Record, error) {
+func (s source) readChunk(ctx context.Context, from, to events.Seq) ([]events.Record, error) {
 	to = min(to, from+scanChunk-1)
 	arena := make([]byte, 0, 384*scanChunk)
 	ends := make([]int, 0, scanChunk)
-	err := scanBytes(ctx, db, from, to, func(_ events.Seq, b []byte) error {
+	err := s.scanBytes(ctx, from, to, func(_ events.Seq, b []byte) error {
 		arena = append(arena, b...)
 		ends = append(ends, len(arena))
 		return nil
@@ -152,10 +173,11 @@ func readChunk(ctx context.Context, db pebble.Reader, from, to events.Seq) ([]ev
 //
 // Records are read and decoded by other goroutines while fn is at work.
 func (l *Log) Scan(ctx context.Context, from, to events.Seq, fn func(events.Record) error) error {
-	if err := l.Err(); err != nil {
+	if err := l.enter(); err != nil {
 		return err
 	}
-	return scan(ctx, l.db, max(from, 1), min(to, l.Durable()), fn)
+	defer l.leave()
+	return l.source().scan(ctx, max(from, 1), min(to, l.Durable()), fn)
 }
 
 // chunk is the outcome of reading some records.
@@ -164,12 +186,12 @@ type chunk struct {
 	err     error
 }
 
-func scan(ctx context.Context, db pebble.Reader, from, to events.Seq, fn func(events.Record) error) error {
+func (s source) scan(ctx context.Context, from, to events.Seq, fn func(events.Record) error) error {
 	ctx, cancel := context.WithCancel(ctx)
 	var readers sync.WaitGroup
 	defer readers.Wait()
 	defer cancel()
-	for c := range readAhead(ctx, &readers, db, from, to) {
+	for c := range s.readAhead(ctx, &readers, from, to) {
 		got := <-c
 		for i := range got.records {
 			if err := fn(got.records[i]); err != nil {
@@ -185,7 +207,7 @@ func scan(ctx context.Context, db pebble.Reader, from, to events.Seq, fn func(ev
 
 // readAhead reads records in goroutines that belong to readers and end with ctx. Each
 // channel that it sends brings one chunk, in order.
-func readAhead(ctx context.Context, readers *sync.WaitGroup, db pebble.Reader, from, to events.Seq) <-chan chan chunk {
+func (s source) readAhead(ctx context.Context, readers *sync.WaitGroup, from, to events.Seq) <-chan chan chunk {
 	workers := runtime.GOMAXPROCS(0)
 	chunks := make(chan chan chunk, 2*workers)
 	free := make(chan struct{}, workers)
@@ -200,7 +222,7 @@ func readAhead(ctx context.Context, readers *sync.WaitGroup, db pebble.Reader, f
 			}
 			free <- struct{}{}
 			readers.Go(func() {
-				records, err := readChunk(ctx, db, first, to)
+				records, err := s.readChunk(ctx, first, to)
 				c <- chunk{records, err}
 				<-free
 			})

@@ -189,11 +189,12 @@ func (r *treeReader) tile(id tileID) ([]tlog.Hash, error) {
 }
 
 // reader returns a reader of the tree over the first size records, which must be durable.
+// Unless it returns an error, leave is to be called.
 func (l *Log) reader(size events.Seq) (*treeReader, error) {
 	if size == 0 || size > l.Durable() {
 		return nil, fmt.Errorf("tree of %d records: %w", size, ErrNoRecord)
 	}
-	if err := l.Err(); err != nil {
+	if err := l.enter(); err != nil {
 		return nil, err
 	}
 	return newTreeReader(l.db, size), nil
@@ -206,6 +207,7 @@ func (l *Log) Root(size events.Seq) (events.Hash, error) {
 	if err != nil {
 		return events.Hash{}, err
 	}
+	defer l.leave()
 	h, err := tlog.TreeHash(int64(size), r)
 	return events.Hash(h), err
 }
@@ -216,6 +218,7 @@ func (l *Log) ProveRecord(seq, size events.Seq) (tlog.RecordProof, error) {
 	if err != nil {
 		return nil, err
 	}
+	defer l.leave()
 	return r.prove(seq)
 }
 
@@ -233,6 +236,7 @@ func (l *Log) ProveTree(newSize, oldSize events.Seq) (tlog.TreeProof, error) {
 	if err != nil {
 		return nil, err
 	}
+	defer l.leave()
 	if oldSize == 0 || oldSize > newSize {
 		return nil, fmt.Errorf("proof of a tree of %d records in one of %d: %w", oldSize, newSize, ErrNoRecord)
 	}
