@@ -37,15 +37,15 @@ type draft struct {
 // it remembers of them saves looking rows up, and nothing else.
 type decision struct {
 	drafts   []draft
-	main     int                   // which draft carries the idempotency key and is the answer
-	existing *Receipt              // the answer where there is nothing to record
-	overdue  events.SubscriptionID // due actions of this subscription must come first; then decide again
+	main     int      // which draft carries the idempotency key and is the answer
+	existing *Receipt // the answer where there is nothing to record
+	overdue  subject  // due actions of this must come first; then decide again
 	usage    usageScratch
 }
 
 func (d *decision) reset() {
 	clear(d.drafts)
-	d.drafts, d.main, d.existing, d.overdue = d.drafts[:0], 0, nil, events.SubscriptionID{}
+	d.drafts, d.main, d.existing, d.overdue = d.drafts[:0], 0, nil, subject{}
 }
 
 func (d *decision) add(c Context, at events.Time, e events.Event) {

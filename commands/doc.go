@@ -24,9 +24,9 @@
 //
 // What happens because a time has come (a period ends, its grace ends, a subscription
 // ends) is a due action. It is derived from the books, and carried out in the order of (time, creation of
-// its subscription), in small slices between groups of commands. A command on a
-// subscription first carries out what is overdue on that subscription. An action that cannot be carried out
-// halts its subscription, and is recorded as such; nothing else waits for it.
+// what it is about), in small slices between groups of commands. What it is about is a subject: a subscription, or something
+// else that has a term. A command on a subject first carries out what is overdue on it. An action that cannot be carried out
+// halts its subject, and is recorded as such; nothing else waits for it.
 //
 // A test clock stands still until it is told to advance. On the way everything that is due on its subscriptions happens
 // as it would have happened in real time, whatever the steps; a restart on the way does no harm.

@@ -52,8 +52,64 @@ func nextDue(s *projections.Subscription) (at events.Time, kind dueKind) {
 	return at, kind
 }
 
-// decideDue carries out what is due on a subscription at a time, which nextDue returned.
-func decideDue(b *projections.Books, c Context, id events.SubscriptionID, d *decision) {
+// subjectKind says what sort of thing a subject is.
+type subjectKind uint8
+
+const (
+	noSubject subjectKind = iota
+	subjectSubscription
+)
+
+// subject is a thing on which something falls due, by itself. The zero subject is none.
+type subject struct {
+	kind subjectKind
+	id   [16]byte
+}
+
+func onSubscription(id events.SubscriptionID) subject { return subject{subjectSubscription, id} }
+
+func (on subject) isZero() bool { return on.kind == noSubject }
+
+// String returns the subject's identity.
+func (on subject) String() string {
+	if on.kind == subjectSubscription {
+		return events.SubscriptionID(on.id).String()
+	}
+	return "nothing"
+}
+
+// next is what falls due on a subject next: nothing where at is 0.
+type next struct {
+	at       events.Time
+	kind     dueKind
+	created  events.Seq // of the subject; orders what is due at the same time
+	merchant events.OrganizationID
+}
+
+// nextDueOn returns what falls due on a subject next, and on which clock.
+func nextDueOn(b *projections.Books, on subject) (n next, clock events.TestClockID) {
+	switch on.kind {
+	case noSubject:
+	case subjectSubscription:
+		s := b.Subscriptions.Get(events.SubscriptionID(on.id))
+		n.at, n.kind = nextDue(s)
+		n.created, n.merchant = s.Created, s.Merchant
+		return n, s.Clock
+	}
+	return n, clock
+}
+
+// decideDue carries out what is due on a subject at a time, which nextDueOn returned.
+func decideDue(b *projections.Books, c Context, on subject, d *decision) {
+	switch on.kind {
+	case noSubject:
+	case subjectSubscription:
+		decideSubscriptionDue(b, c, events.SubscriptionID(on.id), d)
+	}
+}
+
+// decideSubscriptionDue is decideDue for a subscription.
+func decideSubscriptionDue(b *projections.Books, c Context, id events.SubscriptionID, d *decision) {
 	s := b.Subscriptions.Get(id)
 	at, kind := nextDue(s)
 	c.Merchant = s.Merchant
@@ -91,19 +147,19 @@ func closePeriod(c Context, id events.SubscriptionID, s *projections.Subscriptio
 	}
 }
 
-// due is an entry of an agenda: something falls due on a subscription.
+// due is an entry of an agenda: something falls due on a subject.
 type due struct {
 	at      events.Time
-	created events.Seq // of the subscription; orders entries of the same time
-	id      events.SubscriptionID
+	created events.Seq // of the subject; orders entries of the same time
+	on      subject
 }
 
 func (d due) before(e due) bool {
 	return d.at < e.at || d.at == e.at && d.created < e.created
 }
 
-// An agenda is what falls due on the subscriptions of one clock, soonest first. Entries
-// may be out of date: whoever takes one compares it with nextDue.
+// An agenda is what falls due on the subjects of one clock, soonest first. Entries
+// may be out of date: whoever takes one compares it with nextDueOn.
 type agenda []due
 
 func (a agenda) Len() int           { return len(a) }
@@ -120,18 +176,19 @@ func (a *agenda) Pop() any {
 // agendas is an agenda for each clock, real time under the zero TestClockID.
 type agendas map[events.TestClockID]*agenda
 
-// note enters what falls due next on a subscription.
-func (as agendas) note(id events.SubscriptionID, s *projections.Subscription) {
-	at, _ := nextDue(s)
-	if at == 0 {
-		return
+// note enters what falls due next on a subject, and returns it with its clock.
+func (as agendas) note(b *projections.Books, on subject) (next, events.TestClockID) {
+	n, clock := nextDueOn(b, on)
+	if n.at == 0 {
+		return n, clock
 	}
-	a := as[s.Clock]
+	a := as[clock]
 	if a == nil {
 		a = new(agenda)
-		as[s.Clock] = a
+		as[clock] = a
 	}
-	heap.Push(a, due{at, s.Created, id})
+	heap.Push(a, due{n.at, n.created, on})
+	return n, clock
 }
 
 // take takes the first entry of a clock off its agenda, if it is not later than now.

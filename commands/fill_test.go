@@ -155,7 +155,7 @@ func TestStoreFails(t *testing.T) {
 		{"while carrying out what is due", func(w *world, s *stored) error {
 			w.now = instantOf("2025-02-15 10:00")
 			w.seq.complete = true
-			w.seq.agendas.note(id[events.SubscriptionNoun](w, "sub"), w.seq.books.Subscriptions.Get(id[events.SubscriptionNoun](w, "sub")))
+			w.seq.agendas.note(w.seq.books, onSubscription(id[events.SubscriptionNoun](w, "sub")))
 			s.err = errDisk
 			w.seq.turn(nil)
 			return errDisk

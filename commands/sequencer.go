@@ -123,10 +123,7 @@ func NewSequencer(opts Options) *Sequencer {
 	}
 	s.group.keys = make(map[events.DedupeKey]int)
 	s.applied.Store(uint64(opts.Head.Seq))
-	s.books.Subscriptions.Each(func(id events.SubscriptionID, sub *projections.Subscription) bool {
-		s.agendas.note(id, sub)
-		return true
-	})
+	s.noteAll()
 	return s
 }
 

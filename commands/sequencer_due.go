@@ -21,13 +21,13 @@ func (s *Sequencer) noteDue(e events.Event) {
 	switch e := e.(type) {
 	case *events.UsageReported:
 	case events.InvoiceOpened:
-		s.noteNext(e.Subscription)
+		s.noteNext(onSubscription(e.Subscription))
 	case events.InvoiceClosing:
-		s.noteNext(e.Subscription)
+		s.noteNext(onSubscription(e.Subscription))
 	case events.InvoiceIssued:
-		s.noteNext(e.Subscription)
+		s.noteNext(onSubscription(e.Subscription))
 	case events.InvoiceCancelled:
-		s.noteNext(e.Subscription)
+		s.noteNext(onSubscription(e.Subscription))
 	case events.ClockAdvancing:
 		s.run(e.Clock)
 	case events.LedgerOpened, events.KeyCreated, events.KeyRevoked, events.MerchantCreated, events.MerchantUpdated,
@@ -40,11 +40,26 @@ func (s *Sequencer) noteDue(e events.Event) {
 	}
 }
 
-func (s *Sequencer) noteNext(id events.SubscriptionID) {
-	sub := s.books.Subscriptions.Get(id)
-	s.agendas.note(id, sub)
-	if !sub.Clock.IsZero() && overdue(sub, s.books.Clocks.Get(sub.Clock).Now) {
-		s.run(sub.Clock)
+// noteNext enters what falls due next on a subject, and lets its clock run if that is due already.
+func (s *Sequencer) noteNext(on subject) {
+	next, clock := s.agendas.note(s.books, on)
+	if !clock.IsZero() && next.at != 0 && next.at <= s.books.Clocks.Get(clock).Now {
+		s.run(clock)
+	}
+}
+
+// noteAll enters what falls due on everything that is in memory.
+func (s *Sequencer) noteAll() {
+	s.books.Subscriptions.Each(func(id events.SubscriptionID, _ *projections.Subscription) bool {
+		s.agendas.note(s.books, onSubscription(id))
+		return true
+	})
+}
+
+// noteRow enters what falls due on a stored row that was taken in, given its whole key.
+func (s *Sequencer) noteRow(key []byte) {
+	if key[0] == s.books.Subscriptions.ID {
+		s.agendas.note(s.books, onSubscription(events.SubscriptionID(key[1:])))
 	}
 }
 
@@ -83,8 +98,8 @@ func (s *Sequencer) carryOutUntil(clock events.TestClockID, now events.Time) (mo
 		if !ok {
 			return false
 		}
-		if at, _ := nextDue(s.books.Subscriptions.Get(d.id)); at == d.at {
-			s.carryOutDue(d.id)
+		if next, _ := nextDueOn(s.books, d.on); next.at == d.at {
+			s.carryOutDue(d.on)
 		}
 		if len(s.group.records) >= limit {
 			return true
@@ -93,49 +108,48 @@ func (s *Sequencer) carryOutUntil(clock events.TestClockID, now events.Time) (mo
 	return true
 }
 
-// carryOutDue records what follows from the time having come on a subscription.
-func (s *Sequencer) carryOutDue(id events.SubscriptionID) {
+// carryOutDue records what follows from the time having come on a subject.
+func (s *Sequencer) carryOutDue(on subject) {
 	c := Context{Now: s.now, ID: s.newID(), Actor: events.Actor{Kind: events.ActorDue}}
-	err := s.tryDue(c, id)
+	err := s.tryDue(c, on)
 	if err == nil {
 		if r := s.record(c, nil, ""); r != nil {
 			err = r
 		}
 	}
 	if err != nil {
-		s.park(c, id, err)
+		s.park(c, on, err)
 	}
 }
 
-// tryDue decides what is due. A rule that breaks halts this one subscription, not the ledger:
+// tryDue decides what is due. A rule that breaks halts this one subject, not the ledger:
 // deciding changes nothing, so it is safe to go on (D13).
-func (s *Sequencer) tryDue(c Context, id events.SubscriptionID) (err error) {
+func (s *Sequencer) tryDue(c Context, on subject) (err error) {
 	defer func() {
 		if p := recover(); p != nil {
 			err = broken(p)
-			s.opts.Logger.Error("a rule broke", "subscription", id, "error", err, "stack", string(debug.Stack()))
+			s.opts.Logger.Error("a rule broke", "due on", on, "error", err, "stack", string(debug.Stack()))
 		}
 	}()
 	s.dec.reset()
-	decideDue(s.books, c, id, &s.dec)
+	decideDue(s.books, c, on, &s.dec)
 	if len(s.dec.drafts) == 0 {
 		return errors.New("nothing follows from it")
 	}
 	return nil
 }
 
-// park records that what is due on a subscription cannot be carried out, and halts it.
-func (s *Sequencer) park(c Context, id events.SubscriptionID, err error) {
-	sub := s.books.Subscriptions.Get(id)
-	at, kind := nextDue(sub)
-	s.opts.Logger.Error("a due action is parked", "subscription", id, "action", kind, "due", at, "error", err)
+// park records that what is due on a subject cannot be carried out, and halts it.
+func (s *Sequencer) park(c Context, on subject, err error) {
+	next, _ := nextDueOn(s.books, on)
+	s.opts.Logger.Error("a due action is parked", "due on", on, "action", next.kind, "due", next.at, "error", err)
 	const most = 1 << 10
 	message := err.Error()
 	message = strings.ToValidUTF8(message[:min(len(message), most)], "")
 	s.dec.reset()
-	s.dec.drafts = append(s.dec.drafts, draft{event: events.DueFailed{
-		Subscription: id, Action: kind.String(), Due: at, Code: string(Internal), Message: message,
-	}, at: at, merchant: sub.Merchant, cause: sub.Created})
+	e := events.DueFailed{Action: next.kind.String(), Due: next.at, Code: string(Internal), Message: message}
+	e.Subscription = events.SubscriptionID(on.id)
+	s.dec.drafts = append(s.dec.drafts, draft{event: e, at: next.at, merchant: next.merchant, cause: next.created})
 	s.mustRecord(c)
 }
 

@@ -16,10 +16,7 @@ func (s *Sequencer) Fill(ctx context.Context, rows []Row) error {
 			if err := s.books.Adopt(r.Key, r.Value); err != nil {
 				return err
 			}
-			if r.Key[0] == s.books.Subscriptions.ID {
-				id := events.SubscriptionID(r.Key[1:])
-				s.agendas.note(id, s.books.Subscriptions.Get(id))
-			}
+			s.noteRow(r.Key)
 		}
 		return nil
 	})

@@ -172,7 +172,7 @@ func (s *Sequencer) request(r *Request, amount *events.Sum) (Receipt, *Rejection
 		if rejection := s.decide(c, r.Command); rejection != nil {
 			return Receipt{}, rejection
 		}
-		if s.dec.overdue.IsZero() {
+		if s.dec.overdue.isZero() {
 			break
 		}
 		s.carryOutDue(s.dec.overdue)

@@ -79,7 +79,7 @@ func sameProduct(b *projections.Books, c Context, cmd CreateSubscription, plan *
 	for _, id := range active.Subscriptions {
 		s := b.Subscriptions.Get(id)
 		if overdue(s, b.ClockNow(s.Clock, c.Now)) { // it may end
-			d.overdue = id
+			d.overdue = onSubscription(id)
 			return true, nil
 		}
 		if s.Plan == cmd.Plan {
@@ -129,7 +129,7 @@ func terminateSubscription(b *projections.Books, c Context, cmd TerminateSubscri
 	}
 	now := b.ClockNow(s.Clock, c.Now)
 	if overdue(s, now) {
-		d.overdue = cmd.Subscription
+		d.overdue = onSubscription(cmd.Subscription)
 		return nil
 	}
 	terminate(b, c, cmd.Subscription, s, now, events.SubscriptionTerminated{

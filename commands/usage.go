@@ -71,7 +71,7 @@ func reportUsage(b *projections.Books, c Context, cmd *ReportUsage, d *decision)
 		u.now, arriving = clock.Now, clock.To
 	}
 	if overdue(s, u.now) {
-		d.overdue = u.rows.subID
+		d.overdue = onSubscription(u.rows.subID)
 		return nil
 	}
 	if arriving != 0 {
