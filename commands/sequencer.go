@@ -42,6 +42,8 @@ type Options struct {
 	Observer  Observer // default: nobody
 	MaxQueued int      // requests that may wait; default 65536
 	MaxGroup  int      // records of a group, about; default 4096
+
+	Gather time.Duration // most time that requests may gather between small groups; default none. See Sequencer.rest
 }
 
 // Observer is told what a sequencer does, for metrics. It is called on the sequencer's goroutine.
@@ -96,6 +98,7 @@ type Sequencer struct {
 	current  *Call // being carried out
 	agendas  agendas
 	running  map[events.TestClockID][]*Call // clocks that are being advanced or have something overdue, and who awaits their arrival
+	lately   int                            // requests of the last group
 	complete bool                           // every row of the books is in memory: the agendas know all that is due
 }
 
@@ -224,6 +227,10 @@ func (s *Sequencer) loop() {
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 	for {
+		if rest := s.rest(); rest > 0 {
+			timer.Reset(rest)
+			<-timer.C
+		}
 		more := s.turn(nil)
 		wait := s.untilDue(more)
 		if more {
@@ -251,6 +258,20 @@ func (s *Sequencer) loop() {
 		case <-timer.C:
 		}
 	}
+}
+
+// rest returns how long to let requests gather before the next group. Each group costs a batch, a sync and a wake-up of
+// everybody downstream, however small it is; so where many ask for little at once, groups that follow each other at once would
+// spend the processor on that. The rest grows with the group before, of which there must have been others to wait for: a client alone
+// never waits, and neither does anybody behind a large group.
+func (s *Sequencer) rest() time.Duration {
+	const each, small = 50 * time.Microsecond, 256
+	n := s.lately
+	s.lately = 0
+	if n < 2 || n > small {
+		return 0
+	}
+	return min(time.Duration(n)*each, s.opts.Gather)
 }
 
 // untilDue returns how long nothing falls due.
@@ -282,6 +303,7 @@ func (s *Sequencer) turn(call *Call) (more bool) {
 		}
 	}()
 	for call != nil {
+		s.lately += len(call.Requests)
 		s.carryOut(call)
 		if len(s.group.records) >= s.opts.MaxGroup || s.group.bytes >= maxGroupBytes {
 			break

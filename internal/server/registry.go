@@ -133,14 +133,23 @@ func (r *registry) Caller(m *nats.Msg, merchant events.OrganizationID) (who wire
 		return who, false
 	}
 	owner, rest, _ := strings.Cut(strings.TrimPrefix(m.Reply, "_INBOX_"), ".")
-	if key, err := events.ParseID[events.KeyNoun](owner); err == nil {
+	if key, ok := keyID(owner); ok {
 		who, ok = r.byID(key)
 		return who, ok && who.Role == events.AuditorKey
 	}
 	claimed, _, _ := strings.Cut(rest, ".")
-	if key, err := events.ParseID[events.KeyNoun](claimed); err == nil {
+	if key, ok := keyID(claimed); ok {
 		who, ok = r.byID(key)
 		return who, ok && who.Role == events.MerchantKey && who.Merchant == merchant
 	}
 	return wire.Who{Role: events.MerchantKey, Merchant: merchant}, !merchant.IsZero()
+}
+
+// keyID returns the key that a token of a subject names, if it names one. Most do not, and an error for each would cost.
+func keyID(token string) (key events.KeyID, ok bool) {
+	if !strings.HasPrefix(token, "key_") {
+		return key, false
+	}
+	key, err := events.ParseID[events.KeyNoun](token)
+	return key, err == nil
 }

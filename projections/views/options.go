@@ -19,7 +19,7 @@ type Options struct {
 	TableBytes uint64 // memory for rows on their way to disk; 0 means 32 MiB
 
 	FlushEvery time.Duration // most time between a record and its rows in the store; 0 means 1 s
-	IdleFlush  time.Duration // the same when no more records come; 0 means 10 ms
+	IdleFlush  time.Duration // the same when no more records come; 0 means 250 ms
 	SyncEvery  time.Duration // most time until what was flushed is on its way to disk; 0 means 3 s
 	MaxChanges int           // changed rows before a flush is made at once; 0 means 1<<17
 	MaxRows    int           // rows kept in memory beside the changed ones, about; 0 means 1<<18
@@ -46,7 +46,7 @@ func (o Options) withDefaults() Options {
 		o.FlushEvery = time.Second
 	}
 	if o.IdleFlush == 0 {
-		o.IdleFlush = 10 * time.Millisecond
+		o.IdleFlush = 250 * time.Millisecond
 	}
 	if o.SyncEvery == 0 {
 		o.SyncEvery = 3 * time.Second
