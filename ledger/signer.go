@@ -107,6 +107,25 @@ func (s *Signer) Keys() (note.Verifiers, error) {
 	return Verifiers(s.public...)
 }
 
+// KeysIn returns the public keys of checkpoints in a directory, for verifying. Keys that come later are known too: the
+// directory is read when a key is asked for.
+func KeysIn(dir string) note.Verifiers { return keysIn(dir) }
+
+type keysIn string
+
+// Verifier implements [note.Verifiers].
+func (dir keysIn) Verifier(name string, hash uint32) (note.Verifier, error) {
+	texts, err := ReadKeys(string(dir))
+	if err != nil {
+		return nil, err
+	}
+	keys, err := Verifiers(texts...)
+	if err != nil {
+		return nil, err
+	}
+	return keys.Verifier(name, hash)
+}
+
 // Verifiers returns public keys, given as text, for verifying.
 func Verifiers(keys ...string) (note.Verifiers, error) {
 	var list []note.Verifier

@@ -177,7 +177,7 @@ type local struct {
 }
 
 func (a *app) openDirectory(ctx context.Context, c connection) (*local, error) {
-	s, err := server.Open(ctx, server.Config{Dir: c.dir, Clock: a.Clock, Logger: a.logger()})
+	s, err := server.Open(ctx, server.Config{Dir: c.dir, Quiet: true, Clock: a.Clock, Logger: a.logger()})
 	if err != nil {
 		return nil, err
 	}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -138,7 +139,7 @@ func (a *app) restoreStream(ctx context.Context, r *restoring) error {
 		return err
 	}
 	defer bus.Close()
-	if err := bus.OpenStreams(ctx); err != nil {
+	if err := openStreams(ctx, bus, r.external.URL != ""); err != nil {
 		return err
 	}
 	from := copies.FromStream{
@@ -160,6 +161,22 @@ func (a *app) restoreStream(ctx context.Context, r *restoring) error {
 		a.noteTaken(&t)
 	}
 	return err
+}
+
+// errUnreached reports that a NATS server elsewhere does not answer.
+var errUnreached = errors.New("the streams cannot be reached")
+
+// openStreams opens the streams. Those of a server elsewhere must answer soon; an embedded one may have much to read first.
+func openStreams(ctx context.Context, bus *natsbus.Bus, elsewhere bool) error {
+	if !elsewhere {
+		return bus.OpenStreams(ctx)
+	}
+	ctx, cancel := context.WithTimeout(ctx, 15*time.Second)
+	defer cancel()
+	if err := bus.OpenStreams(ctx); err != nil {
+		return fmt.Errorf("%w: %w", errUnreached, err)
+	}
+	return nil
 }
 
 func (a *app) noteTaken(t *copies.Taken) {

@@ -4,11 +4,14 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"os"
+	"path/filepath"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"tallystick/events"
+	"tallystick/internal/copies"
 	"tallystick/internal/natsbus"
 	"tallystick/internal/server"
 )
@@ -120,6 +123,9 @@ func (a *app) serveNow(ctx context.Context, s *serving) (err error) {
 	if err != nil {
 		return err
 	}
+	if err := a.takeRest(ctx, s); err != nil {
+		return err
+	}
 	srv, err := server.Open(ctx, s.cfg)
 	if err != nil {
 		return err
@@ -141,6 +147,24 @@ func (a *app) serveNow(ctx context.Context, s *serving) (err error) {
 	<-ctx.Done() // a ledger that has failed goes on to say so, over NATS and in its health
 	s.cfg.Logger.Info("ending")
 	return srv.Err()
+}
+
+// takeRest takes from the streams what a directory lacks that was made from a copy, before anything is appended to it (D18).
+// Streams that cannot be reached are compared later: until then the server answers STREAM_UNCHECKED to commands.
+func (a *app) takeRest(ctx context.Context, s *serving) error {
+	if _, err := os.Stat(filepath.Join(s.cfg.Dir, copies.RestoredFile)); err != nil {
+		return nil
+	}
+	if _, err := os.Stat(filepath.Join(s.cfg.Dir, "nats")); err != nil && s.external.URL == "" {
+		return nil // there is nothing published that could be ahead
+	}
+	r := restoring{external: s.external, masterKey: s.cfg.MasterKeyFile}
+	err := a.restoreStream(ctx, &r)
+	if errors.Is(err, errUnreached) {
+		s.cfg.Logger.Warn("the streams cannot be compared with the restored log yet", "error", err)
+		return nil
+	}
+	return err
 }
 
 // serverLogger returns where a server logs to: what an operator should see, and with --verbose everything.

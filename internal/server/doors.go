@@ -16,6 +16,7 @@ import (
 
 	"tallystick/commands"
 	"tallystick/events"
+	"tallystick/internal/copies"
 	"tallystick/internal/natsbus"
 	"tallystick/internal/natsdoor"
 	"tallystick/ledger/publisher"
@@ -49,14 +50,22 @@ type doors struct {
 	running sync.WaitGroup
 }
 
+// restored reports whether the directory was made from a copy, and its log was not compared with the stream since: it may
+// lack what the stream holds, which must not be recorded a second time (D18).
+func (s *Server) restored() bool {
+	_, err := os.Stat(filepath.Join(s.cfg.Dir, copies.RestoredFile))
+	return err == nil
+}
+
 // Serve opens the doors. Commands and queries are answered when it returns; the streams open
 // beside, which takes JetStream some time if they are large. It is called once.
 func (s *Server) Serve(ctx context.Context, o Doors) (err error) {
 	if o.CheckpointEvery == 0 {
 		o.CheckpointEvery = 10 * time.Second
 	}
+	s.fill()
 	d := &doors{s: s, opts: o, ready: make(chan struct{}), secret: rand.Text() + rand.Text(), stop: func() {}}
-	d.unchecked.Store(o.NATS.External != nil && !o.StartUnchecked)
+	d.unchecked.Store((o.NATS.External != nil || s.restored()) && !o.StartUnchecked)
 	s.keys.add(natsbus.Identity{Key: events.KeyID(s.newConsumer()), Role: events.OperatorKey}, commands.SecretHash(d.secret))
 	if err := d.open(ctx); err != nil {
 		return errors.Join(err, d.close(ctx))
@@ -175,6 +184,9 @@ func (d *doors) tryStreams(ctx context.Context) (*publisher.Publisher, error) {
 	}
 	if c.Relation == publisher.Ahead {
 		return nil, &AheadError{c.Log, c.Stream.Last}
+	}
+	if err := os.Remove(filepath.Join(d.s.cfg.Dir, copies.RestoredFile)); err != nil && !os.IsNotExist(err) {
+		return nil, err
 	}
 	d.unchecked.Store(false)
 	err = d.door.OpenStreams(ctx, natsdoor.StreamOptions{JetStream: d.bus.JetStream()})

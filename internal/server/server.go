@@ -37,6 +37,7 @@ import (
 	"tallystick/internal/wire"
 	"tallystick/ledger"
 	"tallystick/ledger/keyring"
+	"tallystick/ledger/publisher"
 	"tallystick/projections"
 	"tallystick/projections/views"
 )
@@ -51,6 +52,7 @@ type Config struct {
 	Environment   events.Environment // of a new ledger; default sandbox
 	MasterKeyFile string             // default: in the directory
 	CacheBytes    int64              // for blocks of the log; default 256 MiB
+	Quiet         bool               // carry out nothing that is due until Serve or Command: for whoever only asks
 
 	Clock  func() time.Time // real time
 	Rand   io.Reader        // default crypto/rand
@@ -85,6 +87,8 @@ type Server struct {
 	metrics   *metrics
 	doors     atomic.Pointer[doors] // nil until Serve
 	opened    projections.Opened
+	fill      func()        // takes all stored rows into the rules' books, once; then what is due is carried out
+	filled    chan struct{} // closed when it has ended
 	stop      context.CancelFunc // ends the goroutines below
 	running   sync.WaitGroup     // sequencer, filler, effects
 	effects   *effects
@@ -129,7 +133,7 @@ func (s *Server) open(ctx, run context.Context) (err error) {
 	}
 	s.metrics = newMetrics(s, cfg.Clock)
 	s.Log, err = ledger.Open(filepath.Join(cfg.Dir, "log"), ledger.Options{
-		Create: cfg.Create, CacheBytes: cfg.CacheBytes, Clock: cfg.Clock, Logger: cfg.Logger,
+		Create: cfg.Create, Keys: ledger.KeysIn(filepath.Join(cfg.Dir, "keys")), CacheBytes: cfg.CacheBytes, Clock: cfg.Clock, Logger: cfg.Logger,
 		Synced: func(took time.Duration) { s.metrics.synced.Observe(took.Seconds()) },
 	})
 	if err != nil {
@@ -201,7 +205,21 @@ func (s *Server) openRules(ctx, run context.Context) error {
 		return errors.Join(err, stored.Close())
 	}
 	s.running.Go(func() { s.Sequencer.Run(run) })
-	s.running.Go(func() { s.fill(run, stored) })
+	s.filled = make(chan struct{})
+	s.fill = sync.OnceFunc(func() {
+		s.running.Go(func() {
+			defer close(s.filled)
+			s.takeIn(run, stored)
+		})
+	})
+	if !s.cfg.Quiet {
+		s.fill()
+		return nil
+	}
+	s.running.Go(func() {
+		<-run.Done()
+		s.fill() // which ends at once, and lets go of the stored rows
+	})
 	return nil
 }
 
@@ -269,8 +287,8 @@ func replay(ctx context.Context, log *ledger.Log, books *projections.Books) (err
 	return log.Scan(ctx, books.Applied()+1, log.Durable(), func(rec events.Record) error { return books.Apply(&rec) })
 }
 
-// fill takes all stored rows into the rules' books, a few at a time, so that commands go on between.
-func (s *Server) fill(ctx context.Context, stored *views.Reader) {
+// takeIn takes all stored rows into the rules' books, a few at a time, so that commands go on between.
+func (s *Server) takeIn(ctx context.Context, stored *views.Reader) {
 	defer stored.Close()
 	const slice = 512
 	rows := make([]commands.Row, 0, slice)
@@ -372,7 +390,7 @@ func (s *Server) published() events.Seq {
 	if d := s.doors.Load(); d != nil {
 		return d.published()
 	}
-	return 0
+	return s.Log.Cursor(publisher.CursorName)
 }
 
 // NewDecoder returns a decoder of commands for one goroutine.
@@ -394,6 +412,10 @@ func (s *Server) newConsumer() (id events.OrganizationID) {
 
 // Command carries out a command given as JSON and returns its answer, as a door would. A refusal is an answer.
 func (s *Server) Command(ctx context.Context, who wire.Who, merchant events.OrganizationID, name string, body []byte) ([]byte, error) {
+	if s.cfg.Quiet {
+		s.fill()
+		<-s.filled // some commands would be refused before
+	}
 	d := s.decoders.Get().(*wire.Decoder)
 	defer s.decoders.Put(d)
 	work, err := d.Command(ctx, name, merchant, who, body)
