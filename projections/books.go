@@ -187,6 +187,27 @@ func (b *Books) Flush(put func(key, value []byte) error, drop func(key []byte) e
 	return nil
 }
 
+// Changed returns the stored form of the row of a whole key, nil for one that was removed, if it has changed since the last
+// Flush. Any goroutine may call it while nobody changes b.
+func (b *Books) Changed(table byte, key []byte) (value []byte, changed bool) {
+	for _, t := range b.tables {
+		if t.describe().ID == table {
+			return t.changed(key)
+		}
+	}
+	return nil, false
+}
+
+// EachChange calls fn for each row of a table that Flush would write, in no order: its whole key, and its stored form, nil for one
+// that was removed. Both are fn's to keep.
+func (b *Books) EachChange(table byte, fn func(key, value []byte)) {
+	for _, t := range b.tables {
+		if t.describe().ID == table {
+			t.eachChange(fn)
+		}
+	}
+}
+
 // Changes returns how many rows there are to flush.
 func (b *Books) Changes() int {
 	n := 0

@@ -27,6 +27,8 @@ type table interface {
 	attach(Source)
 	adopt(key, value []byte) error
 	flush(put func(key, value []byte) error, drop func(key []byte) error) error
+	changed(key []byte) (value []byte, changed bool)
+	eachChange(fn func(key, value []byte))
 	shrink()
 	size() int
 	changes() int
@@ -265,6 +267,32 @@ func (t *Table[K, V]) flush(put func(key, value []byte) error, drop func(key []b
 	}
 	clear(t.gone)
 	return nil
+}
+
+// changed returns the stored form of the row of a stored key, nil for one that was removed, if it has changed since the last flush.
+// It leaves t as it is, so any goroutine may call it while nobody changes t.
+func (t *Table[K, V]) changed(key []byte) (value []byte, changed bool) {
+	k, err := t.key.parse(key)
+	if err != nil {
+		return nil, false
+	}
+	if r := t.rows[k]; r != nil && r.dirty {
+		return t.value.append(nil, &r.v), true
+	}
+	_, removed := t.gone[k]
+	return nil, removed
+}
+
+// eachChange calls fn for what flush would give, in no order, and leaves t as it is.
+func (t *Table[K, V]) eachChange(fn func(key, value []byte)) {
+	for _, c := range t.dirty {
+		if c.r.dirty {
+			fn(t.Key(c.k), t.value.append(nil, &c.r.v))
+		}
+	}
+	for k := range t.gone {
+		fn(t.Key(k), nil)
+	}
 }
 
 // shrink forgets rows that are stored and were not used since the last shrink. There must be no changes to flush.

@@ -18,7 +18,9 @@ import (
 
 	"tallystick/commands"
 	"tallystick/events"
+	"tallystick/internal/query"
 	"tallystick/internal/server"
+	"tallystick/internal/wire"
 )
 
 // Open is how soon a killed server answers again.
@@ -26,11 +28,12 @@ type Open struct {
 	Records            int     `json:"records"`
 	Wallets            int     `json:"wallets"`
 	FirstReceiptMillis float64 `json:"firstReceiptMillis"` // from the start of the process to the first receipt over NATS; the worst of three kills
+	AsOfMillis         float64 `json:"asOfMillis"`         // a wallet as it was at a random sequence; the worst of ten
 	MemoryMiB          float64 `json:"memoryMiB"`          // resident, once all rows are in memory
 }
 
 // MeasureOpen makes a ledger, and three times starts a server on it as a process of its own, sends usage as soon as it
-// can, and kills the process.
+// can, goes on for some seconds as fast as the server takes it, and kills the process in the midst of that.
 func MeasureOpen(ctx context.Context, o Options) (res Open, err error) {
 	if o.Usages == 0 {
 		o.Usages = 10_000_000
@@ -61,6 +64,9 @@ func MeasureOpen(ctx context.Context, o Options) (res Open, err error) {
 	if err == nil {
 		o.Progress("waiting for the views")
 		err = s.Views.WaitFor(ctx, s.Sequencer.Applied())
+	}
+	if err == nil {
+		res.AsOfMillis, err = w.asOf(ctx, o, s.Sequencer.Applied())
 	}
 	if e := s.Close(ctx); err == nil {
 		err = e
@@ -119,8 +125,44 @@ func (w *world) restart(ctx context.Context, o Options, secret string) (took tim
 			return 0, 0, err
 		}
 	}
-	mib, err = settled(cmd.Process.Pid)
-	return took, mib, err
+	if mib, err = settled(cmd.Process.Pid); err != nil {
+		return 0, 0, err
+	}
+	return took, mib, w.push(nc, o)
+}
+
+// push sends usage as fast as the server takes it.
+func (w *world) push(nc *nats.Conn, o Options) error {
+	const requests, batch = 3000, 100
+	rnd := mathrand.New(mathrand.NewPCG(uint64(o.Clock().UnixNano()), 2))
+	bodies := make([]request, requests)
+	for i := range bodies {
+		bodies[i] = payload(w, rnd, randomKeys(batch), o.now())
+	}
+	_, _, err := Load{requests, 64, func(_, i int) error {
+		m, err := nc.Request(bodies[i].subject, bodies[i].body, 60*time.Second)
+		if err != nil {
+			return err
+		}
+		return acceptedAll(m.Data, batch)
+	}}.Run(o.Clock)
+	return err
+}
+
+// asOf returns how long it takes, at worst, to learn what was in a wallet at some sequence.
+func (w *world) asOf(ctx context.Context, o Options, last events.Seq) (worst float64, err error) {
+	rnd := mathrand.New(mathrand.NewPCG(17, 19))
+	for range 10 {
+		m := &w.merchants[rnd.IntN(len(w.merchants))]
+		args := query.WalletArgs{Customer: m.customers[rnd.IntN(len(m.customers))]}
+		args.AsOf = last - events.Seq(rnd.Uint64N(uint64(o.Usages)))
+		start := o.Clock()
+		if _, err := w.s.Queries.Wallet(ctx, wire.Who{Role: events.OperatorKey}, args); err != nil {
+			return 0, fmt.Errorf("a wallet as of %d: %w", args.AsOf, err)
+		}
+		worst = max(worst, millis(o.Clock().Sub(start)))
+	}
+	return worst, nil
 }
 
 // dial connects as soon as the server says where it is.

@@ -87,8 +87,8 @@ type Server struct {
 	metrics   *metrics
 	doors     atomic.Pointer[doors] // nil until Serve
 	opened    projections.Opened
-	fill      func()        // takes all stored rows into the rules' books, once; then what is due is carried out
-	filled    chan struct{} // closed when it has ended
+	fill      func()             // takes all stored rows into the rules' books, once; then what is due is carried out
+	filled    chan struct{}      // closed when it has ended
 	stop      context.CancelFunc // ends the goroutines below
 	running   sync.WaitGroup     // sequencer, filler, effects
 	effects   *effects

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
 	"slices"
 
 	"tallystick/events"
@@ -66,20 +65,12 @@ func (v *Views) later(ctx context.Context, base *Reader, seq events.Seq) (*Reade
 		hash = last.Hash
 		return nil
 	})
-	later := &overlay{rows: make(map[string][]byte)}
-	if err == nil {
-		err = books.Flush(
-			func(key, value []byte) error { later.rows[string(key)] = slices.Clone(value); return nil },
-			func(key []byte) error { later.rows[string(key)] = nil; return nil },
-		)
-	}
 	if err != nil {
 		return nil, errors.Join(err, base.Close())
 	}
-	later.keys = slices.Sorted(maps.Keys(later.rows))
 	r := &Reader{
 		at:     Checkpoint{projections.FoldVersion, seq, books.Ledger(), hash},
-		tables: base.tables, db: base.db, fail: base.fail, later: later, hidden: make(map[byte]bool), close: base.Close,
+		tables: base.tables, db: base.db, fail: base.fail, later: newOverlay(books), hidden: make(map[byte]bool), close: base.Close,
 	}
 	for _, t := range base.tables.Tables() {
 		r.hidden[t.ID] = projections.ForHistory.Omits(t)

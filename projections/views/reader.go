@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strings"
 	"sync"
 
 	"github.com/cockroachdb/pebble/v2"
@@ -33,10 +32,33 @@ type Reader struct {
 // ErrStop ends a loop over rows early. It is not returned.
 var ErrStop = errors.New("stop")
 
-// overlay is rows that differ from those of a store.
+// overlay is rows that differ from those of a store: what has changed in books, which nobody changes any more.
 type overlay struct {
-	keys []string          // in order
-	rows map[string][]byte // nil for one that was removed
+	books *projections.Books
+
+	mu     sync.Mutex // guards the field below
+	tables map[byte][]changedRow
+}
+
+// changedRow is a row that differs.
+type changedRow struct{ key, value []byte } // value nil for one that was removed
+
+func newOverlay(books *projections.Books) *overlay {
+	return &overlay{books: books, tables: make(map[byte][]changedRow)}
+}
+
+// table returns the changed rows of a table in the order of their keys. They are put in order when they are first asked for:
+// most questions are about single rows.
+func (o *overlay) table(id byte) []changedRow {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	rows, ok := o.tables[id]
+	if !ok {
+		o.books.EachChange(id, func(key, value []byte) { rows = append(rows, changedRow{key, value}) })
+		slices.SortFunc(rows, func(a, b changedRow) int { return bytes.Compare(a.key, b.key) })
+		o.tables[id] = rows
+	}
+	return rows
 }
 
 // Reader returns the rows of the store as they are now.
@@ -77,7 +99,7 @@ func (r *Reader) Load(table byte, key []byte) (value []byte, ok bool, err error)
 		return nil, false, ErrNotKept
 	}
 	if r.later != nil {
-		if v, changed := r.later.rows[string(append([]byte{table}, key...))]; changed {
+		if v, changed := r.later.books.Changed(table, key); changed {
 			return v, v != nil, nil
 		}
 	}
@@ -101,7 +123,7 @@ func (r *Reader) Rows(ctx context.Context, prefix, from []byte, fn func(key, val
 	if len(lower) == 0 {
 		lower = []byte{checkpointKey[0] + 1}
 	}
-	m := merged{later: r.later.from(lower)}
+	m := merged{later: r.changedFrom(lower, prefix)}
 	if r.db != nil {
 		if m.it, err = r.db.NewIter(&pebble.IterOptions{LowerBound: lower, UpperBound: after(prefix)}); err != nil {
 			return corruption(err)
@@ -139,20 +161,28 @@ func after(prefix []byte) []byte {
 	return nil
 }
 
-// from returns the changed rows from a key on.
-func (o *overlay) from(key []byte) *overlay {
-	if o == nil {
-		return &overlay{}
+// changedFrom returns the changed rows from a key on, of the table of that key, or of all tables from it on.
+func (r *Reader) changedFrom(lower, prefix []byte) (rows []changedRow) {
+	if r.later == nil {
+		return nil
 	}
-	i, _ := slices.BinarySearchFunc(o.keys, key, func(k string, key []byte) int { return strings.Compare(k, string(key)) })
-	return &overlay{o.keys[i:], o.rows}
+	for _, t := range r.tables.Tables() {
+		if t.ID >= lower[0] && (len(prefix) == 0 || t.ID == prefix[0]) {
+			rows = append(rows, r.later.table(t.ID)...)
+		}
+	}
+	if len(prefix) == 0 {
+		slices.SortFunc(rows, func(a, b changedRow) int { return bytes.Compare(a.key, b.key) })
+	}
+	i, _ := slices.BinarySearchFunc(rows, lower, func(row changedRow, key []byte) int { return bytes.Compare(row.key, key) })
+	return rows[i:]
 }
 
 // merged goes through the rows of a store and those of an overlay in the order of their keys. Of two with
 // the same key it gives that of the overlay.
 type merged struct {
 	it    *pebble.Iterator // nil for no rows
-	later *overlay
+	later []changedRow
 	value error // from reading a value
 }
 
@@ -171,9 +201,9 @@ func (m *merged) next() (k, v []byte, ok bool) {
 		m.it.Next()
 	case 0:
 		m.it.Next()
-		m.later.keys = m.later.keys[1:]
+		m.later = m.later[1:]
 	case 1:
-		m.later.keys = m.later.keys[1:]
+		m.later = m.later[1:]
 	}
 	return m.current()
 }
@@ -181,12 +211,12 @@ func (m *merged) next() (k, v []byte, ok bool) {
 // order returns -1 if the next key is the store's, 1 if it is the overlay's, 0 if it is that of both.
 func (m *merged) order() int {
 	switch {
-	case len(m.later.keys) == 0:
+	case len(m.later) == 0:
 		return -1
 	case !m.valid():
 		return 1
 	}
-	return strings.Compare(string(m.it.Key()), m.later.keys[0])
+	return bytes.Compare(m.it.Key(), m.later[0].key)
 }
 
 func (m *merged) current() (k, v []byte, ok bool) {
@@ -199,11 +229,10 @@ func (m *merged) current() (k, v []byte, ok bool) {
 			v, m.value = m.it.ValueAndErr()
 			return m.it.Key(), v, m.value == nil
 		}
-		key := m.later.keys[0]
-		if v := m.later.rows[key]; v != nil {
-			return []byte(key), v, true
+		if row := m.later[0]; row.value != nil {
+			return row.key, row.value, true
 		}
-		m.later.keys = m.later.keys[1:] // removed
+		m.later = m.later[1:] // removed
 		if order == 0 {
 			m.it.Next()
 		}
