@@ -1,15 +1,38 @@
 package commands
 
 import (
+	"regexp"
+
 	"tallystick/events"
 	"tallystick/projections"
 )
+
+// Change is a new value for something, or none: then it stays as it is.
+type Change[T any] struct {
+	Given bool
+	To    T
+}
+
+// over returns what was becomes.
+func (c Change[T]) over(was T) T {
+	if c.Given {
+		return c.To
+	}
+	return was
+}
 
 // CreateProduct makes something to sell.
 type CreateProduct struct {
 	Name        string
 	Description string
 	Metadata    map[string]string
+}
+
+// UpdateProduct changes what a product is called.
+type UpdateProduct struct {
+	Product     events.ProductID
+	Name        Change[string]
+	Description Change[string]
 }
 
 // CreateMetric makes something to meter.
@@ -19,36 +42,86 @@ type CreateMetric struct {
 	Description string
 	Unit        string
 	Aggregation events.Aggregation
+	Metering
 }
 
-// CreatePrice makes a price of a metric.
-type CreatePrice struct {
-	Metric      events.MetricID
-	Model       events.Model
-	Term        events.Term
-	DisplayName string
-	UnitPrice   events.Nanos // of one unit; at least 0
+// Metering says which meter events count for a metric, and where in their data what is measured stands.
+type Metering struct {
+	EventType     string            // the type that counts
+	ValueProperty string            // where the value is, such as $.tokens
+	GroupBy       map[string]string // dimensions by name, and where they are
+	EventFrom     events.Time       // earlier events do not count
 }
 
-// CreatePlan makes a rate card of one product.
-type CreatePlan struct {
+// UpdateMetric changes what a metric is called and which meter events count for it.
+type UpdateMetric struct {
+	Metric        events.MetricID
+	Name          Change[string]
+	Description   Change[string]
+	Unit          Change[string]
+	EventType     Change[string]
+	ValueProperty Change[string]
+	GroupBy       Change[map[string]string]
+	EventFrom     Change[events.Time]
+}
+
+// CreateFee makes a fixed charge.
+type CreateFee struct {
 	Product     events.ProductID
 	Name        string
 	Description string
-	DisplayName string
-	Currency    events.Currency
-	Cadence     events.Cadence
-	Prices      []events.PriceID
 }
+
+// UpdateFee changes what a fee is called.
+type UpdateFee struct {
+	Fee         events.FeeID
+	Name        Change[string]
+	Description Change[string]
+}
+
+// DeleteFee takes back a fee that no price is of.
+type DeleteFee struct{ Fee events.FeeID }
 
 const (
 	maxDescription = 4096
 	maxMetadata    = 50
 	maxPlanPrices  = 200
+	maxDimensions  = 50
 )
 
+// decideCatalog answers a command on products, metrics, fees, prices and plans.
+func decideCatalog(b *projections.Books, c Context, cmd any, d *decision) *Rejection {
+	switch cmd := cmd.(type) {
+	case CreateProduct:
+		return createProduct(b, c, cmd, d)
+	case CreateMetric:
+		return createMetric(b, c, cmd, d)
+	case CreatePrice:
+		return createPrice(b, c, cmd, d)
+	case CreatePlan:
+		return createPlan(b, c, cmd, d)
+	case UpdateProduct:
+		return updateProduct(b, c, cmd, d)
+	case UpdateMetric:
+		return updateMetric(b, c, cmd, d)
+	case CreateFee:
+		return createFee(b, c, cmd, d)
+	case UpdateFee:
+		return updateFee(b, c, cmd, d)
+	case DeleteFee:
+		return deleteFee(b, c, cmd, d)
+	case UpdatePrice:
+		return updatePrice(b, c, cmd, d)
+	case DeletePrice:
+		return deletePrice(b, c, cmd, d)
+	case UpdatePlan:
+		return updatePlan(b, c, cmd, d)
+	}
+	panic("commands: impossible: no command of the catalog")
+}
+
 func createProduct(b *projections.Books, c Context, cmd CreateProduct, d *decision) *Rejection {
-	if r := first(text("name", cmd.Name, maxName), text("description", cmd.Description, maxDescription)); r != nil {
+	if r := called(cmd.Name, cmd.Description); r != nil {
 		return r
 	}
 	if len(cmd.Metadata) > maxMetadata {
@@ -68,99 +141,157 @@ func createProduct(b *projections.Books, c Context, cmd CreateProduct, d *decisi
 	return nil
 }
 
-func createMetric(b *projections.Books, c Context, cmd CreateMetric, d *decision) *Rejection {
+// called refuses a name or a description that is missing or too long.
+func called(name, description string) *Rejection {
+	return first(text("name", name, maxName), text("description", description, maxDescription))
+}
+
+func updateProduct(b *projections.Books, c Context, cmd UpdateProduct, d *decision) *Rejection {
+	p, r := productOf(b, c, cmd.Product)
+	if r != nil {
+		return r
+	}
+	e := events.ProductUpdated{Product: cmd.Product, Name: cmd.Name.over(p.Name), Description: cmd.Description.over(p.Description)}
+	if r := called(e.Name, e.Description); r != nil {
+		return r
+	}
+	d.add(c, c.Now, e)
+	return nil
+}
+
+func productOf(b *projections.Books, c Context, id events.ProductID) (*projections.Product, *Rejection) {
+	p := b.Products.Get(id)
+	if p == nil || p.Merchant != c.Merchant {
+		return nil, Reject(NotFound, "no product %s", id)
+	}
+	return p, nil
+}
+
+func metricOf(b *projections.Books, c Context, id events.MetricID) (*projections.Metric, *Rejection) {
+	m := b.Metrics.Get(id)
+	if m == nil || m.Merchant != c.Merchant {
+		return nil, Reject(NotFound, "no billable metric %s", id)
+	}
+	return m, nil
+}
+
+func feeOfMerchant(b *projections.Books, c Context, id events.FeeID) (*projections.Fee, *Rejection) {
+	f := b.Fees.Get(id)
+	if f == nil || f.Merchant != c.Merchant {
+		return nil, Reject(NotFound, "no fee %s", id)
+	}
+	return f, nil
+}
+
+// wellFormed refuses paths that are none.
+func (m Metering) wellFormed() *Rejection {
 	if r := first(
-		text("name", cmd.Name, maxName), text("description", cmd.Description, maxDescription), text("unit", cmd.Unit, maxName),
+		optional("eventType", m.EventType, maxName), optional("valueProperty", m.ValueProperty, maxName), billable("eventFrom", m.EventFrom),
 	); r != nil {
 		return r
 	}
-	if cmd.Aggregation != events.AggregateSum && cmd.Aggregation != events.AggregateCount {
-		return Reject(Invalid, "aggregation %.40q is none of SUM, COUNT", cmd.Aggregation)
+	const want = `a path such as $.tokens or $.usage.tokens`
+	if m.ValueProperty != "" && !isPath(m.ValueProperty) {
+		return Reject(Invalid, "valueProperty %.60q is not %s", m.ValueProperty, want)
+	}
+	if len(m.GroupBy) > maxDimensions {
+		return Reject(Invalid, "groupBy has %d dimensions; at most %d are allowed", len(m.GroupBy), maxDimensions)
+	}
+	for name, path := range m.GroupBy {
+		if r := first(text("groupBy", name, maxName), optional("groupBy", path, maxName)); r != nil {
+			return r
+		}
+		if !isPath(path) {
+			return Reject(Invalid, "groupBy.%.60q is %.60q, which is not %s", name, path, want)
+		}
+	}
+	return nil
+}
+
+func isPath(s string) bool {
+	ok, err := regexp.MatchString(`^\$\.[a-zA-Z0-9_]+(\.[a-zA-Z0-9_]+)*$`, s)
+	return ok && err == nil
+}
+
+func createMetric(b *projections.Books, c Context, cmd CreateMetric, d *decision) *Rejection {
+	if r := first(called(cmd.Name, cmd.Description), text("unit", cmd.Unit, maxName), cmd.wellFormed()); r != nil {
+		return r
+	}
+	switch cmd.Aggregation {
+	case events.AggregateSum, events.AggregateCount, events.AggregateAvg, events.AggregateMin, events.AggregateMax,
+		events.AggregateUnique, events.AggregateLatest:
+	default:
+		return Reject(Invalid, "aggregation %.40q is none of SUM, COUNT, AVG, MIN, MAX, UNIQUE_COUNT, LATEST", cmd.Aggregation)
 	}
 	if _, r := merchantOf(b, c); r != nil {
 		return r
 	}
-	if p := b.Products.Get(cmd.Product); p == nil || p.Merchant != c.Merchant {
-		return Reject(NotFound, "no product %s", cmd.Product)
+	if _, r := productOf(b, c, cmd.Product); r != nil {
+		return r
 	}
 	d.add(c, c.Now, events.MetricCreated{
 		Metric: events.Derive[events.MetricNoun](c.ID, 0), Product: cmd.Product, Name: cmd.Name,
 		Description: cmd.Description, Unit: cmd.Unit, Aggregation: cmd.Aggregation,
+		EventType: cmd.EventType, ValueProperty: cmd.ValueProperty, GroupBy: cmd.GroupBy, EventFrom: cmd.EventFrom,
 	})
 	return nil
 }
 
-func createPrice(b *projections.Books, c Context, cmd CreatePrice, d *decision) *Rejection {
-	if r := text("invoiceDisplayName", cmd.DisplayName, maxName); r != nil {
+func updateMetric(b *projections.Books, c Context, cmd UpdateMetric, d *decision) *Rejection {
+	m, r := metricOf(b, c, cmd.Metric)
+	if r != nil {
 		return r
 	}
-	if cmd.Model != events.Standard {
-		return Reject(Invalid, "model %.40q is not standard", cmd.Model)
+	e := events.MetricUpdated{
+		Metric: cmd.Metric, Name: cmd.Name.over(m.Name), Description: cmd.Description.over(m.Description), Unit: cmd.Unit.over(m.Unit),
+		EventType: cmd.EventType.over(m.EventType), ValueProperty: cmd.ValueProperty.over(m.ValueProperty),
+		GroupBy: cmd.GroupBy.over(m.GroupBy), EventFrom: cmd.EventFrom.over(m.EventFrom),
 	}
-	if cmd.Term != events.Instant && cmd.Term != events.InArrears {
-		return Reject(Invalid, "paymentTerm %.40q is none of instant, in_arrears", cmd.Term)
+	metering := Metering{e.EventType, e.ValueProperty, e.GroupBy, e.EventFrom}
+	if r := first(called(e.Name, e.Description), text("unit", e.Unit, maxName), metering.wellFormed()); r != nil {
+		return r
 	}
-	if cmd.UnitPrice < 0 {
-		return Reject(Invalid, "unitPrice is below zero")
+	d.add(c, c.Now, e)
+	return nil
+}
+
+func createFee(b *projections.Books, c Context, cmd CreateFee, d *decision) *Rejection {
+	if r := called(cmd.Name, cmd.Description); r != nil {
+		return r
 	}
 	if _, r := merchantOf(b, c); r != nil {
 		return r
 	}
-	if m := b.Metrics.Get(cmd.Metric); m == nil || m.Merchant != c.Merchant {
-		return Reject(NotFound, "no billable metric %s", cmd.Metric)
+	if _, r := productOf(b, c, cmd.Product); r != nil {
+		return r
 	}
-	d.add(c, c.Now, events.PriceCreated{
-		Price: events.Derive[events.PriceNoun](c.ID, 0), Revision: 1, Metric: cmd.Metric, Model: cmd.Model,
-		Term: cmd.Term, DisplayName: cmd.DisplayName, UnitPrice: cmd.UnitPrice,
+	d.add(c, c.Now, events.FeeCreated{
+		Fee: events.Derive[events.FeeNoun](c.ID, 0), Product: cmd.Product, Name: cmd.Name, Description: cmd.Description,
 	})
 	return nil
 }
 
-func createPlan(b *projections.Books, c Context, cmd CreatePlan, d *decision) *Rejection {
-	if r := first(
-		text("name", cmd.Name, maxName), optional("description", cmd.Description, maxDescription),
-		optional("invoiceDisplayName", cmd.DisplayName, maxName),
-	); r != nil {
-		return r
-	}
-	if cmd.Currency.IsZero() {
-		return Reject(Invalid, "currency is required, such as USD")
-	}
-	if cmd.Cadence != events.Monthly {
-		return Reject(Invalid, "billingCadence %.40q is not P1M", cmd.Cadence)
-	}
-	if len(cmd.Prices) > maxPlanPrices {
-		return Reject(Invalid, "a plan of %d prices; at most %d are allowed", len(cmd.Prices), maxPlanPrices)
-	}
-	m, r := merchantOf(b, c)
+func updateFee(b *projections.Books, c Context, cmd UpdateFee, d *decision) *Rejection {
+	f, r := feeOfMerchant(b, c, cmd.Fee)
 	if r != nil {
 		return r
 	}
-	if p := b.Products.Get(cmd.Product); p == nil || p.Merchant != c.Merchant {
-		return Reject(NotFound, "no product %s", cmd.Product)
+	e := events.FeeUpdated{Fee: cmd.Fee, Name: cmd.Name.over(f.Name), Description: cmd.Description.over(f.Description)}
+	if r := called(e.Name, e.Description); r != nil {
+		return r
 	}
-	priced := make(map[events.MetricID]bool, len(cmd.Prices))
-	for _, id := range cmd.Prices {
-		price := b.Prices.Get(id)
-		if price == nil || price.Merchant != c.Merchant {
-			return Reject(NotFound, "no price %s", id)
-		}
-		if m := b.Metrics.Get(price.Metric); m == nil || m.Product != cmd.Product {
-			return Reject(Invalid, "price %s is of a metric of another product", id)
-		}
-		if priced[price.Metric] {
-			return Reject(Invalid, "metric %s has two prices in one plan", price.Metric)
-		}
-		priced[price.Metric] = true
+	d.add(c, c.Now, e)
+	return nil
+}
+
+func deleteFee(b *projections.Books, c Context, cmd DeleteFee, d *decision) *Rejection {
+	f, r := feeOfMerchant(b, c, cmd.Fee)
+	if r != nil {
+		return r
 	}
-	d.add(c, c.Now, events.PlanCreated{
-		Plan: events.Derive[events.PlanNoun](c.ID, 0), Product: cmd.Product, Name: cmd.Name, Description: cmd.Description,
-		Currency: cmd.Currency, Cadence: cmd.Cadence, Prices: cmd.Prices, DisplayName: cmd.DisplayName,
-	})
-	if m.WalletFor(cmd.Currency).IsZero() { // its first plan in this currency
-		d.add(c, c.Now, events.WalletOpened{
-			Wallet: events.Derive[events.WalletNoun](c.ID, 1), Owner: c.Merchant, Currency: cmd.Currency, Earning: true,
-		})
+	if f.Prices > 0 {
+		return Reject(Conflict, "fee %s has %d prices; delete those first", cmd.Fee, f.Prices).blockedBy(Blocker{Type: "prices", Count: int(f.Prices)})
 	}
+	d.add(c, c.Now, events.FeeDeleted{Fee: cmd.Fee})
 	return nil
 }

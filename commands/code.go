@@ -63,8 +63,28 @@ func (c Code) HTTPStatus() int {
 // A Rejection is the refusal of a command that was understood. It is an answer to
 // the caller and no fault of ours: it is not logged as an error, and nothing was written.
 type Rejection struct {
-	Code    Code
-	Message string // for people; may change at any time
+	Code     Code
+	Message  string    // for people; may change at any time
+	Blockers []Blocker // what stands in the way of a deletion
+}
+
+// Blocker is what must be gone before something can be deleted.
+type Blocker struct {
+	Type  string        `json:"type"` // "prices", "subscriptions"…
+	Count int           `json:"count"`
+	Items []BlockerItem `json:"items,omitempty"` // some of them
+}
+
+// BlockerItem is one thing that stands in the way.
+type BlockerItem struct {
+	ID     string `json:"id"`
+	Status string `json:"status,omitempty"`
+}
+
+// blockedBy returns r with what stands in the way.
+func (r *Rejection) blockedBy(blockers ...Blocker) *Rejection {
+	r.Blockers = blockers
+	return r
 }
 
 func (r *Rejection) Error() string { return string(r.Code) + ": " + r.Message }
@@ -79,5 +99,5 @@ func CodeOf(err error) Code {
 
 // Reject returns a rejection.
 func Reject(c Code, format string, args ...any) *Rejection {
-	return &Rejection{c, fmt.Sprintf(format, args...)}
+	return &Rejection{Code: c, Message: fmt.Sprintf(format, args...)}
 }

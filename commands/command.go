@@ -70,14 +70,9 @@ func decide(b *projections.Books, c Context, cmd Command, d *decision) *Rejectio
 		return createKey(b, c, cmd, d)
 	case RevokeKey:
 		return revokeKey(b, c, cmd, d)
-	case CreateProduct:
-		return createProduct(b, c, cmd, d)
-	case CreateMetric:
-		return createMetric(b, c, cmd, d)
-	case CreatePrice:
-		return createPrice(b, c, cmd, d)
-	case CreatePlan:
-		return createPlan(b, c, cmd, d)
+	case CreateProduct, UpdateProduct, CreateMetric, UpdateMetric, CreateFee, UpdateFee, DeleteFee,
+		CreatePrice, UpdatePrice, DeletePrice, CreatePlan, UpdatePlan:
+		return decideCatalog(b, c, cmd, d)
 	case CreateCustomer:
 		return createCustomer(b, c, cmd, d)
 	case EraseConsumer:
@@ -105,6 +100,14 @@ func (CreateProduct) main() events.Kind         { return events.KindProductCreat
 func (CreateMetric) main() events.Kind          { return events.KindMetricCreated }
 func (CreatePrice) main() events.Kind           { return events.KindPriceCreated }
 func (CreatePlan) main() events.Kind            { return events.KindPlanCreated }
+func (UpdateProduct) main() events.Kind         { return events.KindProductUpdated }
+func (UpdateMetric) main() events.Kind          { return events.KindMetricUpdated }
+func (CreateFee) main() events.Kind             { return events.KindFeeCreated }
+func (UpdateFee) main() events.Kind             { return events.KindFeeUpdated }
+func (DeleteFee) main() events.Kind             { return events.KindFeeDeleted }
+func (UpdatePrice) main() events.Kind           { return events.KindPriceRevised }
+func (DeletePrice) main() events.Kind           { return events.KindPriceDeleted }
+func (UpdatePlan) main() events.Kind            { return events.KindPlanUpdated }
 func (CreateCustomer) main() events.Kind        { return events.KindCustomerCreated }
 func (EraseConsumer) main() events.Kind         { return events.KindConsumerErased }
 func (TopUp) main() events.Kind                 { return events.KindWalletToppedUp }

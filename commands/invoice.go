@@ -26,11 +26,11 @@ func hour(t events.Time) events.Time {
 // periodEnd returns the end of the nth period, n = 0, 1, 2…: n + 1 cadences after
 // the anchor, always counted from the anchor, clamped to the end of the month (A21).
 func periodEnd(anchor events.Time, c events.Cadence, n uint32) events.Time {
-	switch c {
-	case events.Monthly:
-		return addMonths(anchor, int(n)+1)
+	months := c.Months()
+	if months == 0 {
+		panic("commands: impossible: cadence " + string(c))
 	}
-	panic("commands: impossible: cadence " + string(c))
+	return addMonths(anchor, (int(n)+1)*months)
 }
 
 // addMonths returns the instant n months after t: the same day and time of day, or

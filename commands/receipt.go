@@ -29,11 +29,12 @@ type Receipt struct {
 	Balance  *events.Sum     `json:"balanceNanos,omitempty"` // of the consumer's wallet, after
 	Code     Code            `json:"code,omitempty"`
 	Message  string          `json:"message,omitempty"`
+	Blockers []Blocker       `json:"blockers,omitempty"` // of a refused deletion
 }
 
 // Refusal returns the receipt of a rejected command.
 func Refusal(r *Rejection) Receipt {
-	return Receipt{Status: Rejected, Code: r.Code, Message: r.Message}
+	return Receipt{Status: Rejected, Code: r.Code, Message: r.Message, Blockers: r.Blockers}
 }
 
 // ReceiptOf returns the receipt of the command whose main event rec is.
@@ -70,6 +71,22 @@ func receiptOf(rec *events.Record, amount *events.Sum) Receipt {
 	case events.PriceCreated:
 		r.ID = Ref{refPrice, e.Price}
 	case events.PlanCreated:
+		r.ID = Ref{refPlan, e.Plan}
+	case events.ProductUpdated:
+		r.ID = Ref{refProduct, e.Product}
+	case events.MetricUpdated:
+		r.ID = Ref{refMetric, e.Metric}
+	case events.FeeCreated:
+		r.ID = Ref{refFee, e.Fee}
+	case events.FeeUpdated:
+		r.ID = Ref{refFee, e.Fee}
+	case events.FeeDeleted:
+		r.ID = Ref{refFee, e.Fee}
+	case events.PriceRevised:
+		r.ID = Ref{refPrice, e.Price}
+	case events.PriceDeleted:
+		r.ID = Ref{refPrice, e.Price}
+	case events.PlanUpdated:
 		r.ID = Ref{refPlan, e.Plan}
 	case events.ConsumerCreated:
 		r.ID = Ref{refOrganization, e.Consumer}
@@ -131,6 +148,10 @@ func (r *Receipt) AppendJSON(b []byte) []byte {
 	}
 	if r.Message != "" {
 		b = appendJSONString(append(b, `,"message":`...), r.Message)
+	}
+	if len(r.Blockers) > 0 {
+		list, _ := json.Marshal(r.Blockers) // of texts and numbers it cannot fail
+		b = append(append(b, `,"blockers":`...), list...)
 	}
 	return append(b, '}')
 }

@@ -25,6 +25,7 @@ const (
 	refOrganization
 	refProduct
 	refMetric
+	refFee
 	refPrice
 	refPlan
 	refCustomer
@@ -62,6 +63,8 @@ func (r Ref) append(b []byte) []byte {
 		return events.ProductID(r.id).AppendText(b)
 	case refMetric:
 		return events.MetricID(r.id).AppendText(b)
+	case refFee:
+		return events.FeeID(r.id).AppendText(b)
 	case refPrice:
 		return events.PriceID(r.id).AppendText(b)
 	case refPlan:
@@ -102,6 +105,8 @@ func (r *Ref) UnmarshalText(b []byte) (err error) {
 		*r, err = parseRef[events.ProductNoun](refProduct, text)
 	case "bm":
 		*r, err = parseRef[events.MetricNoun](refMetric, text)
+	case "fee":
+		*r, err = parseRef[events.FeeNoun](refFee, text)
 	case "price":
 		*r, err = parseRef[events.PriceNoun](refPrice, text)
 	case "plan":

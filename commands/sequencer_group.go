@@ -221,6 +221,7 @@ func (s *Sequencer) businessOf(r *Request) (m events.OrganizationID) {
 			return row.Manager
 		}
 	case *ReportUsage, UpdateMerchant, CreateProduct, CreateMetric, CreatePrice, CreatePlan, CreateCustomer,
+		UpdateProduct, UpdateMetric, CreateFee, UpdateFee, DeleteFee, UpdatePrice, DeletePrice, UpdatePlan,
 		CreateSubscription, TerminateSubscription, CreateTestClock, AdvanceTestClock:
 		// must name it
 	}

@@ -122,7 +122,7 @@ func usageWellFormed(cmd *ReportUsage) *Rejection {
 func (u *usageScratch) find(b *projections.Books, c Context, cmd *ReportUsage) *Rejection {
 	u.rows = u.memos.of(cmd.Customer)
 	if u.rows != nil && u.rows.sub.Status == projections.SubscriptionActive && u.rows.sub.Merchant == c.Merchant &&
-		u.rateAll(u.rows.plan, cmd.Properties) {
+		u.priced(u.rows.plan, cmd.Properties) {
 		return nil
 	}
 	active := b.Active.Get(cmd.Customer)
@@ -137,7 +137,7 @@ func (u *usageScratch) find(b *projections.Books, c Context, cmd *ReportUsage) *
 		if sub.Merchant != c.Merchant { // then so is the customer
 			return Reject(NotFound, "no customer %s", cmd.Customer)
 		}
-		if plan := b.Plans.Get(sub.Plan); u.rateAll(plan, cmd.Properties) {
+		if plan := b.Plans.Get(sub.Plan); u.priced(plan, cmd.Properties) {
 			u.rows = u.memos.add(cmd.Customer)
 			*u.rows = memo{customer: cmd.Customer, subID: id, sub: sub, plan: plan}
 			return nil
@@ -151,11 +151,25 @@ func (u *usageScratch) find(b *projections.Books, c Context, cmd *ReportUsage) *
 	return Reject(MetricNotPriced, "no active subscription of customer %s has prices for these metrics", cmd.Customer)
 }
 
-// rateAll finds the plan's rate of every property, and reports whether there is one of each.
-func (u *usageScratch) rateAll(plan *projections.Plan, properties []UsageProperty) bool {
+// priced finds the plan's rate of every property, and reports whether there is one of each. Where an edited plan has them
+// no more, one that it had will do: the period decides.
+func (u *usageScratch) priced(plan *projections.Plan, properties []UsageProperty) bool {
+	if u.rateAll(&plan.Card, properties) {
+		return true
+	}
+	for i := range plan.Past {
+		if u.rateAll(&plan.Past[i], properties) {
+			return true
+		}
+	}
+	return false
+}
+
+// rateAll finds the card's rate of every property, and reports whether there is one of each.
+func (u *usageScratch) rateAll(card *projections.Card, properties []UsageProperty) bool {
 	u.rates = u.rates[:0]
 	for i := range properties {
-		r := plan.RateOf(properties[i].Metric)
+		r := card.RateOf(properties[i].Metric)
 		if r == nil {
 			return false
 		}
@@ -188,6 +202,9 @@ func (u *usageScratch) place(b *projections.Books, cmd *ReportUsage) *Rejection 
 		return Reject(PeriodClosed, "timestamp %s is in a period that is invoiced; correct it with CorrectUsage", t)
 	}
 	u.rows.enter(b, u.period.N)
+	if plan := u.rows.plan; len(plan.Past) > 0 && !u.rateAll(plan.CardAt(u.period.Opened), cmd.Properties) {
+		return Reject(MetricNotPriced, "the plan of subscription %s had no prices for these metrics in the period of %s", u.rows.subID, t)
+	}
 	return nil
 }
 

@@ -423,6 +423,7 @@ func dump(b *projections.Books) map[string]string {
 	dumpTable(m, b.Externals)
 	dumpTable(m, b.Products)
 	dumpTable(m, b.Metrics)
+	dumpTable(m, b.Fees)
 	dumpTable(m, b.Prices)
 	dumpTable(m, b.Plans)
 	dumpTable(m, b.Wallets)

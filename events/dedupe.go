@@ -52,6 +52,22 @@ func scope(k Kind) byte {
 		return 20
 	case KindInvoiceCancelled:
 		return 21
+	case KindProductUpdated:
+		return 30
+	case KindMetricUpdated:
+		return 31
+	case KindFeeCreated:
+		return 32
+	case KindFeeUpdated:
+		return 33
+	case KindFeeDeleted:
+		return 34
+	case KindPriceRevised:
+		return 35
+	case KindPriceDeleted:
+		return 36
+	case KindPlanUpdated:
+		return 37
 	}
 	return noScope
 }

@@ -32,9 +32,17 @@ const (
 	KindMerchantCreated        Kind = "merchant.created.v1"
 	KindMerchantUpdated        Kind = "merchant.updated.v1"
 	KindProductCreated         Kind = "product.created.v1"
+	KindProductUpdated         Kind = "product.updated.v1"
 	KindMetricCreated          Kind = "metric.created.v1"
+	KindMetricUpdated          Kind = "metric.updated.v1"
+	KindFeeCreated             Kind = "fee.created.v1"
+	KindFeeUpdated             Kind = "fee.updated.v1"
+	KindFeeDeleted             Kind = "fee.deleted.v1"
 	KindPriceCreated           Kind = "price.created.v1"
+	KindPriceRevised           Kind = "price.revised.v1"
+	KindPriceDeleted           Kind = "price.deleted.v1"
 	KindPlanCreated            Kind = "plan.created.v1"
+	KindPlanUpdated            Kind = "plan.updated.v1"
 	KindConsumerCreated        Kind = "consumer.created.v1"
 	KindConsumerErased         Kind = "consumer.erased.v1"
 	KindCustomerCreated        Kind = "customer.created.v1"
@@ -59,7 +67,7 @@ const (
 func Kinds() []Kind {
 	return []Kind{
 		KindLedgerOpened, KindKeyCreated, KindKeyRevoked, KindMerchantCreated, KindMerchantUpdated,
-		KindProductCreated, KindMetricCreated, KindPriceCreated, KindPlanCreated,
+		KindProductCreated, KindProductUpdated, KindMetricCreated, KindMetricUpdated, KindFeeCreated, KindFeeUpdated, KindFeeDeleted, KindPriceCreated, KindPriceRevised, KindPriceDeleted, KindPlanCreated, KindPlanUpdated,
 		KindConsumerCreated, KindConsumerErased, KindCustomerCreated, KindWalletOpened, KindWalletToppedUp,
 		KindSubscriptionCreated, KindSubscriptionTerminated, KindUsageReported,
 		KindInvoiceOpened, KindInvoiceClosing, KindInvoiceLineClosed, KindInvoiceIssued, KindInvoicePaid, KindInvoiceCancelled,
@@ -76,9 +84,17 @@ func zeros() []Event {
 		MerchantCreated{},
 		MerchantUpdated{},
 		ProductCreated{},
+		ProductUpdated{},
 		MetricCreated{},
+		MetricUpdated{},
+		FeeCreated{},
+		FeeUpdated{},
+		FeeDeleted{},
 		PriceCreated{},
+		PriceRevised{},
+		PriceDeleted{},
 		PlanCreated{},
+		PlanUpdated{},
 		ConsumerCreated{},
 		ConsumerErased{},
 		CustomerCreated{},
@@ -128,12 +144,28 @@ func Decode(kind Kind, b []byte) (Event, error) {
 		return unmarshal[MerchantUpdated](b)
 	case KindProductCreated:
 		return unmarshal[ProductCreated](b)
+	case KindProductUpdated:
+		return unmarshal[ProductUpdated](b)
 	case KindMetricCreated:
 		return unmarshal[MetricCreated](b)
+	case KindMetricUpdated:
+		return unmarshal[MetricUpdated](b)
+	case KindFeeCreated:
+		return unmarshal[FeeCreated](b)
+	case KindFeeUpdated:
+		return unmarshal[FeeUpdated](b)
+	case KindFeeDeleted:
+		return unmarshal[FeeDeleted](b)
 	case KindPriceCreated:
 		return unmarshal[PriceCreated](b)
+	case KindPriceRevised:
+		return unmarshal[PriceRevised](b)
+	case KindPriceDeleted:
+		return unmarshal[PriceDeleted](b)
 	case KindPlanCreated:
 		return unmarshal[PlanCreated](b)
+	case KindPlanUpdated:
+		return unmarshal[PlanUpdated](b)
 	case KindConsumerCreated:
 		return unmarshal[ConsumerCreated](b)
 	case KindConsumerErased:

@@ -64,6 +64,7 @@ var exampleTexts = map[reflect.Type]string{
 	reflect.TypeFor[Model]():        string(Standard),
 	reflect.TypeFor[Term]():         string(Instant),
 	reflect.TypeFor[Cadence]():      string(Monthly),
+	reflect.TypeFor[TaxBehavior]():  string(Inclusive),
 	reflect.TypeFor[ConsumerKind](): string(Managed),
 }
 

@@ -35,6 +35,8 @@ type (
 	ProductNoun struct{}
 	// MetricNoun stands for a metric.
 	MetricNoun struct{}
+	// FeeNoun stands for a fee.
+	FeeNoun struct{}
 	// PriceNoun stands for a price.
 	PriceNoun struct{}
 	// PlanNoun stands for a plan.
@@ -65,6 +67,7 @@ func (KeyNoun) prefix() string          { return "key" }
 func (UserNoun) prefix() string         { return "usr" }
 func (ProductNoun) prefix() string      { return "prod" }
 func (MetricNoun) prefix() string       { return "bm" }
+func (FeeNoun) prefix() string          { return "fee" }
 func (PriceNoun) prefix() string        { return "price" }
 func (PlanNoun) prefix() string         { return "plan" }
 func (CustomerNoun) prefix() string     { return "cus" }
@@ -91,6 +94,8 @@ type (
 	ProductID = ID[ProductNoun]
 	// MetricID identifies a metric.
 	MetricID = ID[MetricNoun]
+	// FeeID identifies a fee.
+	FeeID = ID[FeeNoun]
 	// PriceID identifies a price.
 	PriceID = ID[PriceNoun]
 	// PlanID identifies a plan.

@@ -64,6 +64,7 @@ func TestPrefixes(t *testing.T) {
 		UserNoun{},
 		ProductNoun{},
 		MetricNoun{},
+		FeeNoun{},
 		PriceNoun{},
 		PlanNoun{},
 		CustomerNoun{},

@@ -57,6 +57,7 @@ type Books struct {
 
 	Products *Table[events.ProductID, Product]
 	Metrics  *Table[events.MetricID, Metric]
+	Fees     *Table[events.FeeID, Fee]
 	Prices   *Table[events.PriceID, Price]
 	Plans    *Table[events.PlanID, Plan]
 
@@ -98,6 +99,7 @@ func NewBooks(p Purpose) *Books {
 	b.Metrics = newTable[events.MetricID, Metric](b, p, tableMetrics, "catalog.metrics", rules, keyOfID[events.MetricID]())
 	b.Prices = newTable[events.PriceID, Price](b, p, tablePrices, "catalog.prices", rules, keyOfID[events.PriceID]())
 	b.Plans = newTable[events.PlanID, Plan](b, p, tablePlans, "catalog.plans", rules, keyOfID[events.PlanID]())
+	b.Fees = newTable[events.FeeID, Fee](b, p, tableFees, "catalog.fees", rules, keyOfID[events.FeeID]())
 
 	b.Wallets = newTable[events.WalletID, Wallet](b, p, tableWallets, "wallets.wallets", rules, keyOfID[events.WalletID]())
 	b.Accounts = newTable[events.Account, Balance](b, p, tableAccounts, "wallets.accounts", rules, keyOfAccount())
@@ -350,6 +352,22 @@ func (b *Books) apply(rec *events.Record) {
 		b.priceCreated(rec, e)
 	case events.PlanCreated:
 		b.planCreated(rec, e)
+	case events.ProductUpdated:
+		b.productUpdated(rec, e)
+	case events.MetricUpdated:
+		b.metricUpdated(rec, e)
+	case events.FeeCreated:
+		b.feeCreated(rec, e)
+	case events.FeeUpdated:
+		b.feeUpdated(rec, e)
+	case events.FeeDeleted:
+		b.feeDeleted(rec, e)
+	case events.PriceRevised:
+		b.priceRevised(rec, e)
+	case events.PriceDeleted:
+		b.priceDeleted(rec, e)
+	case events.PlanUpdated:
+		b.planUpdated(rec, e)
 	case events.ConsumerCreated:
 		b.consumerCreated(rec, e)
 	case events.ConsumerErased:

@@ -60,7 +60,7 @@ func (w LinkOf) String() string {
 		LinkMerchants: "merchant", LinkKeys: "key of", LinkCustomers: "customer of", LinkCustomersOfConsumer: "customer of consumer",
 		LinkProducts: "product of", LinkMetrics: "metric of", LinkPrices: "price of", LinkPlans: "plan of", LinkWallets: "wallet of",
 		LinkSubscriptions: "subscription of", LinkSubscriptionsOfCustomer: "subscription of customer",
-		LinkInvoices: "invoice of", LinkInvoicesOfCustomer: "invoice of customer", LinkInvoicesOfSubscription: "invoice of subscription",
+		LinkFees: "fee of", LinkInvoices: "invoice of", LinkInvoicesOfCustomer: "invoice of customer", LinkInvoicesOfSubscription: "invoice of subscription",
 	}
 	if w >= 1 && int(w) < len(names) {
 		return names[w]
@@ -90,6 +90,8 @@ func (w LinkOf) child(id [16]byte) fmt.Stringer {
 		return events.ProductID(id)
 	case LinkMetrics:
 		return events.MetricID(id)
+	case LinkFees:
+		return events.FeeID(id)
 	case LinkPrices:
 		return events.PriceID(id)
 	case LinkPlans:

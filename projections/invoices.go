@@ -180,12 +180,13 @@ func (a *Accrual) separate() {
 
 func (b *Books) newLine(rec *events.Record, u *events.UsageLine) OpenLine {
 	price := b.Prices.Get(u.Price)
-	assert(price != nil, rec, "usage at an unknown price")
+	assert(price != nil && price.Revision(u.Revision) != nil, rec, "usage at an unknown price")
+	tariff := price.Revision(u.Revision)
 	metric := b.Metrics.Get(u.Metric)
 	assert(metric != nil, rec, "usage of an unknown metric")
 	return OpenLine{
-		Metric: u.Metric, Price: u.Price, Revision: u.Revision, Term: price.Term,
-		UnitPrice: price.UnitPrice, First: rec.Seq, Counts: metric.Aggregation == events.AggregateCount,
+		Metric: u.Metric, Price: u.Price, Revision: u.Revision, Term: tariff.Term,
+		UnitPrice: tariff.UnitPrice, First: rec.Seq, Counts: metric.Aggregation == events.AggregateCount,
 	}
 }
 

@@ -23,6 +23,7 @@ import (
 //	0x21 catalog.metrics      MetricID                         Metric
 //	0x22 catalog.prices       PriceID                          Price
 //	0x23 catalog.plans        PlanID                           Plan
+//	0x24 catalog.fees         FeeID                            Fee
 //	0x30 wallets.wallets      WalletID                         Wallet
 //	0x31 wallets.accounts     role, currency, owner            Balance
 //	0x40 subscriptions.subscriptions  SubscriptionID           Subscription
@@ -50,6 +51,7 @@ const (
 	tableMetrics       = 0x21
 	tablePrices        = 0x22
 	tablePlans         = 0x23
+	tableFees          = 0x24
 	tableWallets       = 0x30
 	tableAccounts      = 0x31
 	tableSubscriptions = 0x40

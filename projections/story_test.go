@@ -195,12 +195,28 @@ func eventOf(kind events.Kind, b []byte) (events.Event, error) {
 		return read[events.MerchantCreated](b)
 	case events.KindProductCreated:
 		return read[events.ProductCreated](b)
+	case events.KindProductUpdated:
+		return read[events.ProductUpdated](b)
 	case events.KindMetricCreated:
 		return read[events.MetricCreated](b)
+	case events.KindMetricUpdated:
+		return read[events.MetricUpdated](b)
+	case events.KindFeeCreated:
+		return read[events.FeeCreated](b)
+	case events.KindFeeUpdated:
+		return read[events.FeeUpdated](b)
+	case events.KindFeeDeleted:
+		return read[events.FeeDeleted](b)
 	case events.KindPriceCreated:
 		return read[events.PriceCreated](b)
+	case events.KindPriceRevised:
+		return read[events.PriceRevised](b)
+	case events.KindPriceDeleted:
+		return read[events.PriceDeleted](b)
 	case events.KindPlanCreated:
 		return read[events.PlanCreated](b)
+	case events.KindPlanUpdated:
+		return read[events.PlanUpdated](b)
 	case events.KindConsumerCreated:
 		return read[events.ConsumerCreated](b)
 	case events.KindConsumerErased:

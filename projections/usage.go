@@ -64,6 +64,7 @@ const (
 	LinkInvoices                LinkOf = 12
 	LinkInvoicesOfCustomer      LinkOf = 13
 	LinkInvoicesOfSubscription  LinkOf = 14
+	LinkFees                    LinkOf = 15
 )
 
 // link notes in the views that child is one of parent's, since record seq.
@@ -71,6 +72,11 @@ func (b *Books) link(what LinkOf, parent, child [16]byte, seq events.Seq) {
 	if !b.Links.off {
 		*b.Links.insert(LinkKey{what, parent, child}) = seq
 	}
+}
+
+// unlink takes back what link has noted.
+func (b *Books) unlink(what LinkOf, parent, child [16]byte) {
+	b.Links.remove(LinkKey{what, parent, child})
 }
 
 // journal notes that record seq is about the thing named id.

@@ -154,7 +154,23 @@ func summary(rec *events.Record) string {
 	case events.MetricCreated:
 		return say("%s, %s in %s", e.Metric, e.Name, e.Unit)
 	case events.PriceCreated:
-		return say("%s, %s a unit, %s", e.Price, e.UnitPrice, e.Term)
+		return priceSummary(e.Price, e.Revision, e.Model, e.Term, e.UnitPrice)
+	case events.PriceRevised:
+		return priceSummary(e.Price, e.Revision, e.Model, e.Term, e.UnitPrice)
+	case events.PriceDeleted:
+		return e.Price.String()
+	case events.ProductUpdated:
+		return say("%s, %s", e.Product, e.Name)
+	case events.MetricUpdated:
+		return say("%s, %s in %s", e.Metric, e.Name, e.Unit)
+	case events.FeeCreated:
+		return say("%s, %s", e.Fee, e.Name)
+	case events.FeeUpdated:
+		return say("%s, %s", e.Fee, e.Name)
+	case events.FeeDeleted:
+		return e.Fee.String()
+	case events.PlanUpdated:
+		return say("%s, %s", e.Plan, e.Name)
 	case events.PlanCreated:
 		return say("%s, %s", e.Plan, e.Name)
 	case events.ConsumerCreated:
@@ -193,6 +209,18 @@ func summary(rec *events.Record) string {
 		return say("%s of %s: %s", e.Action, e.Subscription, e.Message)
 	}
 	return ""
+}
+
+// priceSummary says in a line what a price is at a revision.
+func priceSummary(id events.PriceID, revision uint32, model events.Model, term events.Term, unit events.Nanos) string {
+	s := fmt.Sprintf("%s, %s a unit, %s", id, unit, term)
+	if model != events.Standard {
+		s = fmt.Sprintf("%s, %s, %s", id, model, term)
+	}
+	if revision > 1 {
+		s += fmt.Sprintf(", revision %d", revision)
+	}
+	return s
 }
 
 func usageSummary(e *events.UsageReported) string {

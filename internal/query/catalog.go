@@ -106,7 +106,8 @@ func (s *Service) Prices(ctx context.Context, who wire.Who, args CatalogArgs) (L
 			table: r.books.Prices, from: source{link: projections.LinkPrices},
 			render: func(id events.PriceID, p *projections.Price) (Price, error) {
 				return Price{
-					id, p.Revision, p.Merchant, p.Metric, p.Model, p.Term, p.DisplayName, events.SumOf(p.UnitPrice), p.At,
+					id, p.Tariff.Revision, p.Merchant, p.Metric, p.Tariff.Model, p.Tariff.Term, p.Tariff.DisplayName,
+					events.SumOf(p.Tariff.UnitPrice), p.At,
 				}, nil
 			},
 		}
@@ -128,8 +129,8 @@ func renderPlan(id events.PlanID, p *projections.Plan) Plan {
 		ID: id, Merchant: p.Merchant, Product: p.Product, Name: p.Name, Description: p.Description,
 		DisplayName: p.DisplayName, Currency: p.Currency, Cadence: p.Cadence, CreatedAt: p.At, Rates: []Rate{},
 	}
-	for i := range p.Rates {
-		rate := &p.Rates[i]
+	for i := range p.Card.Rates {
+		rate := &p.Card.Rates[i]
 		plan.Rates = append(plan.Rates, Rate{
 			rate.Metric, rate.Price, rate.Revision, rate.Model, rate.Term, events.SumOf(rate.UnitPrice),
 		})

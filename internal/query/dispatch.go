@@ -15,11 +15,14 @@ import (
 
 // Names returns the names of all queries.
 func Names() []string {
-	return []string{
+	names := []string{
 		"Clocks", "Customer", "Customers", "Digests", "Invoice", "Invoices", "Keys", "MerchantWallet", "Merchants", "Metrics",
-		"Plans", "Prices", "Products", "Proof", "Records", "Statement", "Status", "Subscription", "Subscriptions",
-		"TrialBalance", "Usage", "UsageEvent", "UsageEvents", "Wallet",
+		"Plans", "Prices", "Products", "Proof", "Records", "Statement", "Status", "Subscription", "Subscriptions", "TrialBalance",
+		"Usage", "UsageEvent", "UsageEvents", "Wallet",
 	}
+	names = append(names, catalogQueries()...)
+	slices.Sort(names)
+	return names
 }
 
 // Query answers the query of a name. args is JSON, an object with the arguments' fields or nothing; so is the answer. A
@@ -50,6 +53,9 @@ func (s *Service) query(name string) asked {
 	}
 	if !slices.Contains(Names(), name) {
 		return nil
+	}
+	if ask := s.catalogQuery(name); ask != nil {
+		return ask
 	}
 	switch name {
 	case "Clocks":

@@ -217,7 +217,10 @@ func (r *reading) describe(l InvoiceLine) InvoiceLine {
 		l.MetricName, l.Unit = m.Name, m.Unit
 	}
 	if p := r.books.Prices.Get(l.Price); p != nil {
-		l.DisplayName = p.DisplayName
+		l.DisplayName = p.Tariff.DisplayName
+		if t := p.Revision(l.Revision); t != nil {
+			l.DisplayName = t.DisplayName
+		}
 	}
 	return l
 }

@@ -18,8 +18,9 @@ type auditor struct {
 	profiles  map[events.OrganizationID]events.Seq // of consumers: the record that holds the profile
 	customers map[events.CustomerID]customer
 	metrics   map[events.MetricID]events.Aggregation
-	prices    map[events.PriceID]events.PriceCreated
-	plans     map[events.PlanID]map[events.PriceID]bool
+	prices    map[priceRevision]*price
+	newest    map[events.PriceID]uint32 // revision
+	plans     map[events.PlanID]*plan
 	wallets   map[events.WalletID]events.Sum // prepaid money
 	subs      map[events.SubscriptionID]subscription
 	periods   map[projections.PeriodKey]*period // that are not invoiced yet
@@ -52,13 +53,14 @@ type subscription struct {
 type period struct {
 	key     projections.PeriodKey
 	invoice events.InvoiceID
+	opened  events.Seq // the record that opened it
 	lines   []*line
 	instant events.Sum // debited at once
 }
 
 // line is what one price, at one revision, has come to in a period.
 type line struct {
-	price       events.PriceCreated
+	price       *price
 	count       uint64
 	quantity    events.Sum // units
 	nanos, tax  events.Sum
@@ -73,8 +75,9 @@ func newAuditor() *auditor {
 		profiles:  make(map[events.OrganizationID]events.Seq),
 		customers: make(map[events.CustomerID]customer),
 		metrics:   make(map[events.MetricID]events.Aggregation),
-		prices:    make(map[events.PriceID]events.PriceCreated),
-		plans:     make(map[events.PlanID]map[events.PriceID]bool),
+		prices:    make(map[priceRevision]*price),
+		newest:    make(map[events.PriceID]uint32),
+		plans:     make(map[events.PlanID]*plan),
 		wallets:   make(map[events.WalletID]events.Sum),
 		subs:      make(map[events.SubscriptionID]subscription),
 		periods:   make(map[projections.PeriodKey]*period),
@@ -110,13 +113,8 @@ func (a *auditor) check(rec *events.Record) error {
 		a.customers[e.Customer] = customer{rec.Merchant, e.Consumer}
 	case events.MetricCreated:
 		a.metrics[e.Metric] = e.Aggregation
-	case events.PriceCreated:
-		a.prices[e.Price] = e
-	case events.PlanCreated:
-		a.plans[e.Plan] = make(map[events.PriceID]bool, len(e.Prices))
-		for _, id := range e.Prices {
-			a.plans[e.Plan][id] = true
-		}
+	case events.PriceCreated, events.PriceRevised, events.PlanCreated, events.PlanUpdated:
+		return a.catalog(rec)
 	case events.SubscriptionCreated:
 		a.subs[e.Subscription] = subscription{rec.Merchant, e.Customer, e.Plan, e.Wallet, e.Currency}
 	case events.WalletOpened:
@@ -124,6 +122,7 @@ func (a *auditor) check(rec *events.Record) error {
 			a.wallets[e.Wallet] = events.Sum{}
 		}
 	case events.LedgerOpened, events.KeyCreated, events.KeyRevoked, events.ProductCreated, events.ConsumerErased,
+		events.ProductUpdated, events.MetricUpdated, events.FeeCreated, events.FeeUpdated, events.FeeDeleted, events.PriceDeleted,
 		events.SubscriptionTerminated, events.InvoiceClosing, events.ClockCreated, events.ClockAdvancing, events.ClockAdvanced,
 		events.DueFailed: // nothing of it is added up
 	}
@@ -185,12 +184,12 @@ func (a *auditor) usage(rec *events.Record, e *events.UsageReported) error {
 
 // rate returns the line that a property belongs to, after working out again what it costs.
 func (a *auditor) rate(sub subscription, p *period, u *events.UsageLine) (*line, error) {
-	price, ok := a.prices[u.Price]
-	if !ok || price.Revision != u.Revision || price.Metric != u.Metric {
+	price := a.prices[priceRevision{u.Price, u.Revision}]
+	if price == nil || price.metric != u.Metric {
 		return nil, fmt.Errorf("price %s at revision %d of metric %s is not in the catalog", u.Price, u.Revision, u.Metric)
 	}
-	if !a.plans[sub.plan][u.Price] {
-		return nil, fmt.Errorf("price %s is not in plan %s", u.Price, sub.plan)
+	if card := a.plans[sub.plan].at(p.opened); card.revisions[u.Price] != u.Revision {
+		return nil, fmt.Errorf("price %s at revision %d is not in plan %s as it was when the period began", u.Price, u.Revision, sub.plan)
 	}
 	if u.Quantity < 1 {
 		return nil, fmt.Errorf("a quantity of %d", u.Quantity)
@@ -203,7 +202,7 @@ func (a *auditor) rate(sub subscription, p *period, u *events.UsageLine) (*line,
 		return nil, fmt.Errorf("%d of metric %s cost %s nanos at price %s, not %s", u.Quantity, u.Metric, cost, u.Price, got)
 	}
 	for _, l := range p.lines {
-		if l.price.Price == u.Price && l.price.Revision == u.Revision {
+		if l.price == price {
 			return l, nil
 		}
 	}

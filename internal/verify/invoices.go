@@ -16,7 +16,7 @@ func (a *auditor) opened(rec *events.Record, e events.InvoiceOpened) error {
 	if a.periods[key] != nil || a.open[e.Invoice] != nil {
 		return fmt.Errorf("period %d of subscription %s, or its invoice, is open already", e.Period, e.Subscription)
 	}
-	p := &period{key: key, invoice: e.Invoice}
+	p := &period{key: key, invoice: e.Invoice, opened: rec.Seq}
 	a.periods[key], a.open[e.Invoice] = p, p
 	return nil
 }
@@ -28,7 +28,7 @@ func (a *auditor) lineClosed(e events.InvoiceLineClosed) error {
 		return fmt.Errorf("invoice %s is not that of an open period of subscription %s", e.Invoice, e.Subscription)
 	}
 	for _, l := range p.lines {
-		if l.price.Price == e.Price && l.price.Revision == e.Revision {
+		if l.price.id == (priceRevision{e.Price, e.Revision}) {
 			return l.close(e)
 		}
 	}
@@ -63,7 +63,7 @@ func (l *line) close(e events.InvoiceLineClosed) error {
 		{"root", e.Root, l.leaves.Root()},
 		{"first record", e.First, l.first},
 		{"last record", e.Last, l.last},
-		{"metric", e.Metric, l.price.Metric},
+		{"metric", e.Metric, l.price.metric},
 		{"payment term", e.Term, l.price.Term},
 		{"unit price", e.UnitPrice, l.price.UnitPrice},
 	}.err("the line of price " + e.Price.String())
@@ -89,7 +89,7 @@ func (a *auditor) invoiceIssued(rec *events.Record, e events.InvoiceIssued) erro
 	var subtotal, tax, paid events.Sum
 	for _, l := range p.lines {
 		if !l.closed {
-			return fmt.Errorf("the line of price %s is not closed", l.price.Price)
+			return fmt.Errorf("the line of price %s is not closed", l.price.id.price)
 		}
 		subtotal, tax = subtotal.Plus(l.nanos), tax.Plus(l.tax)
 		if l.price.Term == events.Instant {

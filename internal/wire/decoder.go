@@ -37,6 +37,7 @@ func Names() []string {
 		"ReportUsage", "CreateMerchant", "UpdateMerchant", "CreateKey", "RevokeKey", "CreateProduct", "CreateMetric",
 		"CreatePrice", "CreatePlan", "CreateCustomer", "EraseConsumer", "TopUp", "CreateSubscription",
 		"TerminateSubscription", "CreateTestClock", "AdvanceTestClock",
+		"UpdateProduct", "UpdateMetric", "CreateFee", "UpdateFee", "DeleteFee", "UpdatePrice", "DeletePrice", "UpdatePlan",
 	}
 }
 

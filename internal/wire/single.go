@@ -39,6 +39,9 @@ func (d *Decoder) single(c *call, name string, body []byte) error {
 
 // command reads the fields of one command.
 func (d *Decoder) command(c *call, name string, f *fields) (commands.Command, error) {
+	if cmd, ok := catalog(name, f); ok {
+		return cmd, f.finish()
+	}
 	switch name {
 	case "CreateMerchant":
 		cmd := commands.CreateMerchant{Profile: f.profile(), Settings: f.settings(optional), Currency: f.currency("currency")}
@@ -51,17 +54,6 @@ func (d *Decoder) command(c *call, name string, f *fields) (commands.Command, er
 	case "RevokeKey":
 		cmd := commands.RevokeKey{Key: id[events.KeyNoun](f, "keyId", required)}
 		return cmd, f.finish()
-	case "CreateProduct":
-		cmd := commands.CreateProduct{
-			Name: f.text("name", required, 255), Description: f.text("description", required, 4096), Metadata: f.metadata("metadata"),
-		}
-		return cmd, f.finish()
-	case "CreateMetric":
-		return createMetric(f)
-	case "CreatePrice":
-		return createPrice(f)
-	case "CreatePlan":
-		return createPlan(f)
 	case "CreateCustomer":
 		return d.createCustomer(c, f)
 	case "EraseConsumer":
@@ -166,53 +158,4 @@ func NewSecret(rand io.Reader, env events.Environment) (string, error) {
 		prefix = "sk_live_"
 	}
 	return prefix + strings.ToLower(base32.StdEncoding.EncodeToString(b[:])), nil
-}
-
-func createMetric(f *fields) (commands.Command, error) {
-	const later = "this ledger meters usage events, not meter events"
-	f.only("eventType", later, "null")
-	f.only("valueProperty", later, "null")
-	f.only("groupBy", later, "null", "{}")
-	f.only("eventFrom", later, "null")
-	cmd := commands.CreateMetric{
-		Product: id[events.ProductNoun](f, "productId", required), Name: f.text("name", required, 255),
-		Description: f.text("description", required, 4096), Unit: f.text("unit", required, 255),
-		Aggregation: events.Aggregation(f.oneOf("aggregation", required, string(events.AggregateSum), string(events.AggregateCount))),
-	}
-	return cmd, f.finish()
-}
-
-func createPrice(f *fields) (commands.Command, error) {
-	f.only("feeId", "this ledger has no fees yet", "null")
-	f.only("feature", "this ledger has no features yet", "null")
-	f.only("grantDiscountEnabled", "this ledger has no grants yet", "false")
-	f.only("billingCadence", "a metric is billed in the plan's periods", "null")
-	cmd := commands.CreatePrice{
-		Metric: id[events.MetricNoun](f, "billableMetricId", required), Model: events.Model(f.oneOf("model", required, string(events.Standard))),
-		Term:        events.Term(f.oneOf("paymentTerm", required, string(events.Instant), string(events.InArrears))),
-		DisplayName: f.text("invoiceDisplayName", required, 255),
-	}
-	if g, ok := f.within("properties", required); ok {
-		cmd.UnitPrice = g.money("unitPrice", required)
-		f.close(g)
-	}
-	return cmd, f.finish()
-}
-
-func createPlan(f *fields) (commands.Command, error) {
-	const noTax, noMail = "this ledger computes no tax yet", "this ledger sends no reminders yet"
-	f.only("defaultTaxCode", noTax, `"eservice"`)
-	f.only("defaultTaxRate", noTax, "0")
-	f.only("taxBehavior", noTax, `"exclusive"`)
-	f.only("renewalReminderEnabled", noMail, "true", "false")
-	f.only("renewalReminderDays", noMail, "3")
-	f.only("billingVersion", "this ledger bills by version 0", "0")
-	cadence := events.Cadence(f.oneOf("billingCadence", optional, string(events.Monthly)))
-	f.oneOf("billingInterval", optional, "monthly")
-	cmd := commands.CreatePlan{
-		Product: id[events.ProductNoun](f, "productId", required), Name: f.text("name", required, 255),
-		Description: f.text("description", optional, 4096), DisplayName: f.text("invoiceDisplayName", optional, 255),
-		Currency: f.currency("currency"), Cadence: cadence, Prices: ids[events.PriceNoun](f, "prices", 200),
-	}
-	return cmd, f.finish()
 }

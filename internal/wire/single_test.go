@@ -51,12 +51,46 @@ var bodies = []struct {
 	},
 	{
 		"CreatePlan", `{"name":"n","description":"d","invoiceDisplayName":"i","currency":"EUR","productId":"$product","prices":["$price"],
-			"billingCadence":"P1M","billingInterval":"monthly","taxBehavior":"exclusive","defaultTaxRate":0}`,
+			"billingCadence":"P3M","billingInterval":"monthly","taxBehavior":"inclusive","defaultTaxRate":8.875,"defaultTaxCode":"saas",
+			"renewalReminderEnabled":false,"renewalReminderDays":7,"billingVersion":1,"billingAnchor":"2024-01-15T10:30:00Z"}`,
 		commands.CreatePlan{
-			Product: product, Name: "n", Description: "d", DisplayName: "i", Currency: events.Currency{'E', 'U', 'R'}, Cadence: events.Monthly,
-			Prices: []events.PriceID{price},
+			Product: product, Name: "n", Description: "d", DisplayName: "i", Currency: events.Currency{'E', 'U', 'R'}, Cadence: events.Quarterly,
+			Prices: []events.PriceID{price}, Anchor: at("2024-01-15T10:30:00Z"), TaxBehavior: events.Inclusive, TaxRate: 887_500, TaxCode: "saas",
+			NoReminder: true, ReminderDays: 7, BillingVersion: 1,
 		},
 	},
+	{
+		"UpdatePlan", `{"planId":"$plan","name":"n","description":null,"invoiceDisplayName":"i","billingInterval":"annual","prices":[],
+			"taxBehavior":"exclusive","defaultTaxRate":10,"defaultTaxCode":"saas","renewalReminderEnabled":true,"renewalReminderDays":30}`,
+		commands.UpdatePlan{
+			Plan: plan, Name: given("n"), Description: given(""), DisplayName: given("i"), Cadence: given(events.Yearly),
+			Prices: given([]events.PriceID(nil)), TaxBehavior: given(events.Exclusive), TaxRate: given(10 * events.OnePercent),
+			TaxCode: given("saas"), NoReminder: given(false), ReminderDays: given(uint32(30)),
+		},
+	},
+	{"UpdateProduct", `{"productId":"$product","name":"n"}`, commands.UpdateProduct{Product: product, Name: given("n")}},
+	{
+		"UpdateMetric", `{"billableMetricId":"$A","name":"n","description":"d","unit":"u","eventType":null,"valueProperty":"$.v",
+			"groupBy":{"model":"$.model"},"eventFrom":null}`,
+		commands.UpdateMetric{
+			Metric: metricA, Name: given("n"), Description: given("d"), Unit: given("u"), EventType: given(""), ValueProperty: given("$.v"),
+			GroupBy: given(map[string]string{"model": "$.model"}), EventFrom: given(events.Time(0)),
+		},
+	},
+	{"CreateFee", `{"productId":"$product","name":"n","description":"d"}`, commands.CreateFee{Product: product, Name: "n", Description: "d"}},
+	{"UpdateFee", `{"feeId":"$fee","description":"d"}`, commands.UpdateFee{Fee: fee, Description: given("d")}},
+	{"DeleteFee", `{"feeId":"$fee"}`, commands.DeleteFee{Fee: fee}},
+	{
+		"UpdatePrice", `{"priceId":"$price","invoiceDisplayName":"n","description":"d","paymentTerm":"in_arrears","billingCadence":null,
+			"quantity":2,"grantDiscountEnabled":true,"properties":{"default":"0.1","parameters":{"function":"linear","gradient":"-0.00001","min":"0.05","max":"0.1"}}}`,
+		commands.UpdatePrice{
+			Price: price, DisplayName: given("n"), Description: given("d"), Term: given(events.InArrears), Cadence: given(events.Cadence("")),
+			Quantity: given(uint32(2)), GrantDiscount: given(true), Formula: given(commands.Formula{
+				Model: events.Volume, UnitPrice: 100_000_000, Min: 50_000_000, Max: 100_000_000, Gradient: -10_000,
+			}),
+		},
+	},
+	{"DeletePrice", `{"priceId":"$price"}`, commands.DeletePrice{Price: price}},
 	{
 		"CreateCustomer", `{"consumer":{"name":"Ada","email":" Ada@Example.COM ","phone":"1","address":{"country":"GB"}},"externalId":"x","taxId":"GB1","taxRates":{}}`,
 		commands.CreateCustomer{
@@ -85,6 +119,8 @@ var bodies = []struct {
 	},
 	{"AdvanceTestClock", `{"testClockId":"$clock","currentTime":"2024-02-15T10:30:00Z"}`, commands.AdvanceTestClock{Clock: clock, To: at("2024-02-15T10:30:00Z")}},
 }
+
+func given[T any](v T) commands.Change[T] { return commands.Change[T]{Given: true, To: v} }
 
 func TestCommands(t *testing.T) {
 	tested := map[string]bool{"ReportUsage": true}
@@ -181,13 +217,18 @@ func TestCommandsRefused(t *testing.T) {
 		{"CreateProduct", `{"name":7,"description":"d"}`, "name must be a string, not a number"},
 		{"CreateProduct", `{"name":"` + strings.Repeat("n", 256) + `","description":"d"}`, "name has too many characters; at most 255 are allowed"},
 		{"CreateProduct", `{"name":"n","description":"d","metadata":[]}`, "metadata must be an object of strings, not an array"},
-		{"CreateMetric", `{"name":"n","description":"d","unit":"u","aggregation":"AVG","productId":"$product"}`, "aggregation must be SUM or COUNT"},
-		{"CreateMetric", `{"eventType":"x"}`, "eventType is not supported"},
+		{"CreateMetric", `{"name":"n","description":"d","unit":"u","aggregation":"MEDIAN","productId":"$product"}`, "aggregation must be SUM or COUNT or AVG or MIN or MAX or UNIQUE_COUNT or LATEST"},
+		{"CreateMetric", `{"name":"n","description":"d","unit":"u","aggregation":"AVG","productId":"$product","eventType":7}`, "eventType must be a string, not a number"},
 		{"CreatePrice", `{"properties":{"unitPrice":"0.0000000001"},"billableMetricId":"$A","model":"standard","paymentTerm":"instant","invoiceDisplayName":"n"}`, "properties.unitPrice must be a string of digits with at most 9 decimals"},
 		{"CreatePrice", `{"properties":{"unitPrice":1},"billableMetricId":"$A","model":"standard","paymentTerm":"instant","invoiceDisplayName":"n"}`, "properties.unitPrice must be a string, not a number"},
 		{"CreatePrice", `{"properties":{"unitPrice":"1","max":"2"},"billableMetricId":"$A","model":"standard","paymentTerm":"instant","invoiceDisplayName":"n"}`, `properties."max" is no field here; there are unitPrice`},
-		{"CreatePrice", `{"feeId":"fee_1"}`, "feeId is not supported"},
-		{"CreatePlan", `{"defaultTaxRate":19}`, "defaultTaxRate is not supported: this ledger computes no tax yet"},
+		{"CreatePrice", `{"feeId":"fee_1"}`, "feeId must be an identity such as fee_"},
+		{"CreatePrice", `{"properties":{"unitPrice":"1"},"billableMetricId":"$A","paymentTerm":"instant","invoiceDisplayName":"n"}`, "model is required"},
+		{"CreatePrice", `{"properties":{"percentage":"10.1","minCharge":"0","maxCharge":"1"},"billableMetricId":"$A","model":"percentage","paymentTerm":"instant","invoiceDisplayName":"n"}`, "properties.percentage must be a string from"},
+		{"UpdatePrice", `{"priceId":"$price","model":"standard"}`, "properties is required with model"},
+		{"CreatePlan", `{"name":"n","currency":"EUR","productId":"$product","defaultTaxRate":100.1}`, "defaultTaxRate must be a number from 0 to 100"},
+		{"CreatePlan", `{"name":"n","currency":"EUR","productId":"$product","defaultTaxRate":"19"}`, "defaultTaxRate must be a number of percent, not a string"},
+		{"UpdatePlan", `{"planId":"$plan","billingInterval":"weekly"}`, "billingInterval must be monthly, quarterly, yearly or annual"},
 		{"CreatePlan", `{"name":"n","currency":"eur","productId":"$product"}`, "currency must be three capital letters"},
 		{"CreatePlan", `{"prices":["$price","$plan"],"name":"n","currency":"EUR","productId":"$product"}`, "prices[1] must be an identity such as price_"},
 		{"CreateCustomer", `{}`, "consumer or consumerId is required, one of them"},

@@ -104,6 +104,7 @@ var (
 	wallet    = made[events.WalletNoun](1)
 	product   = made[events.ProductNoun](1)
 	price     = made[events.PriceNoun](1)
+	fee       = made[events.FeeNoun](1)
 	key       = made[events.KeyNoun](1)
 	clock     = events.TestClockID{9, 8, 7}
 	owner     = Who{Key: key, Role: events.MerchantKey, Merchant: merchant}
@@ -137,7 +138,7 @@ func fill(body string) string {
 		"$merchant", merchant.String(), "$stranger", stranger.String(), "$consumer", consumer.String(), "$erased", erased.String(),
 		"$customer", customer.String(), "$forgotten", forgotten.String(), "$A", metricA.String(), "$B", metricB.String(),
 		"$sub", sub.String(), "$plan", plan.String(), "$wallet", wallet.String(), "$product", product.String(),
-		"$price", price.String(), "$key", key.String(), "$clock", clock.String(),
+		"$price", price.String(), "$fee", fee.String(), "$key", key.String(), "$clock", clock.String(),
 	).Replace(body)
 }
 

@@ -156,6 +156,7 @@ func (g *generator) merchant(i int) {
 	g.emit(epoch, events.ClockCreated{Clock: m.clock, Now: epoch, Name: "clock"})
 	m.product = events.Derive[events.ProductNoun](g.env.Command, 3)
 	g.emit(0, events.ProductCreated{Product: m.product, Name: "API", Description: "A language model", Metadata: map[string]string{"team": "core"}})
+	g.edits(m)
 	plan := events.PlanCreated{Plan: events.Derive[events.PlanNoun](g.env.Command, 4), Product: m.product, Name: "Pro", Currency: usd, Cadence: events.Monthly}
 	for j := range g.shape.Lines {
 		arrears := g.shape.Arrears && j == g.shape.Lines-1
@@ -163,6 +164,35 @@ func (g *generator) merchant(i int) {
 	}
 	m.plan = plan.Plan
 	g.emit(0, plan)
+}
+
+// edits makes a plan that nobody takes, and edits and deletes what is in it.
+func (g *generator) edits(m *merchant) {
+	g.emit(0, events.ProductUpdated{Product: m.product, Name: "API", Description: "A larger language model"})
+	metric, fee := events.Derive[events.MetricNoun](g.env.Command, 50), events.Derive[events.FeeNoun](g.env.Command, 51)
+	unit, flat := events.Derive[events.PriceNoun](g.env.Command, 52), events.Derive[events.PriceNoun](g.env.Command, 53)
+	g.emit(0, events.MetricCreated{Metric: metric, Product: m.product, Name: "seats", Description: "Seats", Unit: "seat", Aggregation: events.AggregateMax})
+	g.emit(0, events.MetricUpdated{Metric: metric, Name: "Seats", Description: "Seats", Unit: "seat", EventType: "seat", GroupBy: map[string]string{"team": "$.team"}})
+	g.emit(0, events.FeeCreated{Fee: fee, Product: m.product, Name: "setup", Description: "Once"})
+	g.emit(0, events.FeeUpdated{Fee: fee, Name: "Setup", Description: "Once"})
+	g.emit(0, events.PriceCreated{
+		Price: unit, Revision: 1, Metric: metric, Model: events.Volume, Term: events.InArrears, DisplayName: "Seats",
+		UnitPrice: 2_000, Min: 1_000, Max: 2_000, Gradient: -1,
+	})
+	g.emit(0, events.PriceCreated{
+		Price: flat, Revision: 1, Fee: fee, Model: events.Standard, Term: events.InAdvance, DisplayName: "Setup", UnitPrice: 5, Cadence: events.Once, Quantity: 1,
+	})
+	plan := events.Derive[events.PlanNoun](g.env.Command, 54)
+	g.emit(0, events.PlanCreated{
+		Plan: plan, Product: m.product, Name: "Team", Currency: usd, Cadence: events.Yearly, Prices: []events.PriceID{unit, flat},
+		TaxBehavior: events.Inclusive, TaxRate: 19 * events.OnePercent, ReminderDays: 7,
+	})
+	g.emit(0, events.PriceRevised{
+		Price: unit, Revision: 2, Model: events.Dynamic, Term: events.InArrears, DisplayName: "Seats", Min: 1_000, Max: 2_000,
+	})
+	g.emit(0, events.PlanUpdated{Plan: plan, Name: "Team", Cadence: events.Quarterly, Prices: []events.PriceID{unit}, NoReminder: true})
+	g.emit(0, events.PriceDeleted{Price: flat})
+	g.emit(0, events.FeeDeleted{Fee: fee})
 }
 
 func (g *generator) price(m *merchant, j int, arrears bool) events.PriceID {

@@ -1,0 +1,458 @@
+package query
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"strings"
+
+	"tallystick/commands"
+	"tallystick/events"
+	"tallystick/internal/wire"
+	"tallystick/projections"
+)
+
+// APIProduct is a product.
+type APIProduct struct {
+	ID          events.ProductID      `json:"id"`
+	Object      string                `json:"object"` // "product"
+	CreatedAt   events.Time           `json:"createdAt"`
+	Description string                `json:"description"`
+	Merchant    events.OrganizationID `json:"merchantId"`
+	Metadata    map[string]string     `json:"metadata"`
+	Name        string                `json:"name"`
+	UpdatedAt   events.Time           `json:"updatedAt"`
+}
+
+// APIMetric is a billable metric.
+type APIMetric struct {
+	ID            events.MetricID       `json:"id"`
+	Object        string                `json:"object"` // "billableMetric"
+	Aggregation   events.Aggregation    `json:"aggregation"`
+	CreatedAt     events.Time           `json:"createdAt"`
+	Description   string                `json:"description"`
+	Merchant      events.OrganizationID `json:"merchantId"`
+	Name          string                `json:"name"`
+	Product       events.ProductID      `json:"productId"`
+	Unit          string                `json:"unit"`
+	UpdatedAt     events.Time           `json:"updatedAt"`
+	EventType     *string               `json:"eventType"`
+	ValueProperty *string               `json:"valueProperty"`
+	GroupBy       map[string]string     `json:"groupBy"`
+	EventFrom     *events.Time          `json:"eventFrom"`
+}
+
+// APIFee is a fee.
+type APIFee struct {
+	ID          events.FeeID          `json:"id"`
+	Object      string                `json:"object"` // "fee"
+	Name        string                `json:"name"`
+	Description string                `json:"description"`
+	Merchant    events.OrganizationID `json:"merchantId"`
+	Product     events.ProductID      `json:"productId"`
+	CreatedAt   events.Time           `json:"createdAt"`
+	UpdatedAt   events.Time           `json:"updatedAt"`
+}
+
+// APIPrice is a price, at its newest revision.
+type APIPrice struct {
+	ID            events.PriceID  `json:"id"`
+	Object        string          `json:"object"` // "price"
+	Metric        events.MetricID `json:"billableMetricId,omitzero"`
+	Fee           events.FeeID    `json:"feeId,omitzero"`
+	Cadence       *events.Cadence `json:"billingCadence"`
+	CreatedAt     events.Time     `json:"createdAt"`
+	Currency      string          `json:"currency,omitempty"` // of the plan, where it is part of one
+	Description   string          `json:"description,omitempty"`
+	DisplayName   string          `json:"invoiceDisplayName"`
+	Model         events.Model    `json:"model"`
+	Term          events.Term     `json:"paymentTerm"`
+	Properties    json.RawMessage `json:"properties"`
+	Quantity      uint32          `json:"quantity,omitzero"` // of a fee
+	Revision      uint32          `json:"revision"`
+	UpdatedAt     events.Time     `json:"updatedAt"`
+	GrantDiscount bool            `json:"grantDiscountEnabled"`
+}
+
+// APIPlan is a plan, with its prices as new periods have them.
+type APIPlan struct {
+	ID              events.PlanID         `json:"id"`
+	Object          string                `json:"object"` // "plan"
+	Cadence         events.Cadence        `json:"billingCadence"`
+	Interval        string                `json:"billingInterval"`
+	Anchor          *events.Time          `json:"billingAnchor"`
+	CreatedAt       events.Time           `json:"createdAt"`
+	Currency        events.Currency       `json:"currency"`
+	TaxCode         string                `json:"defaultTaxCode"`
+	TaxRate         Percent               `json:"defaultTaxRate"`
+	Description     string                `json:"description,omitempty"`
+	DisplayName     string                `json:"invoiceDisplayName,omitempty"`
+	Merchant        events.OrganizationID `json:"merchantId"`
+	Name            string                `json:"name"`
+	Terms           APIPlanTerms          `json:"paymentTerm"`
+	Prices          []APIPrice            `json:"prices"`
+	Product         events.ProductID      `json:"productId"`
+	TaxBehavior     events.TaxBehavior    `json:"taxBehavior"`
+	UpdatedAt       events.Time           `json:"updatedAt"`
+	ReminderEnabled bool                  `json:"renewalReminderEnabled"`
+	ReminderDays    uint32                `json:"renewalReminderDays"`
+	BillingVersion  uint32                `json:"billingVersion"`
+}
+
+// APIPlanTerms says which payment terms a plan's prices have.
+type APIPlanTerms struct {
+	InAdvance bool `json:"in_advance"`
+	InArrears bool `json:"in_arrears"`
+	Instant   bool `json:"instant"`
+}
+
+// APIFeePrice is what a fee costs a subscription.
+type APIFeePrice struct {
+	ID          events.PriceID  `json:"id"`
+	Fee         events.FeeID    `json:"feeId"`
+	Model       events.Model    `json:"model"`
+	Term        events.Term     `json:"paymentTerm"`
+	DisplayName string          `json:"invoiceDisplayName"`
+	Properties  json.RawMessage `json:"properties"`
+	TaxRate     Percent         `json:"taxRate"`
+}
+
+func renderAPIProduct(_ *reading, id events.ProductID, p *projections.Product) (APIProduct, error) {
+	metadata := p.Metadata
+	if metadata == nil {
+		metadata = map[string]string{}
+	}
+	return APIProduct{id, "product", p.At, p.Description, p.Merchant, metadata, p.Name, p.UpdatedAt}, nil
+}
+
+func renderAPIMetric(_ *reading, id events.MetricID, m *projections.Metric) (APIMetric, error) {
+	v := APIMetric{
+		ID: id, Object: "billableMetric", Aggregation: m.Aggregation, CreatedAt: m.At, Description: m.Description, Merchant: m.Merchant,
+		Name: m.Name, Product: m.Product, Unit: m.Unit, UpdatedAt: m.UpdatedAt, GroupBy: m.GroupBy,
+		EventType: orNull(m.EventType), ValueProperty: orNull(m.ValueProperty), EventFrom: orNull(m.EventFrom),
+	}
+	return v, nil
+}
+
+// orNull returns a pointer to v, nil where v is zero: null in JSON.
+func orNull[T comparable](v T) *T {
+	var zero T
+	if v == zero {
+		return nil
+	}
+	return &v
+}
+
+func renderAPIFee(_ *reading, id events.FeeID, f *projections.Fee) (APIFee, error) {
+	return APIFee{id, "fee", f.Name, f.Description, f.Merchant, f.Product, f.At, f.UpdatedAt}, nil
+}
+
+// renderAPIPrice renders a price as it stands alone. Its currency is that of its plans, if it has any.
+func renderAPIPrice(r *reading, id events.PriceID, p *projections.Price) (APIPrice, error) {
+	t := &p.Tariff
+	v := APIPrice{
+		ID: id, Object: "price", Metric: p.Metric, Fee: p.Fee, Cadence: orNull(t.Cadence), CreatedAt: p.At, Description: t.Description,
+		DisplayName: t.DisplayName, Model: t.Model, Term: t.Term, Properties: priceProperties(t), Quantity: t.Quantity, Revision: t.Revision,
+		UpdatedAt: p.UpdatedAt, GrantDiscount: t.GrantDiscount,
+	}
+	if len(p.Plans) > 0 {
+		v.Currency = r.books.Plans.Get(p.Plans[0]).Currency.String()
+	}
+	return v, nil
+}
+
+// priceProperties returns the amounts of a price, as its model has them.
+func priceProperties(t *projections.Tariff) json.RawMessage {
+	unit, low, high := decimalAmount(t.UnitPrice), decimalAmount(t.Min), decimalAmount(t.Max)
+	switch t.Model {
+	case events.Dynamic:
+		return rawJSON(map[string]string{"minPrice": low, "maxPrice": high})
+	case events.Volume:
+		return rawJSON(map[string]any{"default": unit, "parameters": map[string]string{
+			"function": "linear", "gradient": decimalAmount(t.Gradient), "min": low, "max": high,
+		}})
+	case events.Percentage:
+		part := events.Nanos(int64(t.Part) * 100_000).String() // ten-thousandths
+		return rawJSON(map[string]string{"percentage": part, "minCharge": low, "maxCharge": high})
+	case events.Standard:
+	}
+	return rawJSON(map[string]string{"unitPrice": unit})
+}
+
+func renderAPIPlan(r *reading, id events.PlanID, p *projections.Plan) (APIPlan, error) {
+	v := APIPlan{
+		ID: id, Object: "plan", Cadence: p.Cadence, Interval: intervalOf(p.Cadence), Anchor: orNull(p.Anchor), CreatedAt: p.At,
+		Currency: p.Currency, TaxCode: cmp.Or(p.TaxCode, commands.DefaultTaxCode), TaxRate: Percent(p.Card.TaxRate), Description: p.Description,
+		DisplayName: p.DisplayName, Merchant: p.Merchant, Name: p.Name, Prices: []APIPrice{}, Product: p.Product,
+		TaxBehavior: events.Exclusive, UpdatedAt: p.UpdatedAt, ReminderEnabled: !p.NoReminder,
+		ReminderDays: cmp.Or(p.ReminderDays, commands.DefaultReminderDays), BillingVersion: p.Version,
+	}
+	if p.Card.Taxed {
+		v.TaxBehavior = events.Inclusive
+	}
+	for _, priceID := range p.Prices {
+		row := r.books.Prices.Get(priceID)
+		price, err := renderAPIPrice(r, priceID, row)
+		if err != nil {
+			return v, err
+		}
+		price.Currency = p.Currency.String()
+		v.Prices = append(v.Prices, price)
+		v.Terms.Instant = v.Terms.Instant || price.Term == events.Instant
+		v.Terms.InArrears = v.Terms.InArrears || price.Term == events.InArrears
+		v.Terms.InAdvance = v.Terms.InAdvance || price.Term == events.InAdvance
+	}
+	return v, nil
+}
+
+// intervalOf returns the older word for a cadence.
+func intervalOf(c events.Cadence) string {
+	switch c {
+	case events.Quarterly:
+		return "quarterly"
+	case events.Yearly:
+		return "yearly"
+	case events.Monthly, events.Once:
+	}
+	return "monthly"
+}
+
+// GetProductArgs are the arguments of [Service.GetProduct].
+type GetProductArgs struct {
+	AtLeast events.Seq       `json:"atLeast,omitzero"`
+	Product events.ProductID `json:"productId"`
+}
+
+// GetProduct answers with a product.
+func (s *Service) GetProduct(ctx context.Context, who wire.Who, args GetProductArgs) (APIProduct, error) {
+	return apiOne(ctx, s, who, args.AtLeast, "product", args.Product,
+		func(b *projections.Books) *projections.Table[events.ProductID, projections.Product] {
+			return b.Products
+		},
+		func(p *projections.Product) events.OrganizationID { return p.Merchant }, renderAPIProduct)
+}
+
+// GetMetricArgs are the arguments of [Service.GetMetric].
+type GetMetricArgs struct {
+	AtLeast events.Seq      `json:"atLeast,omitzero"`
+	Metric  events.MetricID `json:"billableMetricId"`
+}
+
+// GetMetric answers with a billable metric.
+func (s *Service) GetMetric(ctx context.Context, who wire.Who, args GetMetricArgs) (APIMetric, error) {
+	return apiOne(ctx, s, who, args.AtLeast, "billable metric", args.Metric,
+		func(b *projections.Books) *projections.Table[events.MetricID, projections.Metric] { return b.Metrics },
+		func(m *projections.Metric) events.OrganizationID { return m.Merchant }, renderAPIMetric)
+}
+
+// GetFeeArgs are the arguments of [Service.GetFee].
+type GetFeeArgs struct {
+	AtLeast events.Seq   `json:"atLeast,omitzero"`
+	Fee     events.FeeID `json:"feeId"`
+}
+
+// GetFee answers with a fee.
+func (s *Service) GetFee(ctx context.Context, who wire.Who, args GetFeeArgs) (APIFee, error) {
+	return apiOne(ctx, s, who, args.AtLeast, "fee", args.Fee,
+		func(b *projections.Books) *projections.Table[events.FeeID, projections.Fee] { return b.Fees },
+		func(f *projections.Fee) events.OrganizationID { return f.Merchant }, renderAPIFee)
+}
+
+// GetPriceArgs are the arguments of [Service.GetPrice].
+type GetPriceArgs struct {
+	AtLeast events.Seq     `json:"atLeast,omitzero"`
+	Price   events.PriceID `json:"priceId"`
+}
+
+// GetPrice answers with a price.
+func (s *Service) GetPrice(ctx context.Context, who wire.Who, args GetPriceArgs) (APIPrice, error) {
+	return apiOne(ctx, s, who, args.AtLeast, "price", args.Price,
+		func(b *projections.Books) *projections.Table[events.PriceID, projections.Price] { return b.Prices },
+		func(p *projections.Price) events.OrganizationID { return p.Merchant }, renderAPIPrice)
+}
+
+// GetPlanArgs are the arguments of [Service.GetPlan].
+type GetPlanArgs struct {
+	AtLeast events.Seq    `json:"atLeast,omitzero"`
+	Plan    events.PlanID `json:"planId"`
+}
+
+// GetPlan answers with a plan.
+func (s *Service) GetPlan(ctx context.Context, who wire.Who, args GetPlanArgs) (APIPlan, error) {
+	return apiOne(ctx, s, who, args.AtLeast, "plan", args.Plan,
+		func(b *projections.Books) *projections.Table[events.PlanID, projections.Plan] { return b.Plans },
+		func(p *projections.Plan) events.OrganizationID { return p.Merchant }, renderAPIPlan)
+}
+
+// CatalogListArgs say which things of a catalog are listed.
+type CatalogListArgs struct {
+	APIPage
+	Merchant events.OrganizationID `json:"merchantId,omitzero"`
+	Product  events.ProductID      `json:"productId,omitzero"`
+}
+
+// ListProducts lists products.
+func (s *Service) ListProducts(ctx context.Context, who wire.Who, args CatalogListArgs) (APIList[APIProduct], error) {
+	return apiCatalog(ctx, s, who, args.Merchant, args.APIPage, func(r *reading) listing[events.ProductID, projections.Product, APIProduct] {
+		return listing[events.ProductID, projections.Product, APIProduct]{
+			table: r.books.Products, from: source{link: projections.LinkProducts},
+			render: func(id events.ProductID, p *projections.Product) (APIProduct, error) {
+				return renderAPIProduct(r, id, p)
+			},
+		}
+	})
+}
+
+// ListMetrics lists billable metrics, of one product if it is named.
+func (s *Service) ListMetrics(ctx context.Context, who wire.Who, args CatalogListArgs) (APIList[APIMetric], error) {
+	return apiCatalog(ctx, s, who, args.Merchant, args.APIPage, func(r *reading) listing[events.MetricID, projections.Metric, APIMetric] {
+		return listing[events.MetricID, projections.Metric, APIMetric]{
+			table: r.books.Metrics, from: source{link: projections.LinkMetrics},
+			match:  func(m *projections.Metric) bool { return args.Product.IsZero() || m.Product == args.Product },
+			render: func(id events.MetricID, m *projections.Metric) (APIMetric, error) { return renderAPIMetric(r, id, m) },
+		}
+	})
+}
+
+// ListFees lists fees, of one product if it is named.
+func (s *Service) ListFees(ctx context.Context, who wire.Who, args CatalogListArgs) (APIList[APIFee], error) {
+	return apiCatalog(ctx, s, who, args.Merchant, args.APIPage, func(r *reading) listing[events.FeeID, projections.Fee, APIFee] {
+		return listing[events.FeeID, projections.Fee, APIFee]{
+			table: r.books.Fees, from: source{link: projections.LinkFees},
+			match:  func(f *projections.Fee) bool { return args.Product.IsZero() || f.Product == args.Product },
+			render: func(id events.FeeID, f *projections.Fee) (APIFee, error) { return renderAPIFee(r, id, f) },
+		}
+	})
+}
+
+// ListPricesArgs are the arguments of [Service.ListPrices].
+type ListPricesArgs struct {
+	APIPage
+	Merchant events.OrganizationID `json:"merchantId,omitzero"`
+	Metric   events.MetricID       `json:"billableMetricId,omitzero"`
+}
+
+// ListPrices lists prices, of one metric if it is named.
+func (s *Service) ListPrices(ctx context.Context, who wire.Who, args ListPricesArgs) (APIList[APIPrice], error) {
+	return apiCatalog(ctx, s, who, args.Merchant, args.APIPage, func(r *reading) listing[events.PriceID, projections.Price, APIPrice] {
+		return listing[events.PriceID, projections.Price, APIPrice]{
+			table: r.books.Prices, from: source{link: projections.LinkPrices},
+			match:  func(p *projections.Price) bool { return args.Metric.IsZero() || p.Metric == args.Metric },
+			render: func(id events.PriceID, p *projections.Price) (APIPrice, error) { return renderAPIPrice(r, id, p) },
+		}
+	})
+}
+
+// ListPlans lists plans, of one product if it is named.
+func (s *Service) ListPlans(ctx context.Context, who wire.Who, args CatalogListArgs) (APIList[APIPlan], error) {
+	return apiCatalog(ctx, s, who, args.Merchant, args.APIPage, func(r *reading) listing[events.PlanID, projections.Plan, APIPlan] {
+		return listing[events.PlanID, projections.Plan, APIPlan]{
+			table: r.books.Plans, from: source{link: projections.LinkPlans},
+			match:  func(p *projections.Plan) bool { return args.Product.IsZero() || p.Product == args.Product },
+			render: func(id events.PlanID, p *projections.Plan) (APIPlan, error) { return renderAPIPlan(r, id, p) },
+		}
+	})
+}
+
+// ListAvailablePlansArgs are the arguments of [Service.ListAvailablePlans].
+type ListAvailablePlansArgs struct {
+	APIPage
+	Customer events.CustomerID `json:"customerId"`
+	Product  events.ProductID  `json:"productId,omitzero"`
+	Search   string            `json:"search,omitempty"` // a part of the name
+}
+
+// ListAvailablePlans lists the plans that a customer could take: those of products it has no subscription to.
+func (s *Service) ListAvailablePlans(ctx context.Context, who wire.Who, args ListAvailablePlansArgs) (list APIList[APIPlan], err error) {
+	err = s.read(ctx, who, At{AtLeast: args.AtLeast}, func(r *reading) error {
+		customer := r.books.Customers.Get(args.Customer)
+		if customer == nil || !asker(who).sees(customer.Merchant) {
+			return missing("customer", args.Customer.String())
+		}
+		taken := make(map[events.ProductID]bool)
+		if active := r.books.Active.Get(args.Customer); active != nil {
+			for _, id := range active.Subscriptions {
+				taken[r.books.Subscriptions.Get(id).Product] = true
+			}
+		}
+		l := listing[events.PlanID, projections.Plan, APIPlan]{
+			table: r.books.Plans, from: source{projections.LinkPlans, customer.Merchant},
+			match: func(p *projections.Plan) bool {
+				return !taken[p.Product] && (args.Product.IsZero() || p.Product == args.Product) &&
+					strings.Contains(strings.ToLower(p.Name), strings.ToLower(args.Search))
+			},
+			render: func(id events.PlanID, p *projections.Plan) (APIPlan, error) { return renderAPIPlan(r, id, p) },
+		}
+		list, err = l.apiPage(r, args.APIPage)
+		return err
+	})
+	return list, err
+}
+
+// GetFeePriceArgs are the arguments of [Service.GetFeePrice].
+type GetFeePriceArgs struct {
+	AtLeast      events.Seq            `json:"atLeast,omitzero"`
+	Fee          events.FeeID          `json:"feeId"`
+	Subscription events.SubscriptionID `json:"subscriptionId"`
+}
+
+// GetFeePrice answers with the price of a fee in the plan of a subscription.
+func (s *Service) GetFeePrice(ctx context.Context, who wire.Who, args GetFeePriceArgs) (v APIFeePrice, err error) {
+	err = s.read(ctx, who, At{AtLeast: args.AtLeast}, func(r *reading) error {
+		sub, err := r.subscription(args.Subscription)
+		if err != nil {
+			return err
+		}
+		plan := r.books.Plans.Get(sub.Plan)
+		for i := range plan.Card.Fees {
+			rate := &plan.Card.Fees[i]
+			if rate.Fee != args.Fee {
+				continue
+			}
+			t := r.books.Prices.Get(rate.Price).Revision(rate.Revision)
+			v = APIFeePrice{rate.Price, rate.Fee, rate.Model, rate.Term, t.DisplayName, priceProperties(t), Percent(plan.Card.TaxRate)}
+			return nil
+		}
+		return missing("price of fee", args.Fee.String())
+	})
+	return v, err
+}
+
+// catalogQueries are the names of the queries of this file.
+func catalogQueries() []string {
+	return []string{
+		"GetFee", "GetFeePrice", "GetMetric", "GetPlan", "GetPrice", "GetProduct", "ListAvailablePlans", "ListFees", "ListMetrics",
+		"ListPlans", "ListPrices", "ListProducts",
+	}
+}
+
+// catalogQuery returns the query of a name, nil for the name of another.
+func (s *Service) catalogQuery(name string) asked {
+	switch name {
+	case "GetFee":
+		return answering(s.GetFee)
+	case "GetFeePrice":
+		return answering(s.GetFeePrice)
+	case "GetMetric":
+		return answering(s.GetMetric)
+	case "GetPlan":
+		return answering(s.GetPlan)
+	case "GetPrice":
+		return answering(s.GetPrice)
+	case "GetProduct":
+		return answering(s.GetProduct)
+	case "ListAvailablePlans":
+		return answering(s.ListAvailablePlans)
+	case "ListFees":
+		return answering(s.ListFees)
+	case "ListMetrics":
+		return answering(s.ListMetrics)
+	case "ListPlans":
+		return answering(s.ListPlans)
+	case "ListPrices":
+		return answering(s.ListPrices)
+	case "ListProducts":
+		return answering(s.ListProducts)
+	}
+	return nil
+}
