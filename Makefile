@@ -32,7 +32,7 @@ fuzz: ## each fuzz target for FUZZTIME
 
 CRASHES ?= 10000
 crash: ## simulated power cuts: CRASHES of the log, a tenth as many of the views, and every write of the others
-	$(GO) test -count=1 -timeout 4h -run 'TestPowerCuts' ./ledger -crashes $(CRASHES)
+	$(GO) test -count=1 -timeout 4h -run 'TestPowerCuts|TestFlippedBytes' ./ledger -crashes $(CRASHES) -flips 40
 	$(GO) test -count=1 -timeout 4h -run 'TestCrash' ./projections/views -crashes $$(( $(CRASHES) / 10 ))
 	$(GO) test -count=1 -timeout 4h -run 'TestCrash' ./ledger/keyring ./ledger/publisher
 

@@ -225,7 +225,7 @@ func TestFlippedBytes(t *testing.T) {
 		base := closedLog(t, tt.flush)
 		for _, name := range files(t, base, tt.files) {
 			good := readFile(t, base, name)
-			step := 1 + len(good)/20
+			step := 1 + len(good)/(*flips)
 			for at := 0; at < len(good); at += step {
 				bad := append([]byte(nil), good...)
 				bad[at] ^= 0x10

@@ -22,7 +22,8 @@ import (
 )
 
 var (
-	crashes   = flag.Int("crashes", 200, "power cuts that TestPowerCuts simulates")
+	crashes   = flag.Int("crashes", 60, "power cuts that TestPowerCuts simulates")
+	flips     = flag.Int("flips", 8, "bytes that TestFlippedBytes flips in each file")
 	crashSeed = flag.Uint64("crashseed", 1, "seed of the first workload of TestPowerCuts")
 )
 
@@ -152,16 +153,16 @@ func (m *maker) rewind(records []events.Record) {
 	m.head.Seq = last.Seq
 }
 
-// TestPowerCuts pulls the plug at the first write to disk, then at the second, and so on, and last
-// when all is written, for one workload after another; half the time again at a write of
+// TestPowerCuts pulls the plug at the first write to disk, then at the second, and so on (of few power cuts, at
+// every few writes), and last when all is written, for one workload after another; half the time again at a write of
 // the time after. Whatever the moment, the log opened afterwards holds every group that
 // was acknowledged, no part of another, every checkpoint, and is consistent.
 func TestPowerCuts(t *testing.T) {
 	signer, err := ledger.OpenSigner(t.TempDir(), newMaker(1, 0).head.Ledger, rand.Reader)
 	must(t, err)
-	n := 0
+	n, stride := 0, max(1, 300/int64(*crashes))
 	for seed := *crashSeed; n < *crashes; seed++ {
-		for k, done := int64(1), false; !done && n < *crashes; k++ {
+		for k, done := int64(1), false; !done && n < *crashes; k += stride {
 			ok := t.Run(fmt.Sprintf("seed %d write %d", seed, k), func(t *testing.T) {
 				h := newHistory(seed)
 				h.maker.head.Ledger = newMaker(1, 0).head.Ledger

@@ -17,7 +17,7 @@ import (
 	"tallystick/projections/views"
 )
 
-var crashes = flag.Int("crashes", 60, "how many crashes to simulate")
+var crashes = flag.Int("crashes", 24, "how many crashes to simulate")
 
 // life is what happens to views before and around a crash: records come in pieces, a snapshot is taken, the
 // views are rebuilt, closed, opened again. It tells safe up to which record they must be found after that.
