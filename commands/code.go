@@ -14,6 +14,7 @@ const (
 	Invalid               Code = "INVALID"                 // the command makes no sense; do not repeat it
 	Unauthorized          Code = "UNAUTHORIZED"            // no key, or one that is not valid
 	Forbidden             Code = "FORBIDDEN"               // a valid key without the permission
+	MethodNotAllowed      Code = "METHOD_NOT_ALLOWED"      // over HTTP: the path has other methods
 	NotFound              Code = "NOT_FOUND"               // what it is about does not exist, or is somebody else's
 	IdempotencyConflict   Code = "IDEMPOTENCY_CONFLICT"    // its key was used for something else
 	Conflict              Code = "CONFLICT"                // it contradicts what exists
@@ -29,6 +30,7 @@ const (
 	AmountOutOfRange      Code = "AMOUNT_OUT_OF_RANGE"     // the cost does not fit
 	TooLarge              Code = "TOO_LARGE"               // more bytes than a record or a message may have
 	Busy                  Code = "BUSY"                    // the queue is full; repeat after a moment
+	RateLimited           Code = "RATE_LIMITED"            // the key has asked for too much at once; repeat when its allowance has grown again
 	LedgerFailed          Code = "LEDGER_FAILED"           // outcome unknown: repeat the same key once the ledger is back
 	StreamUnchecked       Code = "STREAM_UNCHECKED"        // the stream is not compared with the log yet: reads only
 	ShuttingDown          Code = "SHUTTING_DOWN"           // not taken; repeat once the ledger is back
@@ -47,11 +49,13 @@ func (c Code) HTTPStatus() int {
 		return 403
 	case NotFound:
 		return 404
+	case MethodNotAllowed:
+		return 405
 	case IdempotencyConflict, Conflict, AlreadyTerminated, ClockAdvancing:
 		return 409
 	case SubscriptionNotActive, MetricNotPriced, InsufficientFunds, PeriodClosed, TimestampInFuture, AmountOutOfRange:
 		return 422
-	case Busy:
+	case Busy, RateLimited:
 		return 429
 	case LedgerFailed, StreamUnchecked, ShuttingDown:
 		return 503
@@ -65,6 +69,7 @@ func (c Code) HTTPStatus() int {
 type Rejection struct {
 	Code     Code
 	Message  string    // for people; may change at any time
+	Field    string    // what of the command is at fault, such as "properties[1].quantity", where it is one field; "" where it is not
 	Blockers []Blocker // what stands in the way of a deletion
 }
 

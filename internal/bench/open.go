@@ -96,7 +96,7 @@ func (w *world) restart(ctx context.Context, o Options, secret string) (took tim
 	}
 	dir := filepath.Join(o.Dir, "ledger")
 	_ = os.Remove(filepath.Join(dir, "endpoint.json")) // of the server before, which was killed
-	cmd := exec.CommandContext(ctx, self, "serve", "--data", dir, "--nats-listen", "127.0.0.1:0", "--http-listen", "")
+	cmd := exec.CommandContext(ctx, self, "serve", "--data", dir, "--nats-listen", "127.0.0.1:0", "--http-listen", "", "--metrics-listen", "")
 	cmd.Stderr = os.Stderr
 	start := o.Clock()
 	if err := cmd.Start(); err != nil {

@@ -34,7 +34,7 @@ func (a *app) serve() *cobra.Command {
 		Use:   "serve",
 		Short: "Run a server on a directory",
 		Long: `Run a server on the directory --data, which is made if it is not there: the ledger, an embedded NATS server with its
-streams, and health and metrics over HTTP. SIGTERM ends it in order: what was accepted is answered, published, and
+streams, the HTTP API (its description is at /docs), and health and metrics. SIGTERM ends it in order: what was accepted is answered, published, and
 signed in a checkpoint.
 
 Where it listens is written to DIR/endpoint.json, with an operator's key that lasts as long as the server; other tally
@@ -43,6 +43,7 @@ commands of whoever may read the directory find it there by --data.
 With --nats-url it uses a NATS server elsewhere, which must have the accounts TALLY and TALLY_DOOR.`,
 		Example: `  tally serve --data /var/lib/tally
   tally serve --data DIR --nats-listen 0.0.0.0:4222 --nats-cert cert.pem --nats-cert-key key.pem
+  tally serve --data DIR --http-listen 0.0.0.0:443 --http-cert cert.pem --http-cert-key key.pem
   tally keys create --data DIR --merchant org_01J…     (while it runs, or while it does not)`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return a.serveNow(cmd.Context(), &s) },
@@ -51,13 +52,25 @@ With --nats-url it uses a NATS server elsewhere, which must have the accounts TA
 	f.StringVar(&s.env, "environment", string(events.Sandbox), "of a new ledger: sandbox (test clocks, sandbox money) or live; fixed for ever")
 	f.StringVar(&s.cfg.MasterKeyFile, "master-key-file", "", "file with the key that wraps the keys of personal data (default in DIR/keys)")
 	f.Int64Var(&s.cacheMB, "cache-mb", 256, "most memory for blocks of the log, in MiB")
-	f.StringVar(&s.doors.HTTP, "http-listen", "127.0.0.1:9464", "where health (/healthz) and metrics (/metrics) are; \"\" for nowhere")
+	f.StringVar(&s.doors.HTTP, "metrics-listen", "127.0.0.1:9464", "where health (/healthz) and metrics (/metrics) are; \"\" for nowhere")
 	f.DurationVar(&s.doors.CheckpointEvery, "checkpoint-every", 10*time.Second, "how often the tree is signed, if it has grown")
 	f.BoolVar(&s.doors.TakeOver, "take-over", false, "take the streams from another instance that will not come back")
 	f.DurationVar(&s.grace, "grace", 20*time.Second, "how long an end in order may take")
 	f.BoolVar(&s.jsonLog, "log-json", false, "log in JSON")
+	s.apiFlags(cmd)
 	s.natsFlags(cmd)
 	return cmd
+}
+
+// apiFlags adds the flags about the HTTP API.
+func (s *serving) apiFlags(cmd *cobra.Command) {
+	f, l := cmd.Flags(), &s.doors.API
+	f.StringVar(&l.Addr, "http-listen", "127.0.0.1:8420", "where the HTTP API is; port 0 takes a free one; \"\" for nowhere")
+	f.StringVar(&l.Cert, "http-cert", "", "PEM file with the certificate of --http-listen; without it there is no TLS")
+	f.StringVar(&l.Key, "http-cert-key", "", "PEM file with its private key")
+	f.IntVar(&s.doors.APILimit.PerSecond, "http-rate", 1000, "requests a second that each key may send over HTTP; 0 for as many as it likes")
+	f.IntVar(&s.doors.APILimit.Burst, "http-burst", 0, "requests that a key may send at once after a rest (default twice --http-rate)")
+	cmd.MarkFlagsRequiredTogether("http-cert", "http-cert-key")
 }
 
 // natsFlags adds the flags about NATS.
@@ -139,7 +152,7 @@ func (a *app) serveNow(ctx context.Context, s *serving) (err error) {
 		return err
 	}
 	a.say("ledger %s in %s\n", srv.Ledger(), c.dir)
-	for name, url := range map[string]string{"NATS": srv.NATSURL(), "HTTP": srv.HTTPURL()} {
+	for name, url := range map[string]string{"NATS": srv.NATSURL(), "HTTP API": srv.APIURL(), "health and metrics": srv.HTTPURL()} {
 		if url != "" {
 			a.say("%s at %s\n", name, url)
 		}

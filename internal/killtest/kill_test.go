@@ -100,7 +100,7 @@ func (k *killing) start() {
 	if err := os.Remove(at); err != nil && !errors.Is(err, os.ErrNotExist) {
 		k.t.Fatal(err)
 	}
-	k.server = exec.Command(k.binary, "serve", "--data", k.dir, "--nats-listen", "127.0.0.1:0", "--http-listen", "")
+	k.server = exec.Command(k.binary, "serve", "--data", k.dir, "--nats-listen", "127.0.0.1:0", "--http-listen", "", "--metrics-listen", "")
 	k.server.Stderr = os.Stderr
 	if err := k.server.Start(); err != nil {
 		k.t.Fatal(err)

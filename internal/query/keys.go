@@ -61,6 +61,11 @@ func (s *Service) Clocks(ctx context.Context, who wire.Who, args CatalogArgs) (l
 	if err := args.check(); err != nil {
 		return list, err
 	}
+	defer func() {
+		if !args.Count {
+			list.Total = 0
+		}
+	}()
 	err = s.read(ctx, who, args.At, func(r *reading) error {
 		list = List[Clock]{Sequence: r.seq, Items: []Clock{}}
 		skip := args.Offset
@@ -70,14 +75,24 @@ func (s *Service) Clocks(ctx context.Context, who wire.Who, args CatalogArgs) (l
 				return nil
 			case skip > 0:
 				skip--
+				list.Total++
 				return nil
 			case len(list.Items) == args.Limit:
 				list.More = true
+				list.Total++
+				if args.Count {
+					return nil
+				}
 				return errStop
 			}
-			list.Items = append(list.Items, Clock{id, c.Merchant, c.Now, c.To, c.Name, c.Description, c.CreatedAt, c.UpdatedAt})
+			list.Total++
+			list.Items = append(list.Items, renderClock(id, c))
 			return nil
 		})
 	})
 	return list, err
+}
+
+func renderClock(id events.TestClockID, c *projections.Clock) Clock {
+	return Clock{id, c.Merchant, c.Now, c.To, c.Name, c.Description, c.CreatedAt, c.UpdatedAt}
 }

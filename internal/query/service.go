@@ -103,8 +103,9 @@ type At struct {
 
 // Page says which part of a list is wanted.
 type Page struct {
-	Limit  int `json:"limit,omitzero"` // 1 to 1000; default 100
-	Offset int `json:"offset,omitzero"`
+	Limit  int  `json:"limit,omitzero"` // 1 to 1000; default 100
+	Offset int  `json:"offset,omitzero"`
+	Count  bool `json:"count,omitempty"` // say how many there are in all, for which all are gone through
 }
 
 const (
@@ -127,7 +128,8 @@ func (p *Page) check() error {
 type List[T any] struct {
 	Sequence events.Seq `json:"sequence"`
 	Items    []T        `json:"items"`
-	More     bool       `json:"more"` // whether there is something behind these
+	More     bool       `json:"more"`           // whether there is something behind these
+	Total    int        `json:"total,omitzero"` // how many there are in all, if that was asked for
 }
 
 // reading is one question being answered: books at one sequence, and who asks.
@@ -284,12 +286,18 @@ func (l listing[K, V, T]) page(r *reading, p Page) (list List[T], err error) {
 		if l.match != nil && !l.match(row()) {
 			return nil
 		}
-		if p.Offset > 0 {
+		if p.Count {
+			list.Total++
+		}
+		switch {
+		case p.Offset > 0:
 			p.Offset--
 			return nil
-		}
-		if len(list.Items) == p.Limit {
+		case len(list.Items) == p.Limit:
 			list.More = true
+			if p.Count {
+				return nil
+			}
 			return errStop
 		}
 		item, err := l.render(k, row())

@@ -73,6 +73,26 @@ type SubscriptionsArgs struct {
 	Merchant events.OrganizationID `json:"merchantId,omitzero"`
 	Customer events.CustomerID     `json:"customerId,omitzero"`
 	Status   projections.Status    `json:"status,omitempty"`
+
+	Consumer      events.OrganizationID `json:"consumerId,omitzero"`
+	StartedBefore events.Time           `json:"startedBefore,omitzero"`
+}
+
+// match returns which subscriptions are wanted, or nil for all.
+func (args *SubscriptionsArgs) match(r *reading) func(*projections.Subscription) bool {
+	if args.Status == "" && args.Consumer.IsZero() && args.StartedBefore.IsZero() {
+		return nil
+	}
+	return func(row *projections.Subscription) bool {
+		if args.Status != "" && row.Status != args.Status || !args.StartedBefore.IsZero() && row.StartedAt >= args.StartedBefore {
+			return false
+		}
+		if args.Consumer.IsZero() {
+			return true
+		}
+		c := r.books.Customers.Get(row.Customer)
+		return c != nil && c.Consumer == args.Consumer
+	}
 }
 
 // Subscriptions lists subscriptions: of a customer, or of a merchant, or all.
@@ -88,9 +108,7 @@ func (s *Service) Subscriptions(ctx context.Context, who wire.Who, args Subscrip
 		if l.from, err = r.from(merchant, args.Customer, projections.LinkSubscriptions, projections.LinkSubscriptionsOfCustomer); err != nil {
 			return err
 		}
-		if args.Status != "" {
-			l.match = func(row *projections.Subscription) bool { return row.Status == args.Status }
-		}
+		l.match = args.match(r)
 		list, err = l.page(r, args.Page)
 		return err
 	})

@@ -15,6 +15,7 @@ type UsageEvent struct {
 	ID           events.UsageID        `json:"id"`
 	Merchant     events.OrganizationID `json:"merchantId"`
 	Customer     events.CustomerID     `json:"customerId"`
+	Consumer     events.OrganizationID `json:"consumerId,omitzero"`
 	Subscription events.SubscriptionID `json:"subscriptionId"`
 	Wallet       events.WalletID       `json:"walletId"`
 	Period       uint32                `json:"period"`
@@ -66,7 +67,7 @@ func (s *Service) UsageEvent(ctx context.Context, who wire.Who, args UsageEventA
 		if _, usage := rec.Event.(*events.UsageReported); !ok || !usage || !asker(who).sees(rec.Merchant) {
 			return missing("usage event", args.Usage.String())
 		}
-		u, err = r.renderUsage(&rec, make(map[uint32]events.InvoiceID))
+		u, err = r.usageRecord(&rec, make(map[events.SubscriptionID]map[uint32]events.InvoiceID))
 		return err
 	})
 	return u, err
@@ -98,6 +99,9 @@ func (r *reading) renderUsage(rec *events.Record, invoices map[uint32]events.Inv
 			ID: events.Derive[events.BillingNoun](rec.Command, 0), Currency: e.Currency, Amount: events.SumOf(net),
 			Tax: events.SumOf(tax), Total: events.SumOf(net).Add(tax), Balance: e.Balance,
 		},
+	}
+	if c := r.books.Customers.Get(e.Customer); c != nil {
+		u.Consumer = c.Consumer
 	}
 	for i := range e.Lines {
 		l := &e.Lines[i]

@@ -17,6 +17,7 @@ import (
 	"tallystick/commands"
 	"tallystick/events"
 	"tallystick/internal/copies"
+	"tallystick/internal/httpapi"
 	"tallystick/internal/natsbus"
 	"tallystick/internal/natsdoor"
 	"tallystick/ledger/publisher"
@@ -25,6 +26,8 @@ import (
 // Doors says through which doors a ledger is talked to.
 type Doors struct {
 	NATS            natsbus.Options // Dir, Keys, Clock and Logger are put in
+	API             httpapi.Listen  // where the HTTP API is; no Addr means nowhere
+	APILimit        httpapi.Limit   // of each key
 	HTTP            string          // host:port of health and metrics; "" means none
 	TakeOver        bool            // take the streams from another instance that will not come back
 	StartUnchecked  bool            // with NATS elsewhere: take commands before the stream was compared with the log
@@ -39,6 +42,7 @@ type doors struct {
 	bus  *natsbus.Bus
 	door *natsdoor.Door
 	http *httpDoor
+	api  *httpapi.Server
 
 	secret    string // of an operator's key that lasts as long as the doors
 	publisher atomic.Pointer[publisher.Publisher]
@@ -95,10 +99,26 @@ func (d *doors) open(ctx context.Context) (err error) {
 		Handlers:  map[string]natsdoor.Handler{"OpenConsumer": natsdoor.OpenConsumer(d.bus)},
 		Operators: d.bus.Books(), Clock: s.cfg.Clock, Logger: s.cfg.Logger, ID: s.Keyring.InstanceID(), Version: d.opts.Version,
 	})
-	if err != nil || d.opts.HTTP == "" {
+	if err == nil && d.opts.HTTP != "" {
+		d.http, err = openHTTP(ctx, s, d.opts.HTTP)
+	}
+	if err == nil && d.opts.API.Addr != "" {
+		err = d.openAPI(ctx)
+	}
+	return err
+}
+
+// openAPI opens the door for HTTP.
+func (d *doors) openAPI(ctx context.Context) error {
+	s := d.s
+	api, err := httpapi.New(httpapi.Options{
+		Keys: callers{s.keys}, Sequencer: checkedSequencer{d}, NewDecoder: s.NewDecoder, Queries: s.Queries, Head: s.Sequencer.Applied,
+		Environment: s.opened.Environment, Clock: s.cfg.Clock, Logger: s.cfg.Logger, Version: d.opts.Version, Limit: d.opts.APILimit,
+	})
+	if err != nil {
 		return err
 	}
-	d.http, err = openHTTP(ctx, s, d.opts.HTTP)
+	d.api, err = httpapi.Serve(ctx, d.opts.API, api, s.cfg.Logger)
 	return err
 }
 
@@ -209,6 +229,11 @@ func (d *doors) published() events.Seq {
 // and a last checkpoint is signed.
 func (d *doors) close(ctx context.Context) error {
 	var errs []error
+	if d.api != nil {
+		limit, cancel := context.WithTimeout(ctx, 10*time.Second)
+		errs = append(errs, d.api.Close(limit))
+		cancel()
+	}
 	if d.door != nil {
 		limit, cancel := context.WithTimeout(ctx, 10*time.Second)
 		errs = append(errs, d.door.Close(limit))
@@ -244,6 +269,14 @@ func (d *doors) close(ctx context.Context) error {
 func (s *Server) NATSURL() string {
 	if d := s.doors.Load(); d != nil {
 		return d.bus.URL()
+	}
+	return ""
+}
+
+// APIURL returns where the HTTP API is, "" if nowhere.
+func (s *Server) APIURL() string {
+	if d := s.doors.Load(); d != nil && d.api != nil {
+		return d.api.URL()
 	}
 	return ""
 }

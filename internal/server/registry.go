@@ -109,6 +109,15 @@ func (r *registry) Authenticate(secret string) (natsbus.Identity, bool) {
 	return id, ok
 }
 
+// Caller returns whose an API key is. It implements httpapi.Keys.
+func (r callers) Caller(secret string) (wire.Who, bool) {
+	id, ok := r.Authenticate(secret)
+	return wire.Who{Key: id.Key, Role: id.Role, Merchant: id.Merchant}, ok
+}
+
+// callers gives the registry to the door for HTTP.
+type callers struct{ *registry }
+
 // byID returns a valid key.
 func (r *registry) byID(key events.KeyID) (wire.Who, bool) {
 	r.mu.Lock()

@@ -115,7 +115,7 @@ func (d *doors) writeEndpoint() error {
 	if url == "" {
 		return nil
 	}
-	b, err := json.Marshal(map[string]string{"nats": url, "http": d.s.HTTPURL(), "key": d.secret})
+	b, err := json.Marshal(map[string]string{"nats": url, "http": d.s.HTTPURL(), "api": d.s.APIURL(), "key": d.secret})
 	if err != nil {
 		return err
 	}

@@ -51,6 +51,12 @@ func Waits(name string) bool {
 	return false
 }
 
+// Given is a field of a command that a door has from elsewhere than the body, such as an identity in the path of a URL.
+type Given struct {
+	Name  string
+	Value []byte // in JSON
+}
+
 // call is what one Command is about.
 type call struct {
 	ctx     context.Context  // it is not kept beyond the call that it was given to
@@ -63,7 +69,9 @@ type call struct {
 //
 // A [*commands.Rejection] says that nothing of it can be carried out. Any other error is a failure of ours:
 // of the keyring, of the directory, or ctx has ended; [RejectionOf] says how to answer it.
-func (d *Decoder) Command(ctx context.Context, name string, merchant events.OrganizationID, who Who, body []byte) (*Work, error) {
+//
+// What is given beside the body counts as fields of it, but for usage, which takes everything from the body.
+func (d *Decoder) Command(ctx context.Context, name string, merchant events.OrganizationID, who Who, body []byte, beside ...Given) (*Work, error) {
 	if merchant.IsZero() && who.Operator() {
 		named, err := d.namedMerchant(body)
 		if err != nil {
@@ -87,7 +95,7 @@ func (d *Decoder) Command(ctx context.Context, name string, merchant events.Orga
 	if name == "ReportUsage" {
 		err = d.reportUsage(c, body)
 	} else {
-		err = d.single(c, name, body)
+		err = d.single(c, name, body, beside)
 	}
 	if err != nil {
 		w.Release()
@@ -140,7 +148,9 @@ func (f *fault) refusal() *commands.Rejection {
 	case f.path == "":
 		return commands.Reject(commands.Invalid, "the body %s", f.want)
 	}
-	return commands.Reject(commands.Invalid, "%s %s", f.path, f.want)
+	r := commands.Reject(commands.Invalid, "%s %s", f.path, f.want)
+	r.Field = f.path
+	return r
 }
 
 // Work is what a body asks for. The zero Work asks for nothing.

@@ -1,6 +1,7 @@
 package wire
 
 import (
+	"bytes"
 	"encoding/binary"
 	"slices"
 	"strconv"
@@ -67,6 +68,20 @@ func (d *Decoder) object(path string, b []byte) *fields {
 	}
 	f.bad = s.bad
 	return f
+}
+
+// add adds a field that stands beside the body. One of the same name in the body must be equal to it.
+func (f *fields) add(g Given) {
+	for i := range f.list {
+		if f.list[i].name != g.Name {
+			continue
+		}
+		if f.bad == nil && !bytes.Equal(f.list[i].raw, g.Value) {
+			f.wrong(g.Name, "is given beside the body too, and differs")
+		}
+		return
+	}
+	f.list = append(f.list, field{name: g.Name, raw: g.Value})
 }
 
 // maxFields is more than any object has.

@@ -11,9 +11,12 @@ import (
 )
 
 // single reads a command that is no usage.
-func (d *Decoder) single(c *call, name string, body []byte) error {
+func (d *Decoder) single(c *call, name string, body []byte, beside []Given) error {
 	d.canon = append(appendText(append(d.canon[:0], 'c', 1), name), 0)
 	f := d.object("", body)
+	for _, g := range beside {
+		f.add(g)
+	}
 	if s := f.take("merchantId", optional); s != nil {
 		d.checkMerchant(s)
 		f.done(s)

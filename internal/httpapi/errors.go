@@ -1,0 +1,115 @@
+package httpapi
+
+import (
+	"errors"
+	"net/http"
+
+	"github.com/danielgtaylor/huma/v2"
+
+	"tallystick/commands"
+	"tallystick/internal/wire"
+)
+
+// Error is the body of an answer that says no.
+type Error struct {
+	Error   string         `json:"error,omitempty" doc:"The sort of error, such as not_found"`
+	Message string         `json:"message" doc:"What is wrong, for people. It may change at any time"`
+	Code    string         `json:"code,omitempty" doc:"What is wrong, for programs. It never changes"`
+	Details map[string]any `json:"details,omitempty" doc:"What is in the way, if something is"`
+}
+
+// ValidationError is the body of an answer that says which fields of the request are at fault.
+type ValidationError struct {
+	Error   string       `json:"error" enum:"validation_error"`
+	Message string       `json:"message"`
+	Code    string       `json:"code,omitempty"`
+	Errors  []FieldError `json:"errors" nullable:"false"`
+}
+
+// FieldError says what is wrong with one field.
+type FieldError struct {
+	Field   string `json:"field" doc:"Where it is, such as properties[1].quantity"`
+	Message string `json:"message"`
+	Code    string `json:"code,omitempty"`
+}
+
+// A problem is a refusal on its way out: a rejection of the rules, with what only this door knows about it.
+type problem struct {
+	rejection *commands.Rejection
+	fields    []FieldError   // the faults of a request that is not what the description says
+	details   map[string]any // see [Error]
+}
+
+func (p *problem) Error() string { return p.rejection.Error() }
+
+func (p *problem) Unwrap() error { return p.rejection }
+
+// problemOf returns what to answer to an error of a handler.
+func problemOf(err error) *problem {
+	if p, ok := errors.AsType[*problem](err); ok {
+		return p
+	}
+	return &problem{rejection: wire.RejectionOf(err)}
+}
+
+// invalid returns the refusal of a request of which one field is at fault.
+func invalid(field, message string) *problem {
+	r := commands.Reject(commands.Invalid, "%s %s", field, message)
+	r.Field = field
+	return &problem{rejection: r}
+}
+
+// mistaken returns the refusal of a request with the faults that a check has found.
+func mistaken(faults []error) *problem {
+	p := &problem{rejection: commands.Reject(commands.Invalid, "the request is not what this operation takes")}
+	for _, err := range faults {
+		f := FieldError{Field: "body", Message: err.Error(), Code: string(commands.Invalid)}
+		if d, ok := errors.AsType[*huma.ErrorDetail](err); ok {
+			f.Message = d.Message
+			if d.Location != "" {
+				f.Field = d.Location
+			}
+		}
+		p.fields = append(p.fields, f)
+	}
+	return p
+}
+
+// answer returns the status and the body that p is answered with.
+func (p *problem) answer() (int, any) {
+	r := p.rejection
+	status := r.Code.HTTPStatus()
+	fields := p.fields
+	if len(fields) == 0 && r.Field != "" && status == http.StatusBadRequest {
+		fields = []FieldError{{Field: r.Field, Message: r.Message, Code: string(r.Code)}}
+	}
+	if len(fields) > 0 {
+		return status, ValidationError{Error: "validation_error", Message: r.Message, Code: string(r.Code), Errors: fields}
+	}
+	return status, Error{Error: category(status), Message: r.Message, Code: string(r.Code), Details: p.details}
+}
+
+// category names the sort of error that a status stands for.
+func category(status int) string {
+	switch status {
+	case http.StatusBadRequest:
+		return "bad_request"
+	case http.StatusUnauthorized:
+		return "unauthorized"
+	case http.StatusForbidden:
+		return "forbidden"
+	case http.StatusNotFound:
+		return "not_found"
+	case http.StatusMethodNotAllowed:
+		return "method_not_allowed"
+	case http.StatusConflict:
+		return "conflict"
+	case http.StatusUnprocessableEntity:
+		return "unprocessable_entity"
+	case http.StatusTooManyRequests:
+		return "too_many_requests"
+	case http.StatusServiceUnavailable:
+		return "service_unavailable"
+	}
+	return "internal_server_error"
+}

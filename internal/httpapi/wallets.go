@@ -1,0 +1,186 @@
+package httpapi
+
+import (
+	"net/http"
+
+	"tallystick/commands"
+	"tallystick/events"
+	"tallystick/internal/query"
+	"tallystick/internal/wire"
+)
+
+// Wallet is an organization's money in one currency.
+type Wallet struct {
+	ID          string `json:"id"`
+	Object      string `json:"object" enum:"wallet"`
+	OwnedBy     string `json:"ownedBy"`
+	Namespace   string `json:"namespace,omitempty" doc:"The only merchant that it pays, if not all"`
+	Balance     Whole  `json:"balance" doc:"In billionths of the currency's unit"`
+	Currency    string `json:"currency"`
+	Timezone    string `json:"timezone"`
+	Tag         string `json:"tag"`
+	Name        string `json:"name"`
+	Description string `json:"description"`
+	CreatedAt   int64  `json:"createdAt" doc:"In nanoseconds since 1970"`
+	UpdatedAt   int64  `json:"updatedAt"`
+}
+
+// WalletList is a part of a list of wallets.
+type WalletList struct {
+	Object        string   `json:"object" enum:"list"`
+	Data          []Wallet `json:"data" nullable:"false"`
+	HasMore       bool     `json:"hasMore"`
+	NextPageToken string   `json:"nextPageToken,omitempty"`
+}
+
+// TopUp is money that comes into a wallet.
+type TopUp struct {
+	ID        string      `json:"id"`
+	Object    string      `json:"object" enum:"topup"`
+	WalletID  string      `json:"walletId"`
+	Status    string      `json:"status" enum:"pending,failed,success,cancelled"`
+	Amount    string      `json:"amount" doc:"In billionths of the currency's unit"`
+	Currency  string      `json:"currency"`
+	Method    string      `json:"method"`
+	CreatedAt events.Time `json:"createdAt" format:"date-time"`
+	UpdatedAt events.Time `json:"updatedAt" format:"date-time"`
+}
+
+// TopUpCreate says how much comes into a wallet.
+type TopUpCreate struct {
+	Amount string `json:"amount" doc:"In units of the currency, such as 20.00"`
+	Method string `json:"method"`
+}
+
+func renderWallet(w *query.Wallet) (Wallet, error) {
+	return Wallet{
+		ID: w.ID.String(), Object: "wallet", OwnedBy: w.Owner.String(), Namespace: w.Bound.String(), Balance: Whole(w.Balance),
+		Currency: w.Currency.String(), Timezone: "UTC", CreatedAt: int64(w.CreatedAt), UpdatedAt: int64(w.CreatedAt),
+	}, nil
+}
+
+func renderTopUp(t *query.TopUp) (TopUp, error) {
+	return TopUp{
+		ID: t.ID.String(), Object: "topup", WalletID: t.Wallet.String(), Status: "success", Amount: t.Amount.Digits(),
+		Currency: t.Currency.String(), Method: t.Method, CreatedAt: t.CreatedAt, UpdatedAt: t.CreatedAt,
+	}, nil
+}
+
+func (a *API) wallets() []operation {
+	return []operation{{
+		id: "listWallets", method: http.MethodGet, path: "/v0/wallets", tag: "Wallets", summary: "List an organization's wallets",
+		params: []param{
+			identity("ownedBy", "org").needed(), whole("pageSize", 1, mostLimit, usualLimit), text("pageToken", 0, 255),
+		},
+		answers: answers[WalletList](http.StatusOK), handle: a.listWallets,
+	}, {
+		id: "getWallet", method: http.MethodGet, path: "/v0/wallets/{id}", tag: "Wallets", summary: "Show a wallet",
+		answers: answers[Wallet](http.StatusOK), handle: func(c *call) (answer, error) { return shown(c, "wallet", c.wallet) },
+	}, {
+		id: "createTopUp", method: http.MethodPost, path: "/v0/wallets/{walletId}/topups", tag: "Wallets", summary: "Top up a wallet",
+		body: bodyOf[TopUpCreate](), answers: answers[TopUp](http.StatusCreated), handle: a.createTopUp,
+	}, {
+		id: "listTopUps", method: http.MethodGet, path: "/v0/wallets/{walletId}/topups", tag: "Wallets", summary: "List top-ups",
+		params:  paged(words("status", "pending", "failed", "success", "cancelled"), instant("start_time"), instant("end_time")),
+		answers: answers[List[TopUp]](http.StatusOK), handle: a.listTopUps,
+	}, {
+		id: "getTopUp", method: http.MethodGet, path: "/v0/wallets/{walletId}/topups/{topupId}", tag: "Wallets", summary: "Show a top-up",
+		answers: answers[TopUp](http.StatusOK), handle: a.getTopUp,
+	}}
+}
+
+func (a *API) listWallets(c *call) (answer, error) {
+	owner, ok := queryID[events.OrganizationNoun](c, "ownedBy")
+	offset, ok2 := place(c.text("pageToken"))
+	if !ok2 {
+		return answer{}, invalid("pageToken", "is none that was given out")
+	}
+	result := WalletList{Object: "list", Data: []Wallet{}}
+	if !ok {
+		return answer{http.StatusOK, result}, nil
+	}
+	page := query.Page{Limit: c.number("pageSize"), Offset: offset}
+	list, err := a.opts.Queries.Wallets(c.ctx, c.who, query.WalletsArgs{At: c.at(), Page: page, Owner: owner})
+	if err != nil {
+		return answer{}, err
+	}
+	for i := range list.Items {
+		w, err := renderWallet(&list.Items[i])
+		if err != nil {
+			return answer{}, err
+		}
+		result.Data = append(result.Data, w)
+	}
+	if result.HasMore = list.More; list.More {
+		result.NextPageToken = pageToken(offset + len(list.Items))
+	}
+	return answer{http.StatusOK, result}, nil
+}
+
+func (c *call) wallet(id events.WalletID) (Wallet, error) {
+	w, err := c.api.opts.Queries.Wallet(c.ctx, c.who, query.WalletArgs{At: c.at(), Wallet: id})
+	if err != nil {
+		return Wallet{}, err
+	}
+	return renderWallet(&w)
+}
+
+func (a *API) createTopUp(c *call) (answer, error) {
+	wallet, err := pathID[events.WalletNoun](c, "walletId", "wallet")
+	if err != nil {
+		return answer{}, err
+	}
+	d, err := c.carryOut("TopUp", wire.Given{Name: "walletId", Value: quote(wallet.String())})
+	if err != nil {
+		return answer{}, err
+	}
+	id, err := idOf[events.TopUpNoun](&d)
+	if err != nil {
+		return answer{}, err
+	}
+	body, err := c.topUp(wallet, id)
+	return answer{http.StatusCreated, body}, err
+}
+
+func (c *call) topUp(wallet events.WalletID, id events.TopUpID) (TopUp, error) {
+	t, err := c.api.opts.Queries.TopUp(c.ctx, c.who, query.OneArgs[events.TopUpID]{At: c.at(), ID: id})
+	if err == nil && t.Wallet != wallet {
+		err = commands.Reject(commands.NotFound, "no top-up %s", id)
+	}
+	if err != nil {
+		return TopUp{}, err
+	}
+	return renderTopUp(&t)
+}
+
+func (a *API) getTopUp(c *call) (answer, error) {
+	wallet, err := pathID[events.WalletNoun](c, "walletId", "wallet")
+	if err != nil {
+		return answer{}, err
+	}
+	id, err := pathID[events.TopUpNoun](c, "topupId", "top-up")
+	if err != nil {
+		return answer{}, err
+	}
+	body, err := c.topUp(wallet, id)
+	return answer{http.StatusOK, body}, err
+}
+
+func (a *API) listTopUps(c *call) (answer, error) {
+	wallet, err := pathID[events.WalletNoun](c, "walletId", "wallet")
+	if err != nil {
+		return answer{}, err
+	}
+	args := query.TopUpsArgs{At: c.at(), Page: c.page(), Wallet: wallet}
+	if args.From, err = c.moment("start_time"); err != nil {
+		return answer{}, err
+	}
+	if args.To, err = c.moment("end_time"); err != nil {
+		return answer{}, err
+	}
+	list, err := a.opts.Queries.TopUps(c.ctx, c.who, args)
+	if status := c.text("status"); err == nil && status != "" && status != "success" {
+		return nothing[TopUp](c)
+	}
+	return listing(c, list, err, renderTopUp)
+}
