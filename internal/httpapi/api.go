@@ -69,6 +69,7 @@ func New(opts Options) (*API, error) {
 	config := huma.DefaultConfig("Tallystick", opts.Version)
 	config.CreateHooks, config.OpenAPIPath, config.DocsPath, config.SchemasPath = nil, "", "", "" // ours are below
 	config.Info.Description = description
+	config.Components.Schemas = huma.NewMapRegistry("#/components/schemas/", schemaName)
 	config.Components.SecuritySchemes = map[string]*huma.SecurityScheme{
 		"key": {Type: "http", Scheme: "bearer", Description: "An API key, sk_test_… or sk_live_…"},
 	}
@@ -83,6 +84,11 @@ func New(opts Options) (*API, error) {
 	return a, nil
 }
 
+// schemaName names a type in the document. What package query has for this API has the prefix API there.
+func schemaName(t reflect.Type, hint string) string {
+	return strings.ReplaceAll(huma.DefaultSchemaNamer(t, hint), "API", "")
+}
+
 const description = "Bills usage. Money is exact: amounts are decimal strings, or whole billionths of the currency's unit. " +
 	"Every answer is sent when what it says is on disk. Give every POST an Idempotency-Key: " +
 	"a repeat with the same key gets the answer of the first."
@@ -91,7 +97,7 @@ const description = "Bills usage. Money is exact: amounts are decimal strings, o
 func (a *API) operations() []operation {
 	var all []operation
 	for _, part := range [][]operation{
-		a.products(), a.metrics(), a.prices(), a.plans(), a.customers(), a.subscriptions(), a.usage(), a.wallets(), a.invoices(),
+		a.products(), a.metrics(), a.fees(), a.prices(), a.plans(), a.customers(), a.subscriptions(), a.usage(), a.wallets(), a.invoices(),
 		a.clocks(), a.keys(),
 	} {
 		all = append(all, part...)

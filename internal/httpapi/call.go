@@ -15,7 +15,6 @@ import (
 
 	"tallystick/commands"
 	"tallystick/events"
-	"tallystick/internal/query"
 	"tallystick/internal/wire"
 )
 
@@ -189,9 +188,6 @@ func (w *writes) of(key events.KeyID) events.Seq {
 	return max(w.last[key], w.last[events.KeyID{}])
 }
 
-// at returns the state that a question of this caller is about: the newest, with everything that it has been told of.
-func (c *call) at() query.At { return query.At{AtLeast: c.api.writes.of(c.who.Key)} }
-
 // done is what became of a command.
 type done struct {
 	receipts []commands.Receipt
@@ -202,7 +198,7 @@ type done struct {
 // command is an error.
 func (c *call) carryOut(name string, beside ...wire.Given) (d done, err error) {
 	if key := c.request.Header.Get(keyHeader); key != "" && name != "ReportUsage" {
-		beside = append(beside, wire.Given{Name: "idempotencyKey", Value: quote(key)})
+		beside = append(beside, named("idempotencyKey", key))
 	}
 	decoder := c.api.decoders.Get().(*wire.Decoder)
 	defer c.api.decoders.Put(decoder)
@@ -232,7 +228,7 @@ func (c *call) carryOut(name string, beside ...wire.Given) (d done, err error) {
 		return d, nil
 	}
 	if r := &d.receipts[0]; r.Status == commands.Rejected {
-		return d, &commands.Rejection{Code: r.Code, Message: r.Message}
+		return d, &commands.Rejection{Code: r.Code, Message: r.Message, Blockers: r.Blockers}
 	}
 	return d, nil
 }
@@ -246,19 +242,4 @@ func (d *done) status(made, again int) int {
 		return again
 	}
 	return made
-}
-
-// pathID returns the identity of a K in the path. What is none is something that does not exist.
-func pathID[K events.Noun](c *call, name, what string) (events.ID[K], error) {
-	text := c.request.PathValue(name)
-	id, err := events.ParseID[K](text)
-	if err != nil {
-		return id, commands.Reject(commands.NotFound, "no %s %.60q", what, text)
-	}
-	return id, nil
-}
-
-// idOf reads the identity of a K that a receipt names.
-func idOf[K events.Noun](d *done) (events.ID[K], error) {
-	return events.ParseID[K](d.one().ID.String())
 }

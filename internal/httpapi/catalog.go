@@ -5,20 +5,7 @@ import (
 
 	"tallystick/events"
 	"tallystick/internal/query"
-	"tallystick/internal/wire"
 )
-
-// Product is something that a merchant offers.
-type Product struct {
-	ID          string            `json:"id"`
-	Object      string            `json:"object" enum:"product"`
-	MerchantID  string            `json:"merchantId"`
-	Name        string            `json:"name"`
-	Description string            `json:"description"`
-	Metadata    map[string]string `json:"metadata"`
-	CreatedAt   events.Time       `json:"createdAt" format:"date-time"`
-	UpdatedAt   events.Time       `json:"updatedAt" format:"date-time"`
-}
 
 // ProductCreate is what a product is made of.
 type ProductCreate struct {
@@ -28,101 +15,156 @@ type ProductCreate struct {
 	Metadata    map[string]string `json:"metadata,omitempty"`
 }
 
-func renderProduct(p *query.Product) (Product, error) {
-	v := Product{
-		ID: p.ID.String(), Object: "product", MerchantID: p.Merchant.String(), Name: p.Name, Description: p.Description,
-		Metadata: p.Metadata, CreatedAt: p.CreatedAt, UpdatedAt: p.CreatedAt,
-	}
-	if v.Metadata == nil {
-		v.Metadata = map[string]string{}
-	}
-	return v, nil
+// NameUpdate says what of a product or a fee changes.
+type NameUpdate struct {
+	Name        string `json:"name,omitempty" minLength:"1" maxLength:"255"`
+	Description string `json:"description,omitempty" minLength:"1" maxLength:"4096"`
+}
+
+// BillableMetricCreate is what a metric is made of.
+type BillableMetricCreate struct {
+	MerchantID    string            `json:"merchantId" pattern:"^org_[a-zA-Z0-9]+$"`
+	ProductID     string            `json:"productId" pattern:"^prod_[a-zA-Z0-9]+$"`
+	Name          string            `json:"name" minLength:"1" maxLength:"255"`
+	Description   string            `json:"description" minLength:"1" maxLength:"4096"`
+	Unit          string            `json:"unit" minLength:"1" maxLength:"255"`
+	Aggregation   string            `json:"aggregation" enum:"SUM,COUNT,AVG,MIN,MAX,UNIQUE_COUNT,LATEST"`
+	EventType     string            `json:"eventType,omitempty" doc:"The type of the meter events that it counts"`
+	ValueProperty string            `json:"valueProperty,omitempty" doc:"Where in a meter event's data the value is, such as $.tokens"`
+	GroupBy       map[string]string `json:"groupBy,omitempty"`
+	EventFrom     string            `json:"eventFrom,omitempty" format:"date-time"`
+}
+
+// BillableMetricUpdate says what of a metric changes.
+type BillableMetricUpdate struct {
+	Name          string             `json:"name,omitempty" minLength:"1" maxLength:"255"`
+	Description   string             `json:"description,omitempty" minLength:"1" maxLength:"4096"`
+	Unit          string             `json:"unit,omitempty" minLength:"1" maxLength:"255"`
+	EventType     *string            `json:"eventType,omitempty" nullable:"true"`
+	ValueProperty *string            `json:"valueProperty,omitempty" nullable:"true"`
+	GroupBy       *map[string]string `json:"groupBy,omitempty"`
+	EventFrom     *string            `json:"eventFrom,omitempty" format:"date-time" nullable:"true"`
+}
+
+// FeeCreate is what a fee is made of.
+type FeeCreate struct {
+	MerchantID  string `json:"merchantId" pattern:"^org_[a-zA-Z0-9]+$"`
+	ProductID   string `json:"productId" pattern:"^prod_[a-zA-Z0-9]+$"`
+	Name        string `json:"name" minLength:"1" maxLength:"255"`
+	Description string `json:"description" minLength:"1" maxLength:"4096"`
 }
 
 func (a *API) products() []operation {
+	const tag = "Products"
+	q := a.opts.Queries
 	return []operation{{
-		id: "createProduct", method: http.MethodPost, path: "/v0/products", tag: "Products", summary: "Make a product",
-		body: bodyOf[ProductCreate](), answers: answers[Product](http.StatusCreated), handle: func(c *call) (answer, error) {
-			return made(c, "CreateProduct", http.StatusCreated, c.product)
-		},
+		id: "createProduct", method: http.MethodPost, path: "/v0/products", tag: tag, summary: "Make a product",
+		body: bodyOf[ProductCreate](), answers: answers[query.APIProduct](http.StatusCreated),
+		handle: func(c *call) (answer, error) { return made(c, "CreateProduct", http.StatusCreated, c.product) },
 	}, {
-		id: "listProducts", method: http.MethodGet, path: "/v0/products", tag: "Products", summary: "List products",
+		id: "listProducts", method: http.MethodGet, path: "/v0/products", tag: tag, summary: "List products",
 		params:  paged(identity("merchantId", "org")),
-		answers: answers[List[Product]](http.StatusOK), handle: func(c *call) (answer, error) {
-			args, ok := c.ofMerchant()
-			if !ok {
-				return nothing[Product](c)
-			}
-			list, err := a.opts.Queries.Products(c.ctx, c.who, args)
-			return listing(c, list, err, renderProduct)
+		answers: answers[query.APIList[query.APIProduct]](http.StatusOK), handle: func(c *call) (answer, error) {
+			return catalogList(c, q.ListProducts)
 		},
 	}, {
-		id: "getProduct", method: http.MethodGet, path: "/v0/products/{id}", tag: "Products", summary: "Show a product",
-		answers: answers[Product](http.StatusOK), handle: func(c *call) (answer, error) { return shown(c, "product", c.product) },
+		id: "getProduct", method: http.MethodGet, path: "/v0/products/{id}", tag: tag, summary: "Show a product",
+		answers: answers[query.APIProduct](http.StatusOK), handle: func(c *call) (answer, error) { return shown(c, "product", c.product) },
+	}, {
+		id: "updateProduct", method: http.MethodPatch, path: "/v0/products/{id}", tag: tag, summary: "Change a product",
+		body: bodyOf[NameUpdate](), answers: answers[query.APIProduct](http.StatusOK),
+		handle: func(c *call) (answer, error) {
+			return changed(c, "product", "UpdateProduct", "productId", http.StatusOK, c.product)
+		},
 	}}
 }
 
-func (c *call) product(id events.ProductID) (Product, error) {
-	p, err := c.api.opts.Queries.Product(c.ctx, c.who, query.OneArgs[events.ProductID]{At: c.at(), ID: id})
-	if err != nil {
-		return Product{}, err
-	}
-	return renderProduct(&p)
+func (a *API) metrics() []operation {
+	const tag = "Billable metrics"
+	q := a.opts.Queries
+	return []operation{{
+		id: "createBillableMetric", method: http.MethodPost, path: "/v0/billableMetrics", tag: tag, summary: "Make a metric",
+		body: bodyOf[BillableMetricCreate](), answers: answers[query.APIMetric](http.StatusCreated),
+		handle: func(c *call) (answer, error) { return made(c, "CreateMetric", http.StatusCreated, c.metric) },
+	}, {
+		id: "listBillableMetrics", method: http.MethodGet, path: "/v0/billableMetrics", tag: tag, summary: "List metrics",
+		params:  paged(identity("merchantId", "org").needed(), identity("productId", "prod")),
+		answers: answers[query.APIList[query.APIMetric]](http.StatusOK), handle: func(c *call) (answer, error) {
+			return catalogList(c, q.ListMetrics)
+		},
+	}, {
+		id: "getBillableMetric", method: http.MethodGet, path: "/v0/billableMetrics/{id}", tag: tag, summary: "Show a metric",
+		answers: answers[query.APIMetric](http.StatusOK),
+		handle:  func(c *call) (answer, error) { return shown(c, "billable metric", c.metric) },
+	}, {
+		id: "updateBillableMetric", method: http.MethodPatch, path: "/v0/billableMetrics/{id}", tag: tag, summary: "Change a metric",
+		body: bodyOf[BillableMetricUpdate](), answers: answers[query.APIMetric](http.StatusOK),
+		handle: func(c *call) (answer, error) {
+			return changed(c, "billable metric", "UpdateMetric", "billableMetricId", http.StatusOK, c.metric)
+		},
+	}}
 }
 
-// made carries out a command that makes a K, and answers with what it is.
-func made[K events.Noun, T any](c *call, command string, status int, show func(events.ID[K]) (T, error)) (answer, error) {
-	d, err := c.carryOut(command)
+func (a *API) fees() []operation {
+	const tag = "Fees"
+	q := a.opts.Queries
+	return []operation{{
+		id: "createFee", method: http.MethodPost, path: "/v0/fees", tag: tag, summary: "Make a fee",
+		body: bodyOf[FeeCreate](), answers: answers[query.APIFee](http.StatusCreated),
+		handle: func(c *call) (answer, error) { return made(c, "CreateFee", http.StatusCreated, c.fee) },
+	}, {
+		id: "listFees", method: http.MethodGet, path: "/v0/fees", tag: tag, summary: "List fees",
+		params:  paged(identity("merchantId", "org").needed(), identity("productId", "prod")),
+		answers: answers[query.APIList[query.APIFee]](http.StatusOK), handle: func(c *call) (answer, error) {
+			return catalogList(c, q.ListFees)
+		},
+	}, {
+		id: "getFee", method: http.MethodGet, path: "/v0/fees/{id}", tag: tag, summary: "Show a fee",
+		answers: answers[query.APIFee](http.StatusOK), handle: func(c *call) (answer, error) { return shown(c, "fee", c.fee) },
+	}, {
+		id: "updateFee", method: http.MethodPatch, path: "/v0/fees/{id}", tag: tag, summary: "Change a fee",
+		body: bodyOf[NameUpdate](), answers: answers[query.APIFee](http.StatusOK),
+		handle: func(c *call) (answer, error) { return changed(c, "fee", "UpdateFee", "feeId", http.StatusOK, c.fee) },
+	}, {
+		id: "deleteFee", method: http.MethodDelete, path: "/v0/fees/{id}", tag: tag, summary: "Delete a fee that no price uses",
+		answers: map[int]bodyType{204: nil},
+		handle:  func(c *call) (answer, error) { return removed[events.FeeNoun](c, "fee", "DeleteFee", "feeId") },
+	}, {
+		id: "getFeePrice", method: http.MethodGet, path: "/v0/fees/{id}/price/{subscriptionId}", tag: tag, summary: "Show what a fee costs a subscription",
+		answers: answers[query.APIFeePrice](http.StatusOK), handle: a.feePrice,
+	}}
+}
+
+func (a *API) feePrice(c *call) (answer, error) {
+	fee, err := pathID[events.FeeNoun](c, "id", "fee")
 	if err != nil {
 		return answer{}, err
 	}
-	id, err := idOf[K](&d)
+	sub, err := pathID[events.SubscriptionNoun](c, "subscriptionId", "subscription")
 	if err != nil {
 		return answer{}, err
 	}
-	body, err := show(id)
-	return answer{status, body}, err
+	return ok(a.opts.Queries.GetFeePrice(c.ctx, c.who, query.GetFeePriceArgs{AtLeast: c.atLeast(), Fee: fee, Subscription: sub}))
 }
 
-// shown answers with what the K in the path is.
-func shown[K events.Noun, T any](c *call, what string, show func(events.ID[K]) (T, error)) (answer, error) {
-	id, err := pathID[K](c, "id", what)
-	if err != nil {
-		return answer{}, err
+func (c *call) product(id events.ProductID) (query.APIProduct, error) {
+	return c.api.opts.Queries.GetProduct(c.ctx, c.who, query.GetProductArgs{AtLeast: c.atLeast(), Product: id})
+}
+
+func (c *call) metric(id events.MetricID) (query.APIMetric, error) {
+	return c.api.opts.Queries.GetMetric(c.ctx, c.who, query.GetMetricArgs{AtLeast: c.atLeast(), Metric: id})
+}
+
+func (c *call) fee(id events.FeeID) (query.APIFee, error) {
+	return c.api.opts.Queries.GetFee(c.ctx, c.who, query.GetFeeArgs{AtLeast: c.atLeast(), Fee: id})
+}
+
+// catalogList answers with a list of a merchant's things, of one product if it is named.
+func catalogList[T any](c *call, list lister[query.CatalogListArgs, T]) (answer, error) {
+	merchant, ok1 := queryID[events.OrganizationNoun](c, "merchantId")
+	product, ok2 := queryID[events.ProductNoun](c, "productId")
+	if !ok1 || !ok2 {
+		return nothing[T](c)
 	}
-	body, err := show(id)
-	return answer{http.StatusOK, body}, err
-}
-
-// ofMerchant returns the arguments of a list of a merchant's things: the one that the request names, or the key's. It reports
-// false where it names one that cannot exist.
-func (c *call) ofMerchant() (args query.CatalogArgs, ok bool) {
-	id, ok := queryID[events.OrganizationNoun](c, "merchantId")
-	return query.CatalogArgs{At: c.at(), Page: c.page(), Merchant: id}, ok
-}
-
-// listing returns the list that a query has found, or its error.
-func listing[Q, T any](c *call, list query.List[Q], err error, render func(*Q) (T, error)) (answer, error) {
-	if err != nil {
-		return answer{}, err
-	}
-	return listed(c, list.Items, list.Total, render)
-}
-
-// nothing returns a list with nothing in it.
-func nothing[T any](c *call) (answer, error) {
-	return listed(c, nil, 0, func(*struct{}) (v T, err error) { return v, nil })
-}
-
-// changed carries out a command about the K in the path, which the command calls field, and answers with what it is then.
-func changed[K events.Noun, T any](c *call, what, command, field string, status int, show func(events.ID[K]) (T, error)) (answer, error) {
-	id, err := pathID[K](c, "id", what)
-	if err != nil {
-		return answer{}, err
-	}
-	if _, err := c.carryOut(command, wire.Given{Name: field, Value: quote(id.String())}); err != nil {
-		return answer{}, err
-	}
-	body, err := show(id)
-	return answer{status, body}, err
+	return ok(list(c.ctx, c.who, query.CatalogListArgs{APIPage: c.apiPage(), Merchant: merchant, Product: product}))
 }

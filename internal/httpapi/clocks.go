@@ -6,7 +6,6 @@ import (
 	"tallystick/commands"
 	"tallystick/events"
 	"tallystick/internal/query"
-	"tallystick/internal/wire"
 )
 
 // TestClock is a clock for trying out what happens with time.
@@ -58,7 +57,7 @@ func (a *API) clocks() []operation {
 	}, {
 		id: "listTestClocks", method: http.MethodGet, path: "/v0/testClocks", tag: "Test clocks", summary: "List test clocks",
 		params:  paged(text("merchantId", 0, 255)),
-		answers: answers[List[TestClock]](http.StatusOK), handle: func(c *call) (answer, error) {
+		answers: answers[query.APIList[TestClock]](http.StatusOK), handle: func(c *call) (answer, error) {
 			args, ok := c.ofMerchant()
 			if !ok {
 				return nothing[TestClock](c)
@@ -117,7 +116,7 @@ func (a *API) advanceClock(c *call) (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
-	if _, err := c.carryOut("AdvanceTestClock", wire.Given{Name: "testClockId", Value: quote(id.String())}); err != nil {
+	if _, err := c.carryOut("AdvanceTestClock", named("testClockId", id.String())); err != nil {
 		return answer{}, err
 	}
 	return c.showClock(id, http.StatusOK)

@@ -116,7 +116,7 @@ func (a *API) customers() []operation {
 	}, {
 		id: "listCustomers", method: http.MethodGet, path: "/v0/customers", tag: "Customers", summary: "List customers",
 		params:  paged(identity("organizationId", "org").needed()),
-		answers: answers[List[Customer]](http.StatusOK), handle: func(c *call) (answer, error) {
+		answers: answers[query.APIList[Customer]](http.StatusOK), handle: func(c *call) (answer, error) {
 			id, ok := queryID[events.OrganizationNoun](c, "organizationId")
 			if !ok {
 				return nothing[Customer](c)

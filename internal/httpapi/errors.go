@@ -36,8 +36,7 @@ type FieldError struct {
 // A problem is a refusal on its way out: a rejection of the rules, with what only this door knows about it.
 type problem struct {
 	rejection *commands.Rejection
-	fields    []FieldError   // the faults of a request that is not what the description says
-	details   map[string]any // see [Error]
+	fields    []FieldError // the faults of a request that is not what the description says
 }
 
 func (p *problem) Error() string { return p.rejection.Error() }
@@ -86,7 +85,11 @@ func (p *problem) answer() (int, any) {
 	if len(fields) > 0 {
 		return status, ValidationError{Error: "validation_error", Message: r.Message, Code: string(r.Code), Errors: fields}
 	}
-	return status, Error{Error: category(status), Message: r.Message, Code: string(r.Code), Details: p.details}
+	body := Error{Error: category(status), Message: r.Message, Code: string(r.Code)}
+	if len(r.Blockers) > 0 {
+		body.Details = map[string]any{"blockers": r.Blockers}
+	}
+	return status, body
 }
 
 // category names the sort of error that a status stands for.

@@ -112,7 +112,7 @@ func (a *API) invoices() []operation {
 			words("status", "ACTIVE", "CLOSING", "CLOSED", "CALCULATING", "DRAFT", "ISSUED", "PAYMENT_FAILED", "PAID", "CANCELLED", "WRITTEN_OFF", "FAILED"),
 			identity("subscriptionId", "sub"), identity("customerId", "cus"), identity("merchantId", "org"),
 		},
-		answers: answers[List[Invoice]](http.StatusOK), handle: a.listInvoices,
+		answers: answers[query.APIList[Invoice]](http.StatusOK), handle: a.listInvoices,
 	}, {
 		id: "getInvoice", method: http.MethodGet, path: "/v2/invoices/{id}", tag: "Invoices", summary: "Show an invoice",
 		params: []param{

@@ -36,7 +36,7 @@ func (a *API) keys() []operation {
 	}, {
 		id: "listKeys", method: http.MethodGet, path: "/v0/keys", tag: "Keys", summary: "List API keys",
 		params:  paged(identity("merchantId", "org")),
-		answers: answers[List[APIKey]](http.StatusOK), handle: func(c *call) (answer, error) {
+		answers: answers[query.APIList[APIKey]](http.StatusOK), handle: func(c *call) (answer, error) {
 			args, ok := c.ofMerchant()
 			if !ok {
 				return nothing[APIKey](c)
@@ -56,7 +56,7 @@ func (a *API) keys() []operation {
 func (a *API) createKey(c *call) (answer, error) {
 	var beside []wire.Given
 	if c.fields["role"] == nil {
-		beside = append(beside, wire.Given{Name: "role", Value: quote(string(events.MerchantKey))})
+		beside = append(beside, named("role", string(events.MerchantKey)))
 	}
 	d, err := c.carryOut("CreateKey", beside...)
 	if err != nil {
@@ -73,13 +73,4 @@ func (a *API) createKey(c *call) (answer, error) {
 	body, err := renderKey(&k)
 	body.Secret = d.secret
 	return answer{http.StatusCreated, body}, err
-}
-
-// removed carries out a command that removes the K in the path, which the command calls field.
-func removed[K events.Noun](c *call, what, command, field string) (answer, error) {
-	id, err := pathID[K](c, "id", what)
-	if err == nil {
-		_, err = c.carryOut(command, wire.Given{Name: field, Value: quote(id.String())})
-	}
-	return answer{status: http.StatusNoContent}, err
 }

@@ -1,14 +1,12 @@
 package httpapi
 
 import (
-	"net/http"
 	"strconv"
 	"strings"
 
 	"github.com/danielgtaylor/huma/v2"
 
 	"tallystick/events"
-	"tallystick/internal/query"
 )
 
 // param is a parameter of a query.
@@ -143,11 +141,6 @@ func (c *call) number(name string) int {
 	return n
 }
 
-// page returns which part of a list is wanted. The whole of it is counted.
-func (c *call) page() query.Page {
-	return query.Page{Limit: c.number("limit"), Offset: c.number("offset"), Count: true}
-}
-
 // queryID returns the identity of a K that a parameter names, zero where there is none. A parameter that fits its
 // pattern and names nothing that could exist is what nothing has: found is false.
 func queryID[K events.Noun](c *call, name string) (id events.ID[K], found bool) {
@@ -167,31 +160,4 @@ func (c *call) moment(name string) (t events.Time, err error) {
 		}
 	}
 	return t, nil
-}
-
-// List is a part of a list.
-type List[T any] struct {
-	Object     string     `json:"object" enum:"list"`
-	Data       []T        `json:"data" nullable:"false"`
-	Pagination Pagination `json:"pagination"`
-}
-
-// Pagination says which part of a list it is.
-type Pagination struct {
-	Limit  int `json:"limit"`
-	Offset int `json:"offset"`
-	Total  int `json:"total" doc:"How many there are in all"`
-}
-
-// listed returns a list of items made of what a query has found.
-func listed[Q, T any](c *call, items []Q, total int, render func(*Q) (T, error)) (answer, error) {
-	list := List[T]{Object: "list", Data: []T{}, Pagination: Pagination{c.number("limit"), c.number("offset"), total}}
-	for i := range items {
-		item, err := render(&items[i])
-		if err != nil {
-			return answer{}, err
-		}
-		list.Data = append(list.Data, item)
-	}
-	return answer{http.StatusOK, list}, nil
 }

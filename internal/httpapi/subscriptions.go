@@ -108,7 +108,7 @@ func (a *API) subscriptions() []operation {
 			words("status", "active", "terminated", "pending_payment"), instant("startedBefore"), words("include", "customer"),
 			text("limit", 0, 20), text("offset", 0, 20),
 		},
-		answers: answers[List[Subscription]](http.StatusOK), handle: a.listSubscriptions,
+		answers: answers[query.APIList[Subscription]](http.StatusOK), handle: a.listSubscriptions,
 	}, {
 		id: "getSubscription", method: http.MethodGet, path: "/v0/subscriptions/{id}", tag: "Subscriptions", summary: "Show a subscription",
 		answers: answers[Subscription](http.StatusOK),

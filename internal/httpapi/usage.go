@@ -119,7 +119,7 @@ func (a *API) usage() []operation {
 			instant("startTime").needed(), instant("endTime").needed(), identity("merchantId", "org"), identity("consumerId", "org"),
 			identity("customerId", "cus"), identity("subscriptionId", "sub"),
 		),
-		answers: answers[List[UsageEvent]](http.StatusOK), handle: a.listUsage,
+		answers: answers[query.APIList[UsageEvent]](http.StatusOK), handle: a.listUsage,
 	}, {
 		id: "getUsageEvent", method: http.MethodGet, path: "/v0/usage/{id}", tag: "Usage", summary: "Show a usage event",
 		answers: answers[UsageEvent](http.StatusOK), handle: func(c *call) (answer, error) { return shown(c, "usage event", c.usageEvent) },

@@ -6,7 +6,6 @@ import (
 	"tallystick/commands"
 	"tallystick/events"
 	"tallystick/internal/query"
-	"tallystick/internal/wire"
 )
 
 // Wallet is an organization's money in one currency.
@@ -82,7 +81,7 @@ func (a *API) wallets() []operation {
 	}, {
 		id: "listTopUps", method: http.MethodGet, path: "/v0/wallets/{walletId}/topups", tag: "Wallets", summary: "List top-ups",
 		params:  paged(words("status", "pending", "failed", "success", "cancelled"), instant("start_time"), instant("end_time")),
-		answers: answers[List[TopUp]](http.StatusOK), handle: a.listTopUps,
+		answers: answers[query.APIList[TopUp]](http.StatusOK), handle: a.listTopUps,
 	}, {
 		id: "getTopUp", method: http.MethodGet, path: "/v0/wallets/{walletId}/topups/{topupId}", tag: "Wallets", summary: "Show a top-up",
 		answers: answers[TopUp](http.StatusOK), handle: a.getTopUp,
@@ -130,7 +129,7 @@ func (a *API) createTopUp(c *call) (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
-	d, err := c.carryOut("TopUp", wire.Given{Name: "walletId", Value: quote(wallet.String())})
+	d, err := c.carryOut("TopUp", named("walletId", wallet.String()))
 	if err != nil {
 		return answer{}, err
 	}

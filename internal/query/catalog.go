@@ -73,16 +73,6 @@ type CatalogArgs struct {
 	At
 	Page
 	Merchant events.OrganizationID `json:"merchantId,omitzero"`
-	Product  events.ProductID      `json:"productId,omitzero"`        // of metrics and plans: only those of it
-	Metric   events.MetricID       `json:"billableMetricId,omitzero"` // of prices: only those of it
-}
-
-// wanted returns the condition that two identities are equal, or nil, which is none, where the first is zero.
-func wanted[K comparable, V any](id K, of func(*V) K) func(*V) bool {
-	if id == *new(K) {
-		return nil
-	}
-	return func(v *V) bool { return of(v) == id }
 }
 
 // Products lists what is offered.
@@ -102,7 +92,6 @@ func (s *Service) Metrics(ctx context.Context, who wire.Who, args CatalogArgs) (
 	return catalog(ctx, s, who, args, func(r *reading) listing[events.MetricID, projections.Metric, Metric] {
 		return listing[events.MetricID, projections.Metric, Metric]{
 			table: r.books.Metrics, from: source{link: projections.LinkMetrics},
-			match: wanted(args.Product, func(m *projections.Metric) events.ProductID { return m.Product }),
 			render: func(id events.MetricID, m *projections.Metric) (Metric, error) {
 				return Metric{id, m.Merchant, m.Product, m.Name, m.Description, m.Unit, m.Aggregation, m.At}, nil
 			},
@@ -115,7 +104,6 @@ func (s *Service) Prices(ctx context.Context, who wire.Who, args CatalogArgs) (L
 	return catalog(ctx, s, who, args, func(r *reading) listing[events.PriceID, projections.Price, Price] {
 		return listing[events.PriceID, projections.Price, Price]{
 			table: r.books.Prices, from: source{link: projections.LinkPrices},
-			match: wanted(args.Metric, func(p *projections.Price) events.MetricID { return p.Metric }),
 			render: func(id events.PriceID, p *projections.Price) (Price, error) {
 				return Price{
 					id, p.Tariff.Revision, p.Merchant, p.Metric, p.Tariff.Model, p.Tariff.Term, p.Tariff.DisplayName,
@@ -131,7 +119,6 @@ func (s *Service) Plans(ctx context.Context, who wire.Who, args CatalogArgs) (Li
 	return catalog(ctx, s, who, args, func(r *reading) listing[events.PlanID, projections.Plan, Plan] {
 		return listing[events.PlanID, projections.Plan, Plan]{
 			table: r.books.Plans, from: source{link: projections.LinkPlans},
-			match:  wanted(args.Product, func(p *projections.Plan) events.ProductID { return p.Product }),
 			render: func(id events.PlanID, p *projections.Plan) (Plan, error) { return renderPlan(id, p), nil },
 		}
 	})

@@ -45,62 +45,6 @@ func (s *Service) Clock(ctx context.Context, who wire.Who, args OneArgs[events.T
 	})
 }
 
-// Product answers what a product is.
-func (s *Service) Product(ctx context.Context, who wire.Who, args OneArgs[events.ProductID]) (Product, error) {
-	of := func(r *reading, id events.ProductID) (*projections.Product, events.OrganizationID) {
-		row := r.books.Products.Get(id)
-		if row == nil {
-			return nil, events.OrganizationID{}
-		}
-		return row, row.Merchant
-	}
-	return one(ctx, s, who, args, "product", of, func(_ *reading, id events.ProductID, p *projections.Product) (Product, error) {
-		return Product{id, p.Merchant, p.Name, p.Description, p.Metadata, p.At}, nil
-	})
-}
-
-// Metric answers what a metric is.
-func (s *Service) Metric(ctx context.Context, who wire.Who, args OneArgs[events.MetricID]) (Metric, error) {
-	of := func(r *reading, id events.MetricID) (*projections.Metric, events.OrganizationID) {
-		row := r.books.Metrics.Get(id)
-		if row == nil {
-			return nil, events.OrganizationID{}
-		}
-		return row, row.Merchant
-	}
-	return one(ctx, s, who, args, "billable metric", of, func(_ *reading, id events.MetricID, m *projections.Metric) (Metric, error) {
-		return Metric{id, m.Merchant, m.Product, m.Name, m.Description, m.Unit, m.Aggregation, m.At}, nil
-	})
-}
-
-// Price answers what a price is.
-func (s *Service) Price(ctx context.Context, who wire.Who, args OneArgs[events.PriceID]) (Price, error) {
-	of := func(r *reading, id events.PriceID) (*projections.Price, events.OrganizationID) {
-		row := r.books.Prices.Get(id)
-		if row == nil {
-			return nil, events.OrganizationID{}
-		}
-		return row, row.Merchant
-	}
-	return one(ctx, s, who, args, "price", of, func(_ *reading, id events.PriceID, p *projections.Price) (Price, error) {
-		return Price{id, p.Revision, p.Merchant, p.Metric, p.Model, p.Term, p.DisplayName, events.SumOf(p.UnitPrice), p.At}, nil
-	})
-}
-
-// Plan answers what a plan is.
-func (s *Service) Plan(ctx context.Context, who wire.Who, args OneArgs[events.PlanID]) (Plan, error) {
-	of := func(r *reading, id events.PlanID) (*projections.Plan, events.OrganizationID) {
-		row := r.books.Plans.Get(id)
-		if row == nil {
-			return nil, events.OrganizationID{}
-		}
-		return row, row.Merchant
-	}
-	return one(ctx, s, who, args, "plan", of, func(_ *reading, id events.PlanID, p *projections.Plan) (Plan, error) {
-		return renderPlan(id, p), nil
-	})
-}
-
 // Key answers what an API key is for.
 func (s *Service) Key(ctx context.Context, who wire.Who, args OneArgs[events.KeyID]) (Key, error) {
 	of := func(r *reading, id events.KeyID) (*projections.Key, events.OrganizationID) {
