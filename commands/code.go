@@ -26,6 +26,8 @@ const (
 	MetricNotPriced       Code = "METRIC_NOT_PRICED"       // no active subscription's plan has prices for these metrics
 	InsufficientFunds     Code = "INSUFFICIENT_FUNDS"      // the wallet holds less than it costs; top it up and repeat
 	PeriodClosed          Code = "PERIOD_CLOSED"           // the timestamp's period is invoiced, or it is before or after the subscription
+	ReservationNotActive  Code = "RESERVATION_NOT_ACTIVE"  // the entitlement has expired, is used up, or ended with its subscription
+	ReservationExceeded   Code = "RESERVATION_EXCEEDED"    // the usage costs more than is left of the entitlement
 	TimestampInFuture     Code = "TIMESTAMP_IN_FUTURE"     // the timestamp is later than the clock, by more than the skew
 	AmountOutOfRange      Code = "AMOUNT_OUT_OF_RANGE"     // the cost does not fit
 	TooLarge              Code = "TOO_LARGE"               // more bytes than a record or a message may have
@@ -53,7 +55,7 @@ func (c Code) HTTPStatus() int {
 		return 405
 	case IdempotencyConflict, Conflict, AlreadyTerminated, ClockAdvancing:
 		return 409
-	case SubscriptionNotActive, MetricNotPriced, InsufficientFunds, PeriodClosed, TimestampInFuture, AmountOutOfRange:
+	case ReservationNotActive, ReservationExceeded, SubscriptionNotActive, MetricNotPriced, InsufficientFunds, PeriodClosed, TimestampInFuture, AmountOutOfRange:
 		return 422
 	case Busy, RateLimited:
 		return 429

@@ -83,6 +83,8 @@ func decide(b *projections.Books, c Context, cmd Command, d *decision) *Rejectio
 		return createSubscription(b, c, cmd, d)
 	case TerminateSubscription:
 		return terminateSubscription(b, c, cmd, d)
+	case CreateEntitlement:
+		return createEntitlement(b, c, cmd, d)
 	case CreateTestClock:
 		return createTestClock(b, c, cmd, d)
 	case AdvanceTestClock:
@@ -113,6 +115,7 @@ func (EraseConsumer) main() events.Kind         { return events.KindConsumerEras
 func (TopUp) main() events.Kind                 { return events.KindWalletToppedUp }
 func (CreateSubscription) main() events.Kind    { return events.KindSubscriptionCreated }
 func (TerminateSubscription) main() events.Kind { return events.KindSubscriptionTerminated }
+func (CreateEntitlement) main() events.Kind     { return events.KindReservationCreated }
 func (CreateTestClock) main() events.Kind       { return events.KindClockCreated }
 func (AdvanceTestClock) main() events.Kind      { return events.KindClockAdvancing }
 

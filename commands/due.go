@@ -14,10 +14,11 @@ const (
 	duePeriodEnd dueKind = iota // close the period, open the next
 	dueGraceEnd                 // issue the invoice
 	dueEnding                   // the subscription ends
+	dueRelease                  // a reservation expires
 )
 
 func (k dueKind) String() string {
-	return [...]string{"period-end", "grace-end", "ending"}[k]
+	return [...]string{"period-end", "grace-end", "ending", "release"}[k]
 }
 
 // EndedAsPlanned is why a subscription is terminated at its endingAt.
@@ -58,6 +59,7 @@ type subjectKind uint8
 const (
 	noSubject subjectKind = iota
 	subjectSubscription
+	subjectReservation
 )
 
 // subject is a thing on which something falls due, by itself. The zero subject is none.
@@ -68,12 +70,18 @@ type subject struct {
 
 func onSubscription(id events.SubscriptionID) subject { return subject{subjectSubscription, id} }
 
+func onReservation(id events.ReservationID) subject { return subject{subjectReservation, id} }
+
 func (on subject) isZero() bool { return on.kind == noSubject }
 
 // String returns the subject's identity.
 func (on subject) String() string {
-	if on.kind == subjectSubscription {
+	switch on.kind {
+	case noSubject:
+	case subjectSubscription:
 		return events.SubscriptionID(on.id).String()
+	case subjectReservation:
+		return events.ReservationID(on.id).String()
 	}
 	return "nothing"
 }
@@ -95,6 +103,13 @@ func nextDueOn(b *projections.Books, on subject) (n next, clock events.TestClock
 		n.at, n.kind = nextDue(s)
 		n.created, n.merchant = s.Created, s.Merchant
 		return n, s.Clock
+	case subjectReservation:
+		r := b.Reservations.Get(events.ReservationID(on.id))
+		if r.Status == projections.ReservationActive && r.Parked == "" {
+			n.at, n.kind = r.ExpiresAt, dueRelease
+		}
+		n.created, n.merchant = r.Created, r.Merchant
+		return n, b.Subscriptions.Get(r.Subscription).Clock
 	}
 	return n, clock
 }
@@ -105,6 +120,8 @@ func decideDue(b *projections.Books, c Context, on subject, d *decision) {
 	case noSubject:
 	case subjectSubscription:
 		decideSubscriptionDue(b, c, events.SubscriptionID(on.id), d)
+	case subjectReservation:
+		decideReservationDue(b, events.ReservationID(on.id), d)
 	}
 }
 

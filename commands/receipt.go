@@ -109,8 +109,29 @@ func receiptOf(rec *events.Record, amount *events.Sum) Receipt {
 	case events.LedgerOpened, events.InvoiceOpened, events.InvoiceClosing, events.InvoiceLineClosed,
 		events.InvoiceIssued, events.InvoicePaid, events.InvoiceCancelled, events.DueFailed:
 		// effects of other commands, or of time: nobody awaits a receipt
+	default:
+		r.ofEntitlement(rec, amount)
 	}
 	return r
+}
+
+// ofEntitlement is receiptOf for what is about reservations and entitlements.
+func (r *Receipt) ofEntitlement(rec *events.Record, amount *events.Sum) {
+	switch e := rec.Event.(type) {
+	case events.ReservationCreated:
+		for _, p := range e.Postings {
+			if p.Role == events.ReservationHold {
+				*amount = amount.Add(p.Nanos)
+			}
+		}
+		r.ID = Ref{refReservation, e.Reservation}
+		r.Currency, r.Amount, r.Balance = e.Currency, amount, &e.Balance
+	case events.ReservationReleased: // not awaited, and it moves money
+		r.ID = Ref{refReservation, e.Reservation}
+		r.Currency, r.Balance = e.Currency, &e.Balance
+	default:
+		panic("commands: impossible: an event without a receipt: " + string(rec.Event.Kind()))
+	}
 }
 
 // AppendReceipts appends {"receipts":[…]}, the answer to a batch.

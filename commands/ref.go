@@ -31,6 +31,7 @@ const (
 	refCustomer
 	refWallet
 	refSubscription
+	refReservation
 	refClock
 )
 
@@ -75,6 +76,8 @@ func (r Ref) append(b []byte) []byte {
 		return events.WalletID(r.id).AppendText(b)
 	case refSubscription:
 		return events.SubscriptionID(r.id).AppendText(b)
+	case refReservation:
+		return events.ReservationID(r.id).AppendText(b)
 	case refClock:
 		return append(b, events.TestClockID(r.id[:10]).String()...)
 	}
@@ -117,6 +120,8 @@ func (r *Ref) UnmarshalText(b []byte) (err error) {
 		*r, err = parseRef[events.WalletNoun](refWallet, text)
 	case "sub":
 		*r, err = parseRef[events.SubscriptionNoun](refSubscription, text)
+	case "com":
+		*r, err = parseRef[events.ReservationNoun](refReservation, text)
 	case "tc":
 		var clock events.TestClockID
 		clock, err = events.ParseTestClockID(text)

@@ -28,12 +28,14 @@ func (s *Sequencer) noteDue(e events.Event) {
 		s.noteNext(onSubscription(e.Subscription))
 	case events.InvoiceCancelled:
 		s.noteNext(onSubscription(e.Subscription))
+	case events.ReservationCreated:
+		s.noteNext(onReservation(e.Reservation))
 	case events.ClockAdvancing:
 		s.run(e.Clock)
 	case events.LedgerOpened, events.KeyCreated, events.KeyRevoked, events.MerchantCreated, events.MerchantUpdated,
 		events.ProductCreated, events.MetricCreated, events.PriceCreated, events.PlanCreated,
 		events.ConsumerCreated, events.ConsumerErased, events.CustomerCreated, events.WalletOpened, events.WalletToppedUp,
-		events.InvoiceLineClosed, events.InvoicePaid, events.ClockCreated, events.ClockAdvanced, events.DueFailed:
+		events.ReservationReleased, events.InvoiceLineClosed, events.InvoicePaid, events.ClockCreated, events.ClockAdvanced, events.DueFailed:
 		// nothing falls due sooner
 	case events.SubscriptionCreated, events.SubscriptionTerminated:
 		// what follows on the invoices of its periods says it
@@ -54,12 +56,19 @@ func (s *Sequencer) noteAll() {
 		s.agendas.note(s.books, onSubscription(id))
 		return true
 	})
+	s.books.Reservations.Each(func(id events.ReservationID, _ *projections.Reservation) bool {
+		s.agendas.note(s.books, onReservation(id))
+		return true
+	})
 }
 
 // noteRow enters what falls due on a stored row that was taken in, given its whole key.
 func (s *Sequencer) noteRow(key []byte) {
 	if key[0] == s.books.Subscriptions.ID {
 		s.agendas.note(s.books, onSubscription(events.SubscriptionID(key[1:])))
+	}
+	if key[0] == s.books.Reservations.ID {
+		s.agendas.note(s.books, onReservation(events.ReservationID(key[1:])))
 	}
 }
 
@@ -148,7 +157,13 @@ func (s *Sequencer) park(c Context, on subject, err error) {
 	message = strings.ToValidUTF8(message[:min(len(message), most)], "")
 	s.dec.reset()
 	e := events.DueFailed{Action: next.kind.String(), Due: next.at, Code: string(Internal), Message: message}
-	e.Subscription = events.SubscriptionID(on.id)
+	switch on.kind {
+	case noSubject:
+	case subjectSubscription:
+		e.Subscription = events.SubscriptionID(on.id)
+	case subjectReservation:
+		e.Reservation = events.ReservationID(on.id)
+	}
 	s.dec.drafts = append(s.dec.drafts, draft{event: e, at: next.at, merchant: next.merchant, cause: next.created})
 	s.mustRecord(c)
 }

@@ -222,7 +222,8 @@ func (s *Sequencer) businessOf(r *Request) (m events.OrganizationID) {
 		}
 	case *ReportUsage, UpdateMerchant, CreateProduct, CreateMetric, CreatePrice, CreatePlan, CreateCustomer,
 		UpdateProduct, UpdateMetric, CreateFee, UpdateFee, DeleteFee, UpdatePrice, DeletePrice, UpdatePlan,
-		CreateSubscription, TerminateSubscription, CreateTestClock, AdvanceTestClock:
+		CreateSubscription, TerminateSubscription, CreateTestClock, AdvanceTestClock,
+		CreateEntitlement:
 		// must name it
 	}
 	return r.Merchant

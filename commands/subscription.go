@@ -144,6 +144,7 @@ func terminate(b *projections.Books, c Context, id events.SubscriptionID, s *pro
 ) {
 	d.main = len(d.drafts)
 	d.add(c, at, e)
+	releaseAll(b, id, at, d)
 	bill := newBiller(b, c, s)
 	for i := range s.Periods {
 		p := &s.Periods[i]

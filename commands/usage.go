@@ -10,10 +10,11 @@ import (
 // ReportUsage reports that a customer used something at a time. It is refused or
 // billed as a whole.
 type ReportUsage struct {
-	Customer   events.CustomerID
-	HappenedAt events.Time
-	Properties []UsageProperty // 1 to events.MaxUsageLines, each metric at most once
-	Metadata   events.Sealed
+	Customer    events.CustomerID
+	HappenedAt  events.Time
+	Properties  []UsageProperty // 1 to events.MaxUsageLines, each metric at most once
+	Metadata    events.Sealed
+	Reservation events.ReservationID // that is to pay what is debited at once; zero for the wallet
 }
 
 // UsageProperty is one metric's part of a report.
@@ -84,12 +85,26 @@ func reportUsage(b *projections.Books, c Context, cmd *ReportUsage, d *decision)
 	if r != nil {
 		return r
 	}
+	from, r := u.payingReservation(b, cmd, d)
+	if r != nil || !d.overdue.isZero() {
+		return r
+	}
 	balance := u.rows.balance(b)
+	if from != nil {
+		if from.Held.Cmp(events.SumOf(instant)) < 0 {
+			return Reject(ReservationExceeded, "entitlement %s holds %s %s, and this costs %s", cmd.Reservation, from.Held, s.Currency, instant)
+		}
+		e.Balance, e.Reservation = balance, cmd.Reservation
+		e.Postings = u.post(b, events.ReservationHold, instant, accrued)
+		d.add(c, u.now, e)
+		paid(b, cmd.Reservation, from, instant, u.now, d)
+		return nil
+	}
 	if balance.Cmp(events.SumOf(instant)) < 0 {
 		return Reject(InsufficientFunds, "the wallet holds %s %s, and this costs %s", balance, s.Currency, instant)
 	}
 	e.Balance = balance.Add(instant.Neg())
-	e.Postings = u.post(b, instant, accrued)
+	e.Postings = u.post(b, events.ConsumerMain, instant, accrued)
 	d.add(c, u.now, e)
 	return nil
 }
@@ -243,16 +258,16 @@ func (u *usageScratch) price(cmd *ReportUsage) (e *events.UsageReported, instant
 	return e, instant, accrued, nil
 }
 
-// post moves what is debited at once from the wallet to the merchant and the
+// post moves what is debited at once from an account of the wallet to the merchant and the
 // platform, and lets what accrues be owed by the consumer and receivable by the merchant.
-func (u *usageScratch) post(b *projections.Books, instant, accrued events.Nanos) []events.Posting {
+func (u *usageScratch) post(b *projections.Books, from events.Role, instant, accrued events.Nanos) []events.Posting {
 	var fee events.Nanos
 	if m := b.Merchants.Get(u.rows.sub.Merchant); m.Settings.FeeBasisPoints != 0 {
 		fee = feeOf(m.Settings.FeeBasisPoints, u.rows.accrual.Instant, instant)
 	}
 	earned, _ := instant.Plus(fee.Neg())
 	all := [...]events.Posting{
-		{Role: events.ConsumerMain, Nanos: instant.Neg()},
+		{Role: from, Nanos: instant.Neg()},
 		{Role: events.Merchant, Nanos: earned},
 		{Role: events.PlatformFee, Nanos: fee},
 		{Role: events.ConsumerUsage, Nanos: accrued.Neg()},

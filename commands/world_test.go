@@ -389,7 +389,7 @@ func (w *world) checkIDs(records []events.Record) {
 	made := make(map[string]events.Seq)
 	makes := []events.Kind{
 		events.KindKeyCreated, events.KindMerchantCreated, events.KindConsumerCreated, events.KindCustomerCreated,
-		events.KindWalletOpened, events.KindWalletToppedUp, events.KindSubscriptionCreated, events.KindUsageReported,
+		events.KindWalletOpened, events.KindWalletToppedUp, events.KindSubscriptionCreated, events.KindUsageReported, events.KindReservationCreated,
 	}
 	for i := range records {
 		rec := &records[i]
@@ -433,6 +433,8 @@ func dump(b *projections.Books) map[string]string {
 	dumpTable(m, b.Clocks)
 	dumpTable(m, b.Accruals)
 	dumpTable(m, b.Numbers)
+	dumpTable(m, b.Reservations)
+	dumpTable(m, b.Held)
 	return m
 }
 

@@ -68,6 +68,8 @@ func scope(k Kind) byte {
 		return 36
 	case KindPlanUpdated:
 		return 37
+	case KindReservationCreated:
+		return 90
 	}
 	return noScope
 }

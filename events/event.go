@@ -1,7 +1,5 @@
 package events
 
-import "fmt"
-
 // Kind is the name of an event's type on the wire, with its version. A kind never
 // changes its meaning.
 type Kind string
@@ -57,6 +55,8 @@ const (
 	KindInvoiceIssued          Kind = "invoice.issued.v1"
 	KindInvoicePaid            Kind = "invoice.paid.v1"
 	KindInvoiceCancelled       Kind = "invoice.cancelled.v1"
+	KindReservationCreated     Kind = "reservation.created.v1"
+	KindReservationReleased    Kind = "reservation.released.v1"
 	KindClockCreated           Kind = "clock.created.v1"
 	KindClockAdvancing         Kind = "clock.advancing.v1"
 	KindClockAdvanced          Kind = "clock.advanced.v1"
@@ -71,6 +71,7 @@ func Kinds() []Kind {
 		KindConsumerCreated, KindConsumerErased, KindCustomerCreated, KindWalletOpened, KindWalletToppedUp,
 		KindSubscriptionCreated, KindSubscriptionTerminated, KindUsageReported,
 		KindInvoiceOpened, KindInvoiceClosing, KindInvoiceLineClosed, KindInvoiceIssued, KindInvoicePaid, KindInvoiceCancelled,
+		KindReservationCreated, KindReservationReleased,
 		KindClockCreated, KindClockAdvancing, KindClockAdvanced, KindDueFailed,
 	}
 }
@@ -109,6 +110,8 @@ func zeros() []Event {
 		InvoiceIssued{},
 		InvoicePaid{},
 		InvoiceCancelled{},
+		ReservationCreated{},
+		ReservationReleased{},
 		ClockCreated{},
 		ClockAdvancing{},
 		ClockAdvanced{},
@@ -208,7 +211,7 @@ func Decode(kind Kind, b []byte) (Event, error) {
 	case KindDueFailed:
 		return unmarshal[DueFailed](b)
 	}
-	return nil, fmt.Errorf("%w: unknown type of event %.60q", ErrEncoding, kind)
+	return decodeEntitlement(kind, b)
 }
 
 // Encode returns e in its wire form. It does not check that Decode accepts it;

@@ -202,14 +202,15 @@ func TestScopes(t *testing.T) {
 		KindClockCreated: 12, KindClockAdvancing: 13, KindKeyCreated: 14, KindKeyRevoked: 15,
 		KindConsumerErased: 16, KindWalletOpened: 17, KindConsumerCreated: 18,
 		KindInvoiceIssued: 19, KindInvoicePaid: 20, KindInvoiceCancelled: 21,
-		KindPlanUpdated:    37,
-		KindPriceDeleted:   36,
-		KindPriceRevised:   35,
-		KindFeeDeleted:     34,
-		KindFeeUpdated:     33,
-		KindFeeCreated:     32,
-		KindMetricUpdated:  31,
-		KindProductUpdated: 30,
+		KindPlanUpdated:        37,
+		KindPriceDeleted:       36,
+		KindPriceRevised:       35,
+		KindFeeDeleted:         34,
+		KindFeeUpdated:         33,
+		KindFeeCreated:         32,
+		KindMetricUpdated:      31,
+		KindProductUpdated:     30,
+		KindReservationCreated: 90,
 	}
 	for _, k := range Kinds() {
 		if w, ok := want[k]; ok && scope(k) != w || !ok && scope(k) != noScope {

@@ -57,6 +57,8 @@ type (
 	InvoiceNoun struct{}
 	// LineNoun stands for a line of an invoice.
 	LineNoun struct{}
+	// ReservationNoun stands for a reservation of money.
+	ReservationNoun struct{}
 	// CommandNoun stands for a command.
 	CommandNoun struct{}
 )
@@ -78,6 +80,7 @@ func (UsageNoun) prefix() string        { return "usg" }
 func (BillingNoun) prefix() string      { return "bev" }
 func (InvoiceNoun) prefix() string      { return "inv" }
 func (LineNoun) prefix() string         { return "li" }
+func (ReservationNoun) prefix() string  { return "com" }
 func (CommandNoun) prefix() string      { return "cmd" }
 
 // The identities, one type for each noun.
@@ -116,6 +119,8 @@ type (
 	InvoiceID = ID[InvoiceNoun]
 	// LineID identifies a line of an invoice.
 	LineID = ID[LineNoun]
+	// ReservationID identifies a reservation of money.
+	ReservationID = ID[ReservationNoun]
 	// CommandID identifies a command.
 	CommandID = ID[CommandNoun]
 )
@@ -139,6 +144,15 @@ func ParseID[K Noun](s string) (ID[K], error) {
 		return ID[K]{}, fmt.Errorf("%.40q: %w: it names nothing", s, ErrID)
 	}
 	return ID[K](u), nil
+}
+
+// ParseReservationID reads a reservation's identity with either of the prefixes that the API gives it: com_ where
+// usage names it, ent_ where it is made (D29).
+func ParseReservationID(s string) (ReservationID, error) {
+	if rest, ok := strings.CutPrefix(s, "ent_"); ok {
+		s = "com_" + rest
+	}
+	return ParseID[ReservationNoun](s)
 }
 
 // String returns the identity as clients see it, or "" for the zero ID.

@@ -75,6 +75,7 @@ func TestPrefixes(t *testing.T) {
 		BillingNoun{},
 		InvoiceNoun{},
 		LineNoun{},
+		ReservationNoun{},
 		CommandNoun{},
 	} {
 		if p := n.prefix(); seen[p] || p == "" || p == "tc" || strings.ToLower(p) != p || strings.Contains(p, "_") {

@@ -41,11 +41,12 @@ type KeyRevoked struct {
 // DueFailed records that a due action could not be carried out. It parks the
 // action: it is not tried again by itself (D13).
 type DueFailed struct {
-	Subscription SubscriptionID `cbor:"1,keyasint" json:"subscriptionId"`
+	Subscription SubscriptionID `cbor:"1,keyasint,omitzero" json:"subscriptionId,omitzero"` // on which it was due, or one of those below
 	Action       string         `cbor:"2,keyasint" json:"action"`
 	Due          Time           `cbor:"3,keyasint" json:"dueAt"`
 	Code         string         `cbor:"4,keyasint" json:"code"`
 	Message      string         `cbor:"5,keyasint" json:"message"`
+	Reservation  ReservationID  `cbor:"7,keyasint,omitzero" json:"entitlementId,omitzero"`
 }
 
 func (LedgerOpened) Kind() Kind { return KindLedgerOpened }

@@ -17,6 +17,7 @@ type UsageReported struct {
 	Postings     []Posting      `cbor:"8,keyasint" json:"postings"`
 	Balance      Sum            `cbor:"9,keyasint" json:"balanceNanos"` // of the wallet's main account, after
 	Metadata     Sealed         `cbor:"10,keyasint,omitzero" json:"metadata,omitzero"`
+	Reservation  ReservationID  `cbor:"20,keyasint,omitzero" json:"entitlementId,omitzero"` // that pays what is debited at once
 }
 
 // UsageLine is one metric's part of a usage event.
@@ -63,6 +64,9 @@ func (e *UsageReported) append(b []byte) []byte {
 	if !e.Metadata.IsZero() {
 		n++
 	}
+	if !e.Reservation.IsZero() {
+		n++
+	}
 	b = appendHead(b, majorMap, n)
 	b = appendBytes(append(b, 1), e.Customer[:])
 	b = appendBytes(append(b, 2), e.Subscription[:])
@@ -79,6 +83,9 @@ func (e *UsageReported) append(b []byte) []byte {
 	if !e.Metadata.IsZero() {
 		b = appendBytes(append(b, 10, majorMap|2, 1), e.Metadata.Key[:])
 		b = appendBytes(append(b, 2), e.Metadata.Box)
+	}
+	if !e.Reservation.IsZero() {
+		b = appendBytes(append(b, 20), e.Reservation[:])
 	}
 	return b
 }
@@ -179,6 +186,8 @@ func (r *reader) usage() *UsageReported {
 			e.Balance = r.sum()
 		case 10:
 			e.Metadata.read(r)
+		case 20:
+			r.id((*[16]byte)(&e.Reservation))
 		default:
 			r.skip()
 		}

@@ -73,6 +73,9 @@ type Books struct {
 	Invoices *Table[events.InvoiceID, Invoice]
 	Lines    *Table[Pair[events.InvoiceID, events.LineID], Line]
 
+	Reservations *Table[events.ReservationID, Reservation]
+	Held         *Table[events.SubscriptionID, Held]
+
 	Totals   *Table[Pair[events.CustomerID, events.MetricID], Total]
 	Journals *Table[JournalKey, Journal]
 	Pages    *Table[PageKey, Page]
@@ -112,6 +115,9 @@ func NewBooks(p Purpose) *Books {
 	b.Numbers = newTable[events.OrganizationID, uint64](b, p, tableNumbers, "invoices.numbers", rules, keyOfID[events.OrganizationID]())
 	b.Invoices = newTable[events.InvoiceID, Invoice](b, p, tableInvoices, "invoices.invoices", views, keyOfID[events.InvoiceID]())
 	b.Lines = newTable[Pair[events.InvoiceID, events.LineID], Line](b, p, tableLines, "invoices.lines", views, keyOfPair[events.InvoiceID, events.LineID]())
+
+	b.Reservations = newTable[events.ReservationID, Reservation](b, p, tableReservations, "reservations.reservations", rules, keyOfID[events.ReservationID]())
+	b.Held = newTable[events.SubscriptionID, Held](b, p, tableHeld, "reservations.held", rules, keyOfID[events.SubscriptionID]())
 
 	b.Totals = newTable[Pair[events.CustomerID, events.MetricID], Total](b, p, tableTotals, "usage.totals", views, keyOfPair[events.CustomerID, events.MetricID]())
 	b.Journals = newTable[JournalKey, Journal](b, p, tableJournals, "usage.journals", views, keyOfJournal())
@@ -401,6 +407,8 @@ func (b *Books) apply(rec *events.Record) {
 		b.clockAdvanced(rec, e)
 	case events.DueFailed:
 		b.dueFailed(rec, e)
+	default:
+		b.applyEntitlement(rec)
 	}
 }
 

@@ -37,6 +37,9 @@ func (b *Books) charge(rec *events.Record, e *events.UsageReported) {
 	c := b.chargeRows(e)
 	b.Accruals.touch(c.period, c.accrual)
 	b.accrue(rec, e, &c.accrual.v)
+	if !e.Reservation.IsZero() {
+		b.reservationUsed(rec, e)
+	}
 	m := events.Movement{Currency: e.Currency, Wallet: e.Wallet}
 	for i := range e.Postings {
 		p := &e.Postings[i]

@@ -61,8 +61,9 @@ func (w LinkOf) String() string {
 		LinkProducts: "product of", LinkMetrics: "metric of", LinkPrices: "price of", LinkPlans: "plan of", LinkWallets: "wallet of",
 		LinkSubscriptions: "subscription of", LinkSubscriptionsOfCustomer: "subscription of customer",
 		LinkFees: "fee of", LinkInvoices: "invoice of", LinkInvoicesOfCustomer: "invoice of customer", LinkInvoicesOfSubscription: "invoice of subscription",
+		LinkReservations: "reservation of", LinkReservationsOfCustomer: "reservation of customer",
 	}
-	if w >= 1 && int(w) < len(names) {
+	if int(w) < len(names) && names[w] != "" {
 		return names[w]
 	}
 	return fmt.Sprintf("link(%d)", byte(w))
@@ -70,7 +71,7 @@ func (w LinkOf) String() string {
 
 func (w LinkOf) parent(id [16]byte) fmt.Stringer {
 	switch w {
-	case LinkSubscriptionsOfCustomer, LinkInvoicesOfCustomer:
+	case LinkSubscriptionsOfCustomer, LinkInvoicesOfCustomer, LinkReservationsOfCustomer:
 		return events.CustomerID(id)
 	case LinkInvoicesOfSubscription:
 		return events.SubscriptionID(id)
@@ -102,6 +103,8 @@ func (w LinkOf) child(id [16]byte) fmt.Stringer {
 		return events.SubscriptionID(id)
 	case LinkInvoices, LinkInvoicesOfCustomer, LinkInvoicesOfSubscription:
 		return events.InvoiceID(id)
+	case LinkReservations, LinkReservationsOfCustomer:
+		return events.ReservationID(id)
 	}
 	return events.CommandID(id)
 }

@@ -37,6 +37,8 @@ import (
 //	0x61 usage.journals       what, identity                   Journal
 //	0x62 usage.pages          what, identity, page             Page
 //	0x70 usage.links          what, parent, child              Seq
+//	0x90 reservations.reservations   ReservationID             Reservation
+//	0x91 reservations.held           SubscriptionID            Held
 const (
 	tableOpened        = 0x01
 	tableKeys          = 0x02
@@ -65,6 +67,8 @@ const (
 	tableJournals      = 0x61
 	tablePages         = 0x62
 	tableLinks         = 0x70
+	tableReservations  = 0x90
+	tableHeld          = 0x91
 )
 
 // id16 is any identity of 16 raw bytes.

@@ -87,6 +87,10 @@ func (m *model) journal(rec *events.Record) {
 		note(projections.JournalOfSubscription, e.Subscription)
 	case events.KindWalletToppedUp:
 		note(projections.JournalOfWallet, rec.Event.(events.WalletToppedUp).Wallet)
+	case events.KindReservationCreated, events.KindReservationReleased:
+		if len(rec.Event.Money().Postings) > 0 {
+			note(projections.JournalOfWallet, rec.Event.Money().Wallet)
+		}
 	case events.KindClockCreated:
 		clock(rec.Event.(events.ClockCreated).Clock)
 	case events.KindClockAdvancing:

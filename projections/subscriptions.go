@@ -139,6 +139,10 @@ func clockAsID(c events.TestClockID) (id [16]byte) {
 }
 
 func (b *Books) dueFailed(rec *events.Record, e events.DueFailed) {
+	if !e.Reservation.IsZero() {
+		b.Reservations.edit(e.Reservation).Parked = e.Code
+		return
+	}
 	s := b.Subscriptions.edit(e.Subscription)
 	s.Parked, s.UpdatedAt = e.Code, rec.At
 }

@@ -65,6 +65,8 @@ const (
 	LinkInvoicesOfCustomer      LinkOf = 13
 	LinkInvoicesOfSubscription  LinkOf = 14
 	LinkFees                    LinkOf = 15
+	LinkReservations            LinkOf = 90
+	LinkReservationsOfCustomer  LinkOf = 91
 )
 
 // link notes in the views that child is one of parent's, since record seq.
@@ -146,6 +148,10 @@ func (b *Books) applyUsageTables(rec *events.Record) {
 	switch rec.Event.Kind() {
 	case events.KindWalletToppedUp:
 		b.journal(JournalOfWallet, rec.Event.(events.WalletToppedUp).Wallet, rec.Seq)
+	case events.KindReservationCreated, events.KindReservationReleased:
+		if m := rec.Event.Money(); len(m.Postings) > 0 {
+			b.journal(JournalOfWallet, m.Wallet, rec.Seq)
+		}
 	case events.KindClockCreated:
 		b.journal(JournalOfClock, clockAsID(rec.Event.(events.ClockCreated).Clock), rec.Seq)
 	case events.KindClockAdvancing:

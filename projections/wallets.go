@@ -54,6 +54,7 @@ func (b *Books) postTo(rec *events.Record, p *events.Posting, account events.Acc
 	r.v.Sum = r.v.Sum.Add(p.Nanos)
 	r.v.Last = rec.Seq
 	assert(p.Role != events.ConsumerMain || r.v.Sum.Sign() >= 0, rec, "a prepaid balance below zero")
+	assert(p.Role != events.ReservationHold || r.v.Sum.Sign() >= 0, rec, "money set aside below zero")
 }
 
 func (b *Books) walletOpened(rec *events.Record, e events.WalletOpened) {

@@ -199,6 +199,10 @@ func summary(rec *events.Record) string {
 		return e.Invoice.String()
 	case events.InvoiceCancelled:
 		return say("%s: %s", e.Invoice, e.Code)
+	case events.ReservationCreated:
+		return say("%s of %s: %s, balance %s", e.Reservation, e.Customer, money(*commands.ReceiptOf(rec).Amount, e.Currency), decimals(e.Balance))
+	case events.ReservationReleased:
+		return say("%s: %s, balance %s", e.Reservation, e.Code, decimals(e.Balance))
 	case events.ClockCreated:
 		return say("%s shows %s", e.Clock, when(e.Now))
 	case events.ClockAdvancing:

@@ -130,12 +130,14 @@ func subscriptionOf(e events.Event) (id events.SubscriptionID) {
 		return e.Subscription
 	case events.DueFailed:
 		return e.Subscription
+	case events.ReservationReleased:
+		return e.Subscription
 	case events.LedgerOpened, events.KeyCreated, events.KeyRevoked, events.MerchantCreated, events.MerchantUpdated,
 		events.ProductCreated, events.MetricCreated, events.PriceCreated, events.PlanCreated,
 		events.ProductUpdated, events.MetricUpdated, events.FeeCreated, events.FeeUpdated, events.FeeDeleted,
 		events.PriceRevised, events.PriceDeleted, events.PlanUpdated,
 		events.ConsumerCreated, events.ConsumerErased, events.CustomerCreated, events.WalletOpened, events.WalletToppedUp,
-		events.SubscriptionCreated, *events.UsageReported, events.ClockCreated, events.ClockAdvancing, events.ClockAdvanced:
+		events.SubscriptionCreated, events.ReservationCreated, *events.UsageReported, events.ClockCreated, events.ClockAdvancing, events.ClockAdvanced:
 	}
 	return id
 }

@@ -21,6 +21,7 @@ func Names() []string {
 		"Usage", "UsageEvent", "UsageEvents", "Wallet",
 	}
 	names = append(names, catalogQueries()...)
+	names = append(names, entitlementQueries()...)
 	slices.Sort(names)
 	return names
 }
@@ -55,6 +56,9 @@ func (s *Service) query(name string) asked {
 		return nil
 	}
 	if ask := s.catalogQuery(name); ask != nil {
+		return ask
+	}
+	if ask := s.entitlementQuery(name); ask != nil {
 		return ask
 	}
 	switch name {

@@ -23,6 +23,7 @@ type UsageEvent struct {
 	RecordedAt   events.Time           `json:"recordedAt"`
 	Key          string                `json:"idempotencyKey"`
 	Properties   []UsageProperty       `json:"properties"`
+	Reservation  events.ReservationID  `json:"entitlementId,omitzero"` // that paid it, if one did
 	Metadata     map[string]string     `json:"metadata,omitempty"`
 	Erased       bool                  `json:"erased,omitempty"` // the consumer is: there is no metadata to read
 	Billing      UsageBilling          `json:"billing"`
@@ -94,7 +95,7 @@ func (r *reading) renderUsage(rec *events.Record, invoices map[uint32]events.Inv
 	u := UsageEvent{
 		Sequence: rec.Seq, ID: events.Derive[events.UsageNoun](rec.Command, 0), Merchant: rec.Merchant, Customer: e.Customer,
 		Subscription: e.Subscription, Wallet: e.Wallet, Period: e.Period, Timestamp: e.HappenedAt, RecordedAt: rec.RecordedAt,
-		Key: rec.Key, Leaf: rec.Hash,
+		Key: rec.Key, Leaf: rec.Hash, Reservation: e.Reservation,
 		Billing: UsageBilling{
 			ID: events.Derive[events.BillingNoun](rec.Command, 0), Currency: e.Currency, Amount: events.SumOf(net),
 			Tax: events.SumOf(tax), Total: events.SumOf(net).Add(tax), Balance: e.Balance,

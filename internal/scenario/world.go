@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -153,6 +154,9 @@ func (w *World) name(name, id string) {
 	w.names[name] = id
 	if _, ok := w.called[id]; !ok {
 		w.called[id] = name
+		if rest, ok := strings.CutPrefix(id, "com_"); ok {
+			w.called["ent_"+rest] = name // the API has both (D29)
+		}
 	}
 }
 

@@ -26,6 +26,7 @@ type auditor struct {
 	periods   map[projections.PeriodKey]*period // that are not invoiced yet
 	open      map[events.InvoiceID]*period      // the same by invoice
 	unpaid    map[events.InvoiceID]events.Sum   // of issued invoices that are not paid
+	reserved  map[events.ReservationID]*reservation
 	issued    uint64
 	reported  uint64
 }
@@ -47,6 +48,13 @@ type subscription struct {
 	plan     events.PlanID
 	wallet   events.WalletID
 	currency events.Currency
+}
+
+// reservation is money that is set aside.
+type reservation struct {
+	subscription events.SubscriptionID
+	left         events.Sum
+	uses         uint32 // that are left
 }
 
 // period is a billing period that is not invoiced yet.
@@ -83,6 +91,7 @@ func newAuditor() *auditor {
 		periods:   make(map[projections.PeriodKey]*period),
 		open:      make(map[events.InvoiceID]*period),
 		unpaid:    make(map[events.InvoiceID]events.Sum),
+		reserved:  make(map[events.ReservationID]*reservation),
 	}
 }
 
@@ -93,6 +102,10 @@ func (a *auditor) check(rec *events.Record) error {
 		return a.usage(rec, e)
 	case events.WalletToppedUp:
 		return a.topUp(e)
+	case events.ReservationCreated:
+		return a.reservationCreated(e)
+	case events.ReservationReleased:
+		return a.reservationReleased(e)
 	case events.InvoiceOpened:
 		return a.opened(rec, e)
 	case events.InvoiceLineClosed:
@@ -173,13 +186,20 @@ func (a *auditor) usage(rec *events.Record, e *events.UsageReported) error {
 	}
 	fee := part(p.instant.Plus(instant), m.settings).Plus(part(p.instant, m.settings).Neg())
 	p.instant = p.instant.Plus(instant)
+	from, debited := events.ConsumerMain, instant
+	if !e.Reservation.IsZero() {
+		from, debited = events.ReservationHold, events.Sum{}
+		if err := a.use(e, instant); err != nil {
+			return err
+		}
+	}
 	if err := posted(e.Postings, map[events.Role]events.Sum{
-		events.ConsumerMain: instant.Neg(), events.Merchant: instant.Plus(fee.Neg()), events.PlatformFee: fee,
+		from: instant.Neg(), events.Merchant: instant.Plus(fee.Neg()), events.PlatformFee: fee,
 		events.ConsumerUsage: accrued.Neg(), events.Receivable: accrued,
 	}); err != nil {
 		return err
 	}
-	return a.move(e.Wallet, instant.Neg(), e.Balance)
+	return a.move(e.Wallet, debited.Neg(), e.Balance)
 }
 
 // rate returns the line that a property belongs to, after working out again what it costs.

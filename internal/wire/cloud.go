@@ -73,7 +73,7 @@ func (d *Decoder) cloud(c *call, s *scanner, u *commands.ReportUsage) error {
 		case hasSchema:
 			s.text("dataschema")
 		case hasData:
-			d.cloudData(c, s)
+			d.cloudData(c, s, u)
 		default:
 			extensions = s.extension(name, extensions)
 		}
@@ -112,7 +112,7 @@ func (s *scanner) must(path, value string) {
 }
 
 // cloudData takes the data of a CloudEvent.
-func (d *Decoder) cloudData(c *call, s *scanner) {
+func (d *Decoder) cloudData(c *call, s *scanner, u *commands.ReportUsage) {
 	if !s.open('{', "data", "an object with properties") {
 		return
 	}
@@ -130,8 +130,10 @@ func (d *Decoder) cloudData(c *call, s *scanner) {
 			bit = hasMetadata
 		case "merchantId":
 			bit = hasMerchant
+		case "entitlementId":
+			bit = hasReservation
 		default:
-			s.wrong(quoted(name), "is no field of a usage event's data; it has properties, metadata and merchantId")
+			s.wrong(quoted(name), "is no field of a usage event's data; it has properties, entitlementId, metadata and merchantId")
 		}
 		if seen&bit != 0 {
 			s.wrong(string(name), "is given twice")
@@ -145,6 +147,8 @@ func (d *Decoder) cloudData(c *call, s *scanner) {
 			d.metadata(s)
 		case bit == hasMerchant:
 			d.checkMerchant(s)
+		case bit == hasReservation:
+			s.reservation("entitlementId", &u.Reservation)
 		}
 	}
 	if seen&hasProperties == 0 {

@@ -38,6 +38,7 @@ func Names() []string {
 		"CreatePrice", "CreatePlan", "CreateCustomer", "EraseConsumer", "TopUp", "CreateSubscription",
 		"TerminateSubscription", "CreateTestClock", "AdvanceTestClock",
 		"UpdateProduct", "UpdateMetric", "CreateFee", "UpdateFee", "DeleteFee", "UpdatePrice", "DeletePrice", "UpdatePlan",
+		"CreateEntitlement",
 	}
 }
 

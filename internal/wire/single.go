@@ -72,6 +72,8 @@ func (d *Decoder) command(c *call, name string, f *fields) (commands.Command, er
 		return d.createSubscription(c, f)
 	case "TerminateSubscription":
 		return d.terminateSubscription(c, f)
+	case "CreateEntitlement":
+		return createEntitlement(f)
 	case "CreateTestClock":
 		cmd := commands.CreateTestClock{
 			Now: f.time("currentTime", optional), Name: f.text("name", optional, 255), Description: f.text("description", optional, 4096),

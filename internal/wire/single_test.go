@@ -114,6 +114,13 @@ var bodies = []struct {
 		commands.TerminateSubscription{Subscription: sub, Reason: events.Sealed{Key: consumer, Box: []byte("subscription.reason moved away")}},
 	},
 	{
+		"CreateEntitlement", `{"customerId":"$customer","maxUses":3,"expiresAt":"2024-01-15T10:30:00Z","entitlementData":[
+			{"billableMetricId":"$A","quantity":1200}]}`,
+		commands.CreateEntitlement{
+			Customer: customer, MaxUses: 3, ExpiresAt: at("2024-01-15T10:30:00Z"), Data: []commands.UsageProperty{{Metric: metricA, Quantity: 1200}},
+		},
+	},
+	{
 		"CreateTestClock", `{"currentTime":"2024-01-15T10:30:00Z","name":"n","description":"d"}`,
 		commands.CreateTestClock{Now: at("2024-01-15T10:30:00Z"), Name: "n", Description: "d"},
 	},

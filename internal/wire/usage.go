@@ -17,6 +17,7 @@ const (
 	hasMetadata
 	hasQuantity
 	hasMetric
+	hasReservation
 )
 
 // usageSpans is where the parts of a usage event lie that are shared out when all have been read.
@@ -202,6 +203,8 @@ func (d *Decoder) plain(c *call, s *scanner, u *commands.ReportUsage) (shape, er
 			d.properties(c, s)
 		case hasMetadata:
 			d.metadata(s)
+		case hasReservation:
+			s.reservation("entitlementId", &u.Reservation)
 		default:
 			if kind := shapeOf(name); kind != plainEvent {
 				return kind, nil
@@ -233,6 +236,8 @@ func usageBit(name []byte) int {
 		return hasProperties
 	case "metadata":
 		return hasMetadata
+	case "entitlementId":
+		return hasReservation
 	}
 	return 0
 }
@@ -249,12 +254,7 @@ func shapeOf(name []byte) shape {
 }
 
 func (s *scanner) unknownUsage(name []byte) {
-	switch string(name) {
-	case "entitlementId":
-		s.wrong("entitlementId", "is not supported: this ledger has no reservations yet")
-	default:
-		s.wrong(quoted(name), "is no field of a usage event; it has customerId, merchantId, idempotencyKey, timestamp, properties and metadata")
-	}
+	s.wrong(quoted(name), "is no field of a usage event; it has customerId, merchantId, idempotencyKey, timestamp, properties, entitlementId and metadata")
 }
 
 func firstMissing(seen int) string {
@@ -375,6 +375,9 @@ func (d *Decoder) canonical(u *commands.ReportUsage, props []commands.UsagePrope
 	}
 	if len(d.pairs) > 0 {
 		b = appendPairs(append(b, 'm'), d.pairs)
+	}
+	if !u.Reservation.IsZero() {
+		b = append(append(b, 'r'), u.Reservation[:]...)
 	}
 	d.canon = b
 }

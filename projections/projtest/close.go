@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"tallystick/events"
+	"tallystick/projections"
 )
 
 // other makes, now and then, something that is no usage.
@@ -41,6 +42,15 @@ func (g *generator) other(n uint32) {
 			g.command(m.id, events.ActorDue)
 			g.emit(now, events.DueFailed{Subscription: c.sub, Action: "close", Due: now, Code: "AMOUNT_OUT_OF_RANGE", Message: "the sum does not fit"})
 		}
+	case 8, 9, 10:
+		if !c.ended && c.reserved == nil {
+			g.reserve(c, now)
+		}
+	case 11:
+		if c.reserved != nil {
+			g.command(m.id, events.ActorDue)
+			g.release(c, now, projections.ReleasedExpired)
+		}
 	}
 }
 
@@ -49,6 +59,9 @@ func (g *generator) terminate(c *customer, now events.Time) {
 	c.ended = true
 	g.command(c.merchant.id, events.ActorKey)
 	g.emit(now, events.SubscriptionTerminated{Subscription: c.sub, EndedAt: now, By: c.merchant.id.String(), Reason: g.seal(c.consumer)})
+	if c.reserved != nil {
+		g.release(c, now, projections.ReleasedTerminated)
+	}
 	for _, p := range c.open {
 		g.emit(now, events.InvoiceClosing{Invoice: p.invoice, Subscription: c.sub, Period: p.n, End: now, GraceEnd: now})
 		g.issue(c, p, now)

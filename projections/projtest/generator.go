@@ -63,6 +63,7 @@ type customer struct {
 	balance  events.Sum
 	profile  events.Seq
 	open     []*openPeriod
+	reserved *reservation // active one, if there is one
 	erased   bool
 	ended    bool
 }

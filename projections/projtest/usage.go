@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"tallystick/events"
+	"tallystick/projections"
 )
 
 // usage makes a usage event of any customer in period n.
@@ -42,9 +43,13 @@ func (g *generator) report(c *customer, p *openPeriod, at events.Time) {
 		}
 		e.Lines = append(e.Lines, u)
 	}
+	from := events.ConsumerMain
+	if r := c.reserved; r != nil && g.rng.IntN(2) == 0 && r.left.Cmp(events.SumOf(instant)) >= 0 {
+		from, e.Reservation = events.ReservationHold, r.id
+	}
 	fee := g.fee(p.instant.Add(instant)) - g.fee(p.instant)
 	for _, post := range []events.Posting{
-		{Role: events.ConsumerMain, Nanos: -instant},
+		{Role: from, Nanos: -instant},
 		{Role: events.Merchant, Nanos: instant - fee},
 		{Role: events.PlatformFee, Nanos: fee},
 		{Role: events.ConsumerUsage, Nanos: -accrued},
@@ -55,9 +60,18 @@ func (g *generator) report(c *customer, p *openPeriod, at events.Time) {
 		}
 	}
 	p.instant = p.instant.Add(instant)
-	c.balance = c.balance.Add(-instant)
+	if from == events.ConsumerMain {
+		c.balance = c.balance.Add(-instant)
+	}
 	e.Balance = c.balance
 	p.add(g.emit(at, e), e, c.merchant)
+	if from == events.ReservationHold {
+		c.reserved.left = c.reserved.left.Add(-instant)
+		if c.reserved.uses--; c.reserved.uses == 0 {
+			g.env.Key, g.env.Content = "", events.Digest{}
+			g.release(c, at, projections.ReleasedUsed)
+		}
+	}
 }
 
 // fee returns the platform's part of an amount, rounded half up. Amounts here fit into 64 bits.

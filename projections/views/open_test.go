@@ -255,6 +255,7 @@ func TestWaitFor(t *testing.T) {
 // TestSnapshotsByThemselves lets snapshots be taken as the log grows, and thinned out.
 func TestSnapshotsByThemselves(t *testing.T) {
 	recs := history(t, 26, 2000)
+	recs = recs[:len(recs)/101*101] // a snapshot comes after each chunk
 	l := projtest.NewLog()
 	v := open(t, vfs.NewMem(), l, views.Options{SnapshotEvery: 100, KeepRecent: 2, MaxChanges: 1})
 	for chunk := range slices.Chunk(recs, 101) {
