@@ -31,6 +31,8 @@ const (
 	TimestampInFuture     Code = "TIMESTAMP_IN_FUTURE"     // the timestamp is later than the clock, by more than the skew
 	AmountOutOfRange      Code = "AMOUNT_OUT_OF_RANGE"     // the cost does not fit
 	TooLarge              Code = "TOO_LARGE"               // more bytes than a record or a message may have
+	PaymentSessionExpired Code = "PAYMENT_SESSION_EXPIRED" // nobody has paid in time; ask for a new session
+	NoPaymentMethod       Code = "NO_PAYMENT_METHOD"       // there is no stored payment method to charge
 	Busy                  Code = "BUSY"                    // the queue is full; repeat after a moment
 	RateLimited           Code = "RATE_LIMITED"            // the key has asked for too much at once; repeat when its allowance has grown again
 	LedgerFailed          Code = "LEDGER_FAILED"           // outcome unknown: repeat the same key once the ledger is back
@@ -53,9 +55,9 @@ func (c Code) HTTPStatus() int {
 		return 404
 	case MethodNotAllowed:
 		return 405
-	case IdempotencyConflict, Conflict, AlreadyTerminated, ClockAdvancing:
+	case IdempotencyConflict, Conflict, PaymentSessionExpired, AlreadyTerminated, ClockAdvancing:
 		return 409
-	case ReservationNotActive, ReservationExceeded, SubscriptionNotActive, MetricNotPriced, InsufficientFunds, PeriodClosed, TimestampInFuture, AmountOutOfRange:
+	case ReservationNotActive, ReservationExceeded, NoPaymentMethod, SubscriptionNotActive, MetricNotPriced, InsufficientFunds, PeriodClosed, TimestampInFuture, AmountOutOfRange:
 		return 422
 	case Busy, RateLimited:
 		return 429

@@ -12,11 +12,17 @@ import (
 
 // statuses is what clients rely on: the status of every code (D10).
 var statuses = map[Code]int{
-	Invalid: 400, SandboxOnly: 400, ManagedPostpaidOnly: 400, TooLarge: 400, Unauthorized: 401, Forbidden: 403, NotFound: 404,
-	IdempotencyConflict: 409, Conflict: 409, AlreadyTerminated: 409, ClockAdvancing: 409,
-	ReservationNotActive: 422, ReservationExceeded: 422,
-	SubscriptionNotActive: 422, MetricNotPriced: 422, InsufficientFunds: 422, PeriodClosed: 422, TimestampInFuture: 422, AmountOutOfRange: 422,
-	MethodNotAllowed: 405, Busy: 429, RateLimited: 429, Internal: 500, LedgerFailed: 503, StreamUnchecked: 503, ShuttingDown: 503,
+	Invalid: 400, SandboxOnly: 400, ManagedPostpaidOnly: 400, TooLarge: 400,
+	Unauthorized:        401,
+	Forbidden:           403,
+	NotFound:            404,
+	MethodNotAllowed:    405,
+	IdempotencyConflict: 409, Conflict: 409, AlreadyTerminated: 409, ClockAdvancing: 409, PaymentSessionExpired: 409,
+	SubscriptionNotActive: 422, NoPaymentMethod: 422, MetricNotPriced: 422, InsufficientFunds: 422, PeriodClosed: 422, TimestampInFuture: 422,
+	AmountOutOfRange: 422, ReservationNotActive: 422, ReservationExceeded: 422,
+	Busy: 429, RateLimited: 429,
+	Internal:     500,
+	LedgerFailed: 503, StreamUnchecked: 503, ShuttingDown: 503,
 }
 
 func TestCodes(t *testing.T) {

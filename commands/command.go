@@ -79,6 +79,18 @@ func decide(b *projections.Books, c Context, cmd Command, d *decision) *Rejectio
 		return eraseConsumer(b, c, cmd, d)
 	case TopUp:
 		return topUp(b, c, cmd, d)
+	case PaySession:
+		return paySession(b, c, cmd, d)
+	case CancelSession:
+		return cancelSession(b, c, cmd, d)
+	case SettleCharge:
+		return settleCharge(b, c, cmd, d)
+	case CreatePayment:
+		return createPayment(b, c, cmd, d)
+	case SetupPaymentMethod:
+		return setupPaymentMethod(b, c, cmd, d)
+	case RemovePaymentMethod:
+		return removePaymentMethod(b, c, cmd, d)
 	case CreateSubscription:
 		return createSubscription(b, c, cmd, d)
 	case TerminateSubscription:
@@ -112,12 +124,24 @@ func (DeletePrice) main() events.Kind           { return events.KindPriceDeleted
 func (UpdatePlan) main() events.Kind            { return events.KindPlanUpdated }
 func (CreateCustomer) main() events.Kind        { return events.KindCustomerCreated }
 func (EraseConsumer) main() events.Kind         { return events.KindConsumerErased }
-func (TopUp) main() events.Kind                 { return events.KindWalletToppedUp }
+func (PaySession) main() events.Kind            { return events.KindChargeRequested }
+func (CancelSession) main() events.Kind         { return events.KindSessionEnded }
+func (SettleCharge) main() events.Kind          { return events.KindChargeSucceeded }
+func (CreatePayment) main() events.Kind         { return events.KindPaymentCreated }
+func (SetupPaymentMethod) main() events.Kind    { return events.KindSessionOpened }
+func (RemovePaymentMethod) main() events.Kind   { return events.KindMethodRemoved }
 func (CreateSubscription) main() events.Kind    { return events.KindSubscriptionCreated }
 func (TerminateSubscription) main() events.Kind { return events.KindSubscriptionTerminated }
 func (CreateEntitlement) main() events.Kind     { return events.KindReservationCreated }
 func (CreateTestClock) main() events.Kind       { return events.KindClockCreated }
 func (AdvanceTestClock) main() events.Kind      { return events.KindClockAdvancing }
+
+func (cmd TopUp) main() events.Kind {
+	if cmd.Method == methodSession || cmd.Method == methodStored {
+		return events.KindTopUpRequested
+	}
+	return events.KindWalletToppedUp
+}
 
 // merchantOf returns the row of the merchant that a command acts for.
 func merchantOf(b *projections.Books, c Context) (*projections.MerchantRow, *Rejection) {

@@ -15,10 +15,11 @@ const (
 	dueGraceEnd                 // issue the invoice
 	dueEnding                   // the subscription ends
 	dueRelease                  // a reservation expires
+	dueExpiry                   // nobody has paid in time
 )
 
 func (k dueKind) String() string {
-	return [...]string{"period-end", "grace-end", "ending", "release"}[k]
+	return [...]string{"period-end", "grace-end", "ending", "release", "expiry"}[k]
 }
 
 // EndedAsPlanned is why a subscription is terminated at its endingAt.
@@ -60,6 +61,7 @@ const (
 	noSubject subjectKind = iota
 	subjectSubscription
 	subjectReservation
+	subjectSession
 )
 
 // subject is a thing on which something falls due, by itself. The zero subject is none.
@@ -72,6 +74,8 @@ func onSubscription(id events.SubscriptionID) subject { return subject{subjectSu
 
 func onReservation(id events.ReservationID) subject { return subject{subjectReservation, id} }
 
+func onSession(id events.SessionID) subject { return subject{subjectSession, id} }
+
 func (on subject) isZero() bool { return on.kind == noSubject }
 
 // String returns the subject's identity.
@@ -82,6 +86,8 @@ func (on subject) String() string {
 		return events.SubscriptionID(on.id).String()
 	case subjectReservation:
 		return events.ReservationID(on.id).String()
+	case subjectSession:
+		return events.SessionID(on.id).String()
 	}
 	return "nothing"
 }
@@ -110,6 +116,13 @@ func nextDueOn(b *projections.Books, on subject) (n next, clock events.TestClock
 		}
 		n.created, n.merchant = r.Created, r.Merchant
 		return n, b.Subscriptions.Get(r.Subscription).Clock
+	case subjectSession:
+		s := b.Sessions.Get(events.SessionID(on.id))
+		if s.Status == events.SessionPending && s.Parked == "" {
+			n.at, n.kind = s.ExpiresAt, dueExpiry
+		}
+		n.created, n.merchant = s.Created, s.Merchant
+		return n, s.Clock
 	}
 	return n, clock
 }
@@ -122,6 +135,11 @@ func decideDue(b *projections.Books, c Context, on subject, d *decision) {
 		decideSubscriptionDue(b, c, events.SubscriptionID(on.id), d)
 	case subjectReservation:
 		decideReservationDue(b, events.ReservationID(on.id), d)
+	case subjectSession:
+		id := events.SessionID(on.id)
+		s := b.Sessions.Get(id)
+		c.Merchant = s.Merchant
+		endSession(c, id, s, s.ExpiresAt, events.SessionExpired, "", d)
 	}
 }
 

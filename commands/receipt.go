@@ -41,7 +41,7 @@ func Refusal(r *Rejection) Receipt {
 func ReceiptOf(rec *events.Record) Receipt { return receiptOf(rec, new(events.Sum)) }
 
 // receiptOf is ReceiptOf with a place for the amount, so that those of a batch need no memory of their own.
-func receiptOf(rec *events.Record, amount *events.Sum) Receipt {
+func receiptOf(rec *events.Record, amount *events.Sum) Receipt { //nolint:funlen // a case for each kind, and nothing else
 	r := Receipt{Status: Accepted, Seq: rec.Seq}
 	switch e := rec.Event.(type) {
 	case *events.UsageReported:
@@ -58,6 +58,30 @@ func receiptOf(rec *events.Record, amount *events.Sum) Receipt {
 		}
 		r.ID = Ref{refTopUp, e.TopUp}
 		r.Currency, r.Amount, r.Balance = e.Currency, amount, &e.Balance
+	case events.TopUpRequested:
+		*amount = events.SumOf(e.Amount)
+		r.ID, r.Currency, r.Amount = Ref{refTopUp, e.TopUp}, e.Currency, amount
+	case events.SessionOpened:
+		r.ID = Ref{refSession, e.Session}
+	case events.SessionEnded:
+		r.ID = Ref{refSession, e.Session}
+	case events.ChargeRequested:
+		r.ID = Ref{refCharge, e.Charge}
+	case events.ChargeSucceeded:
+		r.ID = Ref{refCharge, e.Charge}
+	case events.ChargeFailed:
+		r.ID = Ref{refCharge, e.Charge}
+	case events.ChargeActionRequired:
+		r.ID = Ref{refCharge, e.Charge}
+	case events.MethodStored:
+		r.ID = Ref{refMethod, e.Method}
+	case events.MethodRemoved:
+		r.ID = Ref{refMethod, e.Method}
+	case events.PaymentCreated:
+		*amount = events.SumOf(e.Amount)
+		r.ID, r.Currency, r.Amount = Ref{refPayment, e.Payment}, e.Currency, amount
+	case events.TopUpEnded, events.PaymentReceived:
+		// effects of other commands
 	case events.KeyCreated:
 		r.ID = Ref{refKey, e.Key}
 	case events.KeyRevoked:

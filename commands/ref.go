@@ -32,6 +32,14 @@ const (
 	refWallet
 	refSubscription
 	refReservation
+	refSession
+	refCharge
+	refMethod
+	refPayment
+	refAlert
+	refAuthorization
+	refPortal
+	refUser
 	refClock
 )
 
@@ -78,6 +86,22 @@ func (r Ref) append(b []byte) []byte {
 		return events.SubscriptionID(r.id).AppendText(b)
 	case refReservation:
 		return events.ReservationID(r.id).AppendText(b)
+	case refSession:
+		return events.SessionID(r.id).AppendText(b)
+	case refCharge:
+		return events.ChargeID(r.id).AppendText(b)
+	case refMethod:
+		return events.MethodID(r.id).AppendText(b)
+	case refPayment:
+		return events.PaymentID(r.id).AppendText(b)
+	case refAlert:
+		return events.AlertID(r.id).AppendText(b)
+	case refAuthorization:
+		return events.AuthorizationID(r.id).AppendText(b)
+	case refPortal:
+		return events.PortalID(r.id).AppendText(b)
+	case refUser:
+		return events.UserID(r.id).AppendText(b)
 	case refClock:
 		return append(b, events.TestClockID(r.id[:10]).String()...)
 	}
@@ -122,6 +146,22 @@ func (r *Ref) UnmarshalText(b []byte) (err error) {
 		*r, err = parseRef[events.SubscriptionNoun](refSubscription, text)
 	case "com":
 		*r, err = parseRef[events.ReservationNoun](refReservation, text)
+	case "ps":
+		*r, err = parseRef[events.SessionNoun](refSession, text)
+	case "chg":
+		*r, err = parseRef[events.ChargeNoun](refCharge, text)
+	case "pm":
+		*r, err = parseRef[events.MethodNoun](refMethod, text)
+	case "pay":
+		*r, err = parseRef[events.PaymentNoun](refPayment, text)
+	case "alrt":
+		*r, err = parseRef[events.AlertNoun](refAlert, text)
+	case "auth":
+		*r, err = parseRef[events.AuthorizationNoun](refAuthorization, text)
+	case "prt":
+		*r, err = parseRef[events.PortalNoun](refPortal, text)
+	case "usr":
+		*r, err = parseRef[events.UserNoun](refUser, text)
 	case "tc":
 		var clock events.TestClockID
 		clock, err = events.ParseTestClockID(text)

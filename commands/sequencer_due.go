@@ -32,6 +32,17 @@ func (s *Sequencer) noteDue(e events.Event) {
 		s.noteNext(onReservation(e.Reservation))
 	case events.ClockAdvancing:
 		s.run(e.Clock)
+	case events.SessionOpened:
+		s.noteNext(onSession(e.Session))
+	case events.ChargeSucceeded:
+		s.noteCharge(e.Charge)
+	case events.ChargeFailed:
+		s.noteCharge(e.Charge)
+	case events.ChargeActionRequired:
+		s.noteCharge(e.Charge)
+	case events.SessionEnded, events.ChargeRequested, events.MethodStored, events.MethodRemoved, events.TopUpRequested,
+		events.TopUpEnded, events.PaymentCreated, events.PaymentReceived:
+		// nothing falls due sooner
 	case events.LedgerOpened, events.KeyCreated, events.KeyRevoked, events.MerchantCreated, events.MerchantUpdated,
 		events.ProductCreated, events.MetricCreated, events.PriceCreated, events.PlanCreated,
 		events.ConsumerCreated, events.ConsumerErased, events.CustomerCreated, events.WalletOpened, events.WalletToppedUp,
@@ -39,6 +50,17 @@ func (s *Sequencer) noteDue(e events.Event) {
 		// nothing falls due sooner
 	case events.SubscriptionCreated, events.SubscriptionTerminated:
 		// what follows on the invoices of its periods says it
+	}
+}
+
+// noteCharge enters what falls due once a charge is settled: its session may have expired meanwhile, and its clock goes on.
+func (s *Sequencer) noteCharge(id events.ChargeID) {
+	q := &s.books.Charges.Get(id).Requested
+	if !q.Session.IsZero() {
+		s.noteNext(onSession(q.Session))
+	}
+	if !q.Clock.IsZero() {
+		s.run(q.Clock)
 	}
 }
 
@@ -60,6 +82,10 @@ func (s *Sequencer) noteAll() {
 		s.agendas.note(s.books, onReservation(id))
 		return true
 	})
+	s.books.Sessions.Each(func(id events.SessionID, _ *projections.Session) bool {
+		s.agendas.note(s.books, onSession(id))
+		return true
+	})
 }
 
 // noteRow enters what falls due on a stored row that was taken in, given its whole key.
@@ -69,6 +95,9 @@ func (s *Sequencer) noteRow(key []byte) {
 	}
 	if key[0] == s.books.Reservations.ID {
 		s.agendas.note(s.books, onReservation(events.ReservationID(key[1:])))
+	}
+	if key[0] == s.books.Sessions.ID {
+		s.agendas.note(s.books, onSession(events.SessionID(key[1:])))
 	}
 }
 
@@ -90,6 +119,9 @@ func (s *Sequencer) dueSlice() (more bool) {
 	clocks := slices.SortedFunc(maps.Keys(s.running), func(a, b events.TestClockID) int { return slices.Compare(a[:], b[:]) })
 	for _, clock := range clocks {
 		row := s.books.Clocks.Get(clock)
+		if row.Charging > 0 {
+			continue // what follows depends on how the charge comes out
+		}
 		if s.carryOutUntil(clock, max(row.Now, row.To)) {
 			return true // the clocks behind it have their turn when it has arrived
 		}
@@ -109,6 +141,9 @@ func (s *Sequencer) carryOutUntil(clock events.TestClockID, now events.Time) (mo
 		}
 		if next, _ := nextDueOn(s.books, d.on); next.at == d.at {
 			s.carryOutDue(d.on)
+		}
+		if row := s.books.Clocks.Get(clock); row != nil && row.Charging > 0 {
+			return true
 		}
 		if len(s.group.records) >= limit {
 			return true
@@ -160,9 +195,15 @@ func (s *Sequencer) park(c Context, on subject, err error) {
 	switch on.kind {
 	case noSubject:
 	case subjectSubscription:
-		e.Subscription = events.SubscriptionID(on.id)
-	case subjectReservation:
-		e.Reservation = events.ReservationID(on.id)
+		switch on.kind {
+		case noSubject:
+		case subjectSubscription:
+			e.Subscription = events.SubscriptionID(on.id)
+		case subjectReservation:
+			e.Reservation = events.ReservationID(on.id)
+		}
+	case subjectSession:
+		e.Session = events.SessionID(on.id)
 	}
 	s.dec.drafts = append(s.dec.drafts, draft{event: e, at: next.at, merchant: next.merchant, cause: next.created})
 	s.mustRecord(c)

@@ -212,6 +212,14 @@ func (s *Sequencer) businessOf(r *Request) (m events.OrganizationID) {
 		if w := s.books.Wallets.Get(cmd.Wallet); w != nil {
 			return w.Bound
 		}
+	case PaySession:
+		return s.businessOfSession(cmd.Session)
+	case CancelSession:
+		return s.businessOfSession(cmd.Session)
+	case SettleCharge:
+		if row := s.books.Charges.Get(cmd.Charge); row != nil {
+			return row.Merchant
+		}
 	case RevokeKey:
 		if k := s.books.Keys.Get(cmd.Key); k != nil {
 			return k.Merchant
@@ -223,10 +231,18 @@ func (s *Sequencer) businessOf(r *Request) (m events.OrganizationID) {
 	case *ReportUsage, UpdateMerchant, CreateProduct, CreateMetric, CreatePrice, CreatePlan, CreateCustomer,
 		UpdateProduct, UpdateMetric, CreateFee, UpdateFee, DeleteFee, UpdatePrice, DeletePrice, UpdatePlan,
 		CreateSubscription, TerminateSubscription, CreateTestClock, AdvanceTestClock,
-		CreateEntitlement:
+		CreateEntitlement,
+		CreatePayment, SetupPaymentMethod, RemovePaymentMethod:
 		// must name it
 	}
 	return r.Merchant
+}
+
+func (s *Sequencer) businessOfSession(id events.SessionID) (m events.OrganizationID) {
+	if row := s.books.Sessions.Get(id); row != nil {
+		m = row.Merchant
+	}
+	return m
 }
 
 // before returns the record that was made under a key, or nil (D8).

@@ -5,22 +5,27 @@ import (
 	"tallystick/projections"
 )
 
-// TopUp adds money from the payment processor to a consumer's wallet. The sandbox processor
-// always pays; it exists in sandbox ledgers only.
+// TopUp adds money from the payment processor to a consumer's wallet: by a payment session, by a stored payment method, or,
+// in sandbox ledgers alone, out of nothing at once.
 type TopUp struct {
-	Wallet events.WalletID
-	Amount events.Nanos // above 0
-	Method string       // "sandbox"
+	Wallet    events.WalletID
+	Amount    events.Nanos    // above 0
+	Method    string          // "sandbox", "session" or "stored"
+	Stored    events.MethodID // for "stored"; zero for the one stored last
+	OnSuccess string          // for "session": where the payer is sent
+	OnFailure string
 }
 
 func topUp(b *projections.Books, c Context, cmd TopUp, d *decision) *Rejection {
 	if cmd.Amount <= 0 {
 		return Reject(Invalid, "amount must be above 0")
 	}
-	if cmd.Method != "sandbox" {
-		return Reject(Invalid, "method %.40q is not sandbox", cmd.Method)
+	switch cmd.Method {
+	case methodSandbox, methodSession, methodStored:
+	default:
+		return Reject(Invalid, "method %.40q is none of sandbox, session, stored", cmd.Method)
 	}
-	if o := b.Opened.Get(struct{}{}); o == nil || o.Environment != events.Sandbox {
+	if o := b.Opened.Get(struct{}{}); cmd.Method == methodSandbox && (o == nil || o.Environment != events.Sandbox) {
 		return Reject(SandboxOnly, "the sandbox processor pays in sandbox ledgers only")
 	}
 	w := b.Wallets.Get(cmd.Wallet)
@@ -28,6 +33,9 @@ func topUp(b *projections.Books, c Context, cmd TopUp, d *decision) *Rejection {
 		return Reject(NotFound, "no wallet %s", cmd.Wallet)
 	}
 	c.Merchant = w.Bound
+	if cmd.Method != methodSandbox {
+		return requestTopUp(b, c, cmd, w, d)
+	}
 	balance := b.BalanceOf(projections.MainAccount(cmd.Wallet, w.Currency))
 	d.add(c, c.Now, events.WalletToppedUp{
 		TopUp: events.Derive[events.TopUpNoun](c.ID, 0), Wallet: cmd.Wallet, Currency: w.Currency,
@@ -38,4 +46,48 @@ func topUp(b *projections.Books, c Context, cmd TopUp, d *decision) *Rejection {
 		Balance: balance.Add(cmd.Amount), Method: cmd.Method,
 	})
 	return nil
+}
+
+// requestTopUp asks the payment provider for the money.
+func requestTopUp(b *projections.Books, c Context, cmd TopUp, w *projections.Wallet, d *decision) *Rejection {
+	if r := first(chargeable("amount", cmd.Amount), redirects(cmd.OnSuccess, cmd.OnFailure)); r != nil {
+		return r
+	}
+	consumer := b.Consumers.Get(w.Owner)
+	if consumer.Erased {
+		return Reject(Conflict, "consumer %s is erased", w.Owner)
+	}
+	if !mayPrepay(b, c, consumer) {
+		return Reject(ManagedPostpaidOnly, "a managed consumer cannot prepay")
+	}
+	id := events.Derive[events.TopUpNoun](c.ID, 0)
+	d.add(c, c.Now, events.TopUpRequested{TopUp: id, Wallet: cmd.Wallet, Currency: w.Currency, Amount: cmd.Amount, Method: cmd.Method})
+	if cmd.Method == methodSession {
+		openSession(c, c.Now, subscribeTerm, events.SessionOpened{
+			Amount: cmd.Amount, Currency: w.Currency, Consumer: w.Owner, Wallet: cmd.Wallet, TopUp: id,
+			Customer: b.CustomerOf(c.Merchant, w.Owner), OnSuccess: cmd.OnSuccess, OnFailure: cmd.OnFailure,
+		}, d)
+		return nil
+	}
+	if cmd.Stored.IsZero() {
+		cmd.Stored = consumer.MethodFor(c.Merchant)
+	}
+	m := b.Methods.Get(cmd.Stored)
+	if m == nil || m.Removed || m.Consumer != w.Owner {
+		return Reject(NoPaymentMethod, "consumer %s has no such payment method", w.Owner)
+	}
+	d.add(c, c.Now, events.ChargeRequested{
+		Charge: events.Derive[events.ChargeNoun](c.ID, 4), Provider: m.Provider, Card: m.Card, Amount: cmd.Amount, Currency: w.Currency,
+		Method: cmd.Stored, Customer: b.CustomerOf(c.Merchant, w.Owner), Consumer: w.Owner, Wallet: cmd.Wallet, TopUp: id, OffSession: true,
+	})
+	return nil
+}
+
+// mayPrepay reports whether money of a consumer may be taken before it has used anything (A3, D31).
+func mayPrepay(b *projections.Books, c Context, consumer *projections.Consumer) bool {
+	if consumer.Type != events.Managed {
+		return true
+	}
+	m := b.Merchants.Get(c.Merchant)
+	return m != nil && m.Settings.ManagedPrepaid
 }

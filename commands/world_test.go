@@ -284,7 +284,7 @@ func (w *world) nameNew(records []events.Record) {
 			continue
 		}
 		n++
-		for _, thing := range []uint32{0, 1, 2, 257, 258, 259} {
+		for _, thing := range []uint32{0, 1, 2, 3, 4, 5, 6, 7, 257, 258, 259} {
 			if v := events.Derive[events.CommandNoun](records[i].Command, thing); !known[v] {
 				w.ids[fmt.Sprintf("new%d.%d", n, thing)] = v
 			}
@@ -435,6 +435,9 @@ func dump(b *projections.Books) map[string]string {
 	dumpTable(m, b.Numbers)
 	dumpTable(m, b.Reservations)
 	dumpTable(m, b.Held)
+	dumpTable(m, b.Sessions)
+	dumpTable(m, b.Charges)
+	dumpTable(m, b.Methods)
 	return m
 }
 

@@ -58,14 +58,17 @@ type filler struct {
 }
 
 var exampleTexts = map[reflect.Type]string{
-	reflect.TypeFor[Environment]():  string(Sandbox),
-	reflect.TypeFor[KeyRole]():      string(MerchantKey),
-	reflect.TypeFor[Aggregation]():  string(AggregateSum),
-	reflect.TypeFor[Model]():        string(Standard),
-	reflect.TypeFor[Term]():         string(Instant),
-	reflect.TypeFor[Cadence]():      string(Monthly),
-	reflect.TypeFor[TaxBehavior]():  string(Inclusive),
-	reflect.TypeFor[ConsumerKind](): string(Managed),
+	reflect.TypeFor[Environment]():   string(Sandbox),
+	reflect.TypeFor[KeyRole]():       string(MerchantKey),
+	reflect.TypeFor[Aggregation]():   string(AggregateSum),
+	reflect.TypeFor[Model]():         string(Standard),
+	reflect.TypeFor[Term]():          string(Instant),
+	reflect.TypeFor[Cadence]():       string(Monthly),
+	reflect.TypeFor[TaxBehavior]():   string(Inclusive),
+	reflect.TypeFor[ConsumerKind]():  string(Managed),
+	reflect.TypeFor[SessionMode]():   string(PayMode),
+	reflect.TypeFor[SessionStatus](): string(SessionCompleted),
+	reflect.TypeFor[TopUpStatus]():   string(TopUpFailed),
 }
 
 func (f *filler) fill(v reflect.Value, name string) {

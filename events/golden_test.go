@@ -211,6 +211,12 @@ func TestScopes(t *testing.T) {
 		KindMetricUpdated:      31,
 		KindProductUpdated:     30,
 		KindReservationCreated: 90,
+		KindSessionOpened:      60,
+		KindSessionEnded:       61,
+		KindChargeRequested:    62,
+		KindMethodRemoved:      63,
+		KindTopUpRequested:     64,
+		KindPaymentCreated:     65,
 	}
 	for _, k := range Kinds() {
 		if w, ok := want[k]; ok && scope(k) != w || !ok && scope(k) != noScope {

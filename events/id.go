@@ -59,29 +59,50 @@ type (
 	LineNoun struct{}
 	// ReservationNoun stands for a reservation of money.
 	ReservationNoun struct{}
+	// SessionNoun stands for a payment session.
+	SessionNoun struct{}
+	// ChargeNoun stands for a charge of the payment provider.
+	ChargeNoun struct{}
+	// MethodNoun stands for a stored payment method.
+	MethodNoun struct{}
+	// PaymentNoun stands for a one-off payment.
+	PaymentNoun struct{}
+	// AlertNoun stands for an alert on a wallet.
+	AlertNoun struct{}
+	// AuthorizationNoun stands for an authorization session.
+	AuthorizationNoun struct{}
+	// PortalNoun stands for a portal link.
+	PortalNoun struct{}
 	// CommandNoun stands for a command.
 	CommandNoun struct{}
 )
 
-func (LedgerNoun) prefix() string       { return "ldg" }
-func (OrganizationNoun) prefix() string { return "org" }
-func (KeyNoun) prefix() string          { return "key" }
-func (UserNoun) prefix() string         { return "usr" }
-func (ProductNoun) prefix() string      { return "prod" }
-func (MetricNoun) prefix() string       { return "bm" }
-func (FeeNoun) prefix() string          { return "fee" }
-func (PriceNoun) prefix() string        { return "price" }
-func (PlanNoun) prefix() string         { return "plan" }
-func (CustomerNoun) prefix() string     { return "cus" }
-func (WalletNoun) prefix() string       { return "acc" }
-func (TopUpNoun) prefix() string        { return "top" }
-func (SubscriptionNoun) prefix() string { return "sub" }
-func (UsageNoun) prefix() string        { return "usg" }
-func (BillingNoun) prefix() string      { return "bev" }
-func (InvoiceNoun) prefix() string      { return "inv" }
-func (LineNoun) prefix() string         { return "li" }
-func (ReservationNoun) prefix() string  { return "com" }
-func (CommandNoun) prefix() string      { return "cmd" }
+func (LedgerNoun) prefix() string        { return "ldg" }
+func (OrganizationNoun) prefix() string  { return "org" }
+func (KeyNoun) prefix() string           { return "key" }
+func (UserNoun) prefix() string          { return "usr" }
+func (ProductNoun) prefix() string       { return "prod" }
+func (MetricNoun) prefix() string        { return "bm" }
+func (FeeNoun) prefix() string           { return "fee" }
+func (PriceNoun) prefix() string         { return "price" }
+func (PlanNoun) prefix() string          { return "plan" }
+func (CustomerNoun) prefix() string      { return "cus" }
+func (WalletNoun) prefix() string        { return "acc" }
+func (TopUpNoun) prefix() string         { return "top" }
+func (SubscriptionNoun) prefix() string  { return "sub" }
+func (UsageNoun) prefix() string         { return "usg" }
+func (BillingNoun) prefix() string       { return "bev" }
+func (InvoiceNoun) prefix() string       { return "inv" }
+func (LineNoun) prefix() string          { return "li" }
+func (ReservationNoun) prefix() string   { return "com" }
+func (SessionNoun) prefix() string       { return "ps" }
+func (ChargeNoun) prefix() string        { return "chg" }
+func (MethodNoun) prefix() string        { return "pm" }
+func (PaymentNoun) prefix() string       { return "pay" }
+func (AlertNoun) prefix() string         { return "alrt" }
+func (AuthorizationNoun) prefix() string { return "auth" }
+func (PortalNoun) prefix() string        { return "prt" }
+func (CommandNoun) prefix() string       { return "cmd" }
 
 // The identities, one type for each noun.
 type (
@@ -121,6 +142,20 @@ type (
 	LineID = ID[LineNoun]
 	// ReservationID identifies a reservation of money.
 	ReservationID = ID[ReservationNoun]
+	// SessionID identifies a payment session.
+	SessionID = ID[SessionNoun]
+	// ChargeID identifies a charge of the payment provider.
+	ChargeID = ID[ChargeNoun]
+	// MethodID identifies a stored payment method.
+	MethodID = ID[MethodNoun]
+	// PaymentID identifies a one-off payment.
+	PaymentID = ID[PaymentNoun]
+	// AlertID identifies an alert on a wallet.
+	AlertID = ID[AlertNoun]
+	// AuthorizationID identifies an authorization session.
+	AuthorizationID = ID[AuthorizationNoun]
+	// PortalID identifies a portal link.
+	PortalID = ID[PortalNoun]
 	// CommandID identifies a command.
 	CommandID = ID[CommandNoun]
 )

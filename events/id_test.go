@@ -257,6 +257,7 @@ func TestTexts(t *testing.T) {
 	for a, want := range map[Actor]string{
 		{ActorOperator, [16]byte{}}: "operator",
 		{ActorDue, [16]byte{}}:      "due",
+		{ActorProvider, [16]byte{}}: "provider",
 		{ActorKey, [16]byte{1}}:     "key_01000000000000000000000000",
 		{ActorUser, [16]byte{1}}:    "usr_01000000000000000000000000",
 		{77, [16]byte{}}:            "actor(77)",

@@ -63,6 +63,10 @@ type InvoicePaid struct {
 	Invoice      InvoiceID      `cbor:"1,keyasint" json:"invoiceId"`
 	Subscription SubscriptionID `cbor:"2,keyasint" json:"subscriptionId"`
 	PaidAt       Time           `cbor:"3,keyasint" json:"paidAt"`
+	Currency     Currency       `cbor:"4,keyasint,omitzero" json:"currency,omitzero"` // of what follows, where money moved
+	Wallet       WalletID       `cbor:"5,keyasint,omitzero" json:"walletId,omitzero"`
+	Postings     []Posting      `cbor:"6,keyasint,omitempty" json:"postings,omitempty"`
+	Charge       ChargeID       `cbor:"7,keyasint,omitzero" json:"chargeId,omitzero"`
 }
 
 // InvoiceCancelled records that an invoice will not be issued, such as that of a period without usage.
@@ -91,7 +95,7 @@ func (InvoiceOpened) Money() Movement     { return Movement{} }
 func (InvoiceClosing) Money() Movement    { return Movement{} }
 func (InvoiceLineClosed) Money() Movement { return Movement{} }
 func (InvoiceIssued) Money() Movement     { return Movement{} }
-func (InvoicePaid) Money() Movement       { return Movement{} }
+func (e InvoicePaid) Money() Movement     { return Movement{e.Currency, e.Wallet, e.Postings} }
 func (InvoiceCancelled) Money() Movement  { return Movement{} }
 
 func (InvoiceOpened) sealed()     {}

@@ -47,6 +47,7 @@ type DueFailed struct {
 	Code         string         `cbor:"4,keyasint" json:"code"`
 	Message      string         `cbor:"5,keyasint" json:"message"`
 	Reservation  ReservationID  `cbor:"7,keyasint,omitzero" json:"entitlementId,omitzero"`
+	Session      SessionID      `cbor:"6,keyasint,omitzero" json:"paymentSessionId,omitzero"`
 }
 
 func (LedgerOpened) Kind() Kind { return KindLedgerOpened }

@@ -107,6 +107,7 @@ const (
 	ActorKey      ActorKind = 2 // an API key
 	ActorUser     ActorKind = 3 // a person, on a page
 	ActorDue      ActorKind = 4 // nobody: the time had come
+	ActorProvider ActorKind = 5 // the payment provider
 )
 
 // Actor is who caused an event: a key or a user by identity, or one of the others.
@@ -115,7 +116,7 @@ type Actor struct {
 	ID   [16]byte // of the key or user; zero for the others
 }
 
-// String returns the identity of the key or the user, or "operator" or "due".
+// String returns the identity of the key or the user, or "operator", "due" or "provider".
 func (a Actor) String() string {
 	switch a.Kind {
 	case ActorOperator:
@@ -126,6 +127,8 @@ func (a Actor) String() string {
 		return UserID(a.ID).String()
 	case ActorDue:
 		return "due"
+	case ActorProvider:
+		return "provider"
 	}
 	return fmt.Sprintf("actor(%d)", a.Kind)
 }

@@ -15,8 +15,9 @@ type WalletToppedUp struct {
 	Wallet   WalletID  `cbor:"2,keyasint" json:"walletId"`
 	Currency Currency  `cbor:"3,keyasint" json:"currency"`
 	Postings []Posting `cbor:"4,keyasint" json:"postings"`
-	Balance  Sum       `cbor:"5,keyasint" json:"balanceNanos"` // of the wallet's main account, after
-	Method   string    `cbor:"6,keyasint" json:"method"`       // "sandbox"
+	Balance  Sum       `cbor:"5,keyasint" json:"balanceNanos"`               // of the wallet's main account, after
+	Method   string    `cbor:"6,keyasint" json:"method"`                     // "sandbox", "session" or "stored"
+	Charge   ChargeID  `cbor:"7,keyasint,omitzero" json:"chargeId,omitzero"` // that brought it, where one did
 }
 
 func (WalletOpened) Kind() Kind   { return KindWalletOpened }

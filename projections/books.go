@@ -76,6 +76,12 @@ type Books struct {
 	Reservations *Table[events.ReservationID, Reservation]
 	Held         *Table[events.SubscriptionID, Held]
 
+	Sessions *Table[events.SessionID, Session]
+	Charges  *Table[events.ChargeID, Charge]
+	Methods  *Table[events.MethodID, Method]
+	TopUps   *Table[events.TopUpID, TopUp]
+	Payments *Table[events.PaymentID, Payment]
+
 	Totals   *Table[Pair[events.CustomerID, events.MetricID], Total]
 	Journals *Table[JournalKey, Journal]
 	Pages    *Table[PageKey, Page]
@@ -118,6 +124,12 @@ func NewBooks(p Purpose) *Books {
 
 	b.Reservations = newTable[events.ReservationID, Reservation](b, p, tableReservations, "reservations.reservations", rules, keyOfID[events.ReservationID]())
 	b.Held = newTable[events.SubscriptionID, Held](b, p, tableHeld, "reservations.held", rules, keyOfID[events.SubscriptionID]())
+
+	b.Sessions = newTable[events.SessionID, Session](b, p, tableSessions, "payments.sessions", rules, keyOfID[events.SessionID]())
+	b.Charges = newTable[events.ChargeID, Charge](b, p, tableCharges, "payments.charges", rules, keyOfID[events.ChargeID]())
+	b.Methods = newTable[events.MethodID, Method](b, p, tableMethods, "payments.methods", rules, keyOfID[events.MethodID]())
+	b.TopUps = newTable[events.TopUpID, TopUp](b, p, tableTopUps, "payments.topups", views, keyOfID[events.TopUpID]())
+	b.Payments = newTable[events.PaymentID, Payment](b, p, tablePayments, "payments.payments", views, keyOfID[events.PaymentID]())
 
 	b.Totals = newTable[Pair[events.CustomerID, events.MetricID], Total](b, p, tableTotals, "usage.totals", views, keyOfPair[events.CustomerID, events.MetricID]())
 	b.Journals = newTable[JournalKey, Journal](b, p, tableJournals, "usage.journals", views, keyOfJournal())
@@ -331,7 +343,7 @@ func applyEach(recs []events.Record, apply func(*events.Record), look func([]eve
 
 // apply says which folds each event concerns, totals and journals apart. Money is posted the same way whatever
 // the event.
-func (b *Books) apply(rec *events.Record) {
+func (b *Books) apply(rec *events.Record) { //nolint:funlen // a case for each kind, and nothing else
 	if usage, ok := rec.Event.(*events.UsageReported); ok { // by far the most frequent
 		b.charge(rec, usage)
 		return
@@ -382,7 +394,32 @@ func (b *Books) apply(rec *events.Record) {
 		b.customerCreated(rec, e)
 	case events.WalletOpened:
 		b.walletOpened(rec, e)
-	case events.WalletToppedUp: // moves money
+	case events.WalletToppedUp:
+		b.toppedUp(rec, e)
+	case events.TopUpRequested:
+		b.topUpRequested(rec, e)
+	case events.TopUpEnded:
+		b.topUpEnded(rec, e)
+	case events.SessionOpened:
+		b.sessionOpened(rec, e)
+	case events.SessionEnded:
+		b.sessionEnded(rec, e)
+	case events.ChargeRequested:
+		b.chargeRequested(rec, e)
+	case events.ChargeSucceeded:
+		b.chargeSettled(rec, e.Charge, ChargeSucceeded, e.Reference, "")
+	case events.ChargeFailed:
+		b.chargeSettled(rec, e.Charge, ChargeFailed, e.Reference, e.Code)
+	case events.ChargeActionRequired:
+		b.chargeSettled(rec, e.Charge, ChargeActionRequired, e.Reference, "")
+	case events.MethodStored:
+		b.methodStored(rec, e)
+	case events.MethodRemoved:
+		b.methodRemoved(rec, e)
+	case events.PaymentCreated:
+		b.paymentCreated(rec, e)
+	case events.PaymentReceived:
+		b.paymentReceived(rec, e)
 	case events.SubscriptionCreated:
 		b.subscriptionCreated(rec, e)
 	case events.SubscriptionTerminated:

@@ -45,6 +45,7 @@ type Consumer struct {
 	Sealed  events.Sealed         `cbor:"5,keyasint"` // the profile itself
 	Wallets []WalletRef           `cbor:"6,keyasint,omitempty"`
 	Erased  bool                  `cbor:"7,keyasint,omitempty"`
+	Methods []MethodRef           `cbor:"8,keyasint,omitempty"` // stored payment methods, oldest first
 }
 
 // Customer is the relation of a merchant to a consumer.
@@ -134,7 +135,7 @@ func (b *Books) consumerErased(rec *events.Record, e events.ConsumerErased) {
 	c := b.Consumers.edit(e.Consumer)
 	assert(!c.Erased, rec, "consumer erased twice")
 	b.Emails.remove(Pair[events.OrganizationID, events.Digest]{c.Manager, c.Email})
-	c.Erased = true
+	c.Erased, c.Methods = true, nil
 }
 
 func (b *Books) customerCreated(rec *events.Record, e events.CustomerCreated) {

@@ -60,6 +60,8 @@ func (w LinkOf) String() string {
 		LinkMerchants: "merchant", LinkKeys: "key of", LinkCustomers: "customer of", LinkCustomersOfConsumer: "customer of consumer",
 		LinkProducts: "product of", LinkMetrics: "metric of", LinkPrices: "price of", LinkPlans: "plan of", LinkWallets: "wallet of",
 		LinkSubscriptions: "subscription of", LinkSubscriptionsOfCustomer: "subscription of customer",
+		LinkSessions: "payment session of", LinkSessionsOfCustomer: "payment session of customer", LinkSessionsOfSubscription: "payment session of subscription",
+		LinkTopUps: "top-up of", LinkPayments: "payment of", LinkPaymentsOfCustomer: "payment of customer",
 		LinkFees: "fee of", LinkInvoices: "invoice of", LinkInvoicesOfCustomer: "invoice of customer", LinkInvoicesOfSubscription: "invoice of subscription",
 		LinkReservations: "reservation of", LinkReservationsOfCustomer: "reservation of customer",
 	}
@@ -71,9 +73,11 @@ func (w LinkOf) String() string {
 
 func (w LinkOf) parent(id [16]byte) fmt.Stringer {
 	switch w {
-	case LinkSubscriptionsOfCustomer, LinkInvoicesOfCustomer, LinkReservationsOfCustomer:
+	case LinkTopUps:
+		return events.WalletID(id)
+	case LinkSubscriptionsOfCustomer, LinkInvoicesOfCustomer, LinkReservationsOfCustomer, LinkSessionsOfCustomer, LinkPaymentsOfCustomer:
 		return events.CustomerID(id)
-	case LinkInvoicesOfSubscription:
+	case LinkInvoicesOfSubscription, LinkSessionsOfSubscription:
 		return events.SubscriptionID(id)
 	}
 	return events.OrganizationID(id)
@@ -101,6 +105,12 @@ func (w LinkOf) child(id [16]byte) fmt.Stringer {
 		return events.WalletID(id)
 	case LinkSubscriptions, LinkSubscriptionsOfCustomer:
 		return events.SubscriptionID(id)
+	case LinkSessions, LinkSessionsOfCustomer, LinkSessionsOfSubscription:
+		return events.SessionID(id)
+	case LinkTopUps:
+		return events.TopUpID(id)
+	case LinkPayments, LinkPaymentsOfCustomer:
+		return events.PaymentID(id)
 	case LinkInvoices, LinkInvoicesOfCustomer, LinkInvoicesOfSubscription:
 		return events.InvoiceID(id)
 	case LinkReservations, LinkReservationsOfCustomer:

@@ -33,6 +33,11 @@ import (
 //	0x51 invoices.numbers     OrganizationID of a merchant     uint64
 //	0x52 invoices.invoices    InvoiceID                        Invoice
 //	0x53 invoices.lines       InvoiceID, LineID                Line
+//	0x80 payments.sessions     SessionID                        Session
+//	0x81 payments.charges      ChargeID                         Charge
+//	0x82 payments.methods      MethodID                         Method
+//	0x83 payments.topups       TopUpID                          TopUp
+//	0x84 payments.payments     PaymentID                        Payment
 //	0x60 usage.totals         CustomerID, MetricID             Total
 //	0x61 usage.journals       what, identity                   Journal
 //	0x62 usage.pages          what, identity, page             Page
@@ -69,6 +74,11 @@ const (
 	tableLinks         = 0x70
 	tableReservations  = 0x90
 	tableHeld          = 0x91
+	tableSessions      = 0x80
+	tableCharges       = 0x81
+	tableMethods       = 0x82
+	tableTopUps        = 0x83
+	tablePayments      = 0x84
 )
 
 // id16 is any identity of 16 raw bytes.

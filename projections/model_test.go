@@ -91,6 +91,10 @@ func (m *model) journal(rec *events.Record) {
 		if len(rec.Event.Money().Postings) > 0 {
 			note(projections.JournalOfWallet, rec.Event.Money().Wallet)
 		}
+	case events.KindInvoicePaid:
+		if e := rec.Event.(events.InvoicePaid); len(e.Postings) > 0 {
+			note(projections.JournalOfWallet, e.Wallet)
+		}
 	case events.KindClockCreated:
 		clock(rec.Event.(events.ClockCreated).Clock)
 	case events.KindClockAdvancing:

@@ -77,7 +77,8 @@ type Clock struct {
 	Description string                `cbor:"5,keyasint,omitempty"`
 	CreatedAt   events.Time           `cbor:"6,keyasint"`
 	UpdatedAt   events.Time           `cbor:"7,keyasint"`
-	Started     events.Seq            `cbor:"8,keyasint,omitzero"` // the record that began the advance
+	Started     events.Seq            `cbor:"8,keyasint,omitzero"`  // the record that began the advance
+	Charging    uint32                `cbor:"9,keyasint,omitempty"` // charges whose outcome is not known; until then nothing falls due
 }
 
 // ClockNow returns what time it is on a clock: a test clock's, or the given real time.
@@ -141,6 +142,10 @@ func clockAsID(c events.TestClockID) (id [16]byte) {
 func (b *Books) dueFailed(rec *events.Record, e events.DueFailed) {
 	if !e.Reservation.IsZero() {
 		b.Reservations.edit(e.Reservation).Parked = e.Code
+		return
+	}
+	if !e.Session.IsZero() {
+		b.Sessions.edit(e.Session).Parked = e.Code
 		return
 	}
 	s := b.Subscriptions.edit(e.Subscription)

@@ -67,6 +67,12 @@ const (
 	LinkFees                    LinkOf = 15
 	LinkReservations            LinkOf = 90
 	LinkReservationsOfCustomer  LinkOf = 91
+	LinkSessions                LinkOf = 60
+	LinkSessionsOfCustomer      LinkOf = 61
+	LinkSessionsOfSubscription  LinkOf = 62
+	LinkTopUps                  LinkOf = 63
+	LinkPayments                LinkOf = 64
+	LinkPaymentsOfCustomer      LinkOf = 65
 )
 
 // link notes in the views that child is one of parent's, since record seq.
@@ -151,6 +157,10 @@ func (b *Books) applyUsageTables(rec *events.Record) {
 	case events.KindReservationCreated, events.KindReservationReleased:
 		if m := rec.Event.Money(); len(m.Postings) > 0 {
 			b.journal(JournalOfWallet, m.Wallet, rec.Seq)
+		}
+	case events.KindInvoicePaid:
+		if e := rec.Event.(events.InvoicePaid); len(e.Postings) > 0 {
+			b.journal(JournalOfWallet, e.Wallet, rec.Seq)
 		}
 	case events.KindClockCreated:
 		b.journal(JournalOfClock, clockAsID(rec.Event.(events.ClockCreated).Clock), rec.Seq)

@@ -209,6 +209,30 @@ func summary(rec *events.Record) string {
 		return say("%s to %s", e.Clock, when(e.To))
 	case events.ClockAdvanced:
 		return say("%s shows %s", e.Clock, when(e.To))
+	case events.SessionOpened:
+		return say("%s for %s, until %s", e.Session, money(events.SumOf(e.Amount), e.Currency), when(e.ExpiresAt))
+	case events.SessionEnded:
+		return say("%s: %s", e.Session, e.Status)
+	case events.ChargeRequested:
+		return say("%s of %s", e.Charge, money(events.SumOf(e.Amount), e.Currency))
+	case events.ChargeSucceeded:
+		return say("%s, %s", e.Charge, e.Reference)
+	case events.ChargeFailed:
+		return say("%s: %s", e.Charge, e.Code)
+	case events.ChargeActionRequired:
+		return e.Charge.String()
+	case events.MethodStored:
+		return say("%s of %s", e.Method, e.Consumer)
+	case events.MethodRemoved:
+		return say("%s of %s", e.Method, e.Consumer)
+	case events.TopUpRequested:
+		return say("%s of %s by %s", e.TopUp, e.Wallet, money(events.SumOf(e.Amount), e.Currency))
+	case events.TopUpEnded:
+		return say("%s of %s: %s", e.TopUp, e.Wallet, e.Status)
+	case events.PaymentCreated:
+		return say("%s of %s", e.Payment, money(events.SumOf(e.Amount), e.Currency))
+	case events.PaymentReceived:
+		return e.Payment.String()
 	case events.DueFailed:
 		return say("%s of %s: %s", e.Action, e.Subscription, e.Message)
 	}

@@ -34,15 +34,22 @@ type WalletList struct {
 
 // TopUp is money that comes into a wallet.
 type TopUp struct {
-	ID        string      `json:"id"`
-	Object    string      `json:"object" enum:"topup"`
-	WalletID  string      `json:"walletId"`
-	Status    string      `json:"status" enum:"pending,failed,success,cancelled"`
-	Amount    string      `json:"amount" doc:"In billionths of the currency's unit"`
-	Currency  string      `json:"currency"`
-	Method    string      `json:"method"`
-	CreatedAt events.Time `json:"createdAt" format:"date-time"`
-	UpdatedAt events.Time `json:"updatedAt" format:"date-time"`
+	ID        string       `json:"id"`
+	Object    string       `json:"object" enum:"topup"`
+	WalletID  string       `json:"walletId"`
+	Status    string       `json:"status" enum:"pending,failed,success,cancelled"`
+	Amount    string       `json:"amount" doc:"In billionths of the currency's unit"`
+	Currency  string       `json:"currency"`
+	Method    string       `json:"method"`
+	Payload   TopUpPayload `json:"payload"`
+	CreatedAt events.Time  `json:"createdAt" format:"date-time"`
+	UpdatedAt events.Time  `json:"updatedAt" format:"date-time"`
+}
+
+// TopUpPayload says where a payer pays, where one is needed.
+type TopUpPayload struct {
+	SessionID   string `json:"paymentSessionId,omitempty"`
+	CheckoutURL string `json:"checkoutUrl,omitempty"`
 }
 
 // TopUpCreate says how much comes into a wallet.
@@ -60,8 +67,9 @@ func renderWallet(w *query.Wallet) (Wallet, error) {
 
 func renderTopUp(t *query.TopUp) (TopUp, error) {
 	return TopUp{
-		ID: t.ID.String(), Object: "topup", WalletID: t.Wallet.String(), Status: "success", Amount: t.Amount.Digits(),
-		Currency: t.Currency.String(), Method: t.Method, CreatedAt: t.CreatedAt, UpdatedAt: t.CreatedAt,
+		ID: t.ID.String(), Object: "topup", WalletID: t.Wallet.String(), Status: string(t.Status), Amount: t.Amount.Digits(),
+		Currency: t.Currency.String(), Method: t.Method, CreatedAt: t.CreatedAt, UpdatedAt: t.UpdatedAt,
+		Payload: TopUpPayload{t.Payload["paymentSessionId"], t.Payload["checkoutUrl"]},
 	}, nil
 }
 
@@ -177,9 +185,7 @@ func (a *API) listTopUps(c *call) (answer, error) {
 	if args.To, err = c.moment("end_time"); err != nil {
 		return answer{}, err
 	}
+	args.Status = events.TopUpStatus(c.text("status"))
 	list, err := a.opts.Queries.TopUps(c.ctx, c.who, args)
-	if status := c.text("status"); err == nil && status != "" && status != "success" {
-		return nothing[TopUp](c)
-	}
 	return listing(c, list, err, renderTopUp)
 }

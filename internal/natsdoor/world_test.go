@@ -274,6 +274,17 @@ func (d *directory) SubscriptionConsumer(_ context.Context, id events.Subscripti
 	return c, ok, err
 }
 
+func (d *directory) SessionConsumer(_ context.Context, id events.SessionID) (c events.OrganizationID, ok bool, err error) {
+	ok, err = d.with(func(b *projections.Books) bool {
+		row := b.Sessions.Get(id)
+		if row != nil {
+			c = row.Consumer
+		}
+		return row != nil
+	})
+	return c, ok, err
+}
+
 func (d *directory) ManagedConsumer(_ context.Context, m events.OrganizationID, e events.Digest) (c events.OrganizationID, ok bool, err error) {
 	ok, err = d.with(func(b *projections.Books) bool {
 		c = b.ConsumerByEmail(m, e)

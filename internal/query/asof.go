@@ -132,6 +132,13 @@ func subscriptionOf(e events.Event) (id events.SubscriptionID) {
 		return e.Subscription
 	case events.ReservationReleased:
 		return e.Subscription
+	case events.SessionOpened:
+		return e.Subscription
+	case events.ChargeRequested:
+		return e.Subscription
+	case events.SessionEnded, events.ChargeSucceeded, events.ChargeFailed, events.ChargeActionRequired, events.MethodStored,
+		events.MethodRemoved, events.TopUpRequested, events.TopUpEnded, events.PaymentCreated, events.PaymentReceived:
+		// their clock is that of what they name
 	case events.LedgerOpened, events.KeyCreated, events.KeyRevoked, events.MerchantCreated, events.MerchantUpdated,
 		events.ProductCreated, events.MetricCreated, events.PriceCreated, events.PlanCreated,
 		events.ProductUpdated, events.MetricUpdated, events.FeeCreated, events.FeeUpdated, events.FeeDeleted,

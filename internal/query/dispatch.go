@@ -22,6 +22,7 @@ func Names() []string {
 	}
 	names = append(names, catalogQueries()...)
 	names = append(names, entitlementQueries()...)
+	names = append(names, paymentQueries()...)
 	slices.Sort(names)
 	return names
 }
@@ -59,6 +60,9 @@ func (s *Service) query(name string) asked {
 		return ask
 	}
 	if ask := s.entitlementQuery(name); ask != nil {
+		return ask
+	}
+	if ask := s.paymentQuery(name); ask != nil {
 		return ask
 	}
 	switch name {

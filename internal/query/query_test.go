@@ -49,7 +49,7 @@ func (m *model) add(rec *events.Record) {
 			m.used[mv.Wallet] = m.used[mv.Wallet].Add(p.Nanos)
 		}
 	}
-	if len(mv.Postings) > 0 {
+	if len(mv.Postings) > 0 && !mv.Wallet.IsZero() {
 		m.moves[mv.Wallet] = append(m.moves[mv.Wallet], rec.Seq)
 	}
 	switch e := any(rec.Event).(type) {

@@ -9,6 +9,7 @@ import (
 
 	"tallystick/commands"
 	"tallystick/events"
+	"tallystick/internal/links"
 	"tallystick/internal/wire"
 	"tallystick/ledger"
 	"tallystick/projections"
@@ -60,6 +61,8 @@ type Options struct {
 
 	// Prove returns the proof of a record, which leads to a checkpoint that has it. nil means that no proofs are made.
 	Prove func(ctx context.Context, seq events.Seq) (*ledger.Proof, error)
+	// Links makes the addresses that people are sent to; the zero Links makes none.
+	Links links.Links
 	// Operations are what else can be asked for by name, such as a backup; nil means nothing.
 	Operations map[string]Operation
 

@@ -102,6 +102,18 @@ func (d *directory) SubscriptionConsumer(ctx context.Context, id events.Subscrip
 	return consumer, found, err
 }
 
+// SessionConsumer implements wire.Directory.
+func (d *directory) SessionConsumer(ctx context.Context, id events.SessionID) (consumer events.OrganizationID, found bool, err error) {
+	found, err = d.find(ctx, func(b *projections.Books) bool {
+		row := b.Sessions.Get(id)
+		if row != nil {
+			consumer = row.Consumer
+		}
+		return row != nil
+	})
+	return consumer, found, err
+}
+
 // ManagedConsumer implements wire.Directory.
 func (d *directory) ManagedConsumer(ctx context.Context, merchant events.OrganizationID, email events.Digest) (consumer events.OrganizationID, found bool, err error) {
 	found, err = d.find(ctx, func(b *projections.Books) bool {

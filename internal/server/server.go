@@ -11,7 +11,7 @@
 // # Goroutines
 //
 // Open starts the sequencer and its answerer, the committer and syncer of the log, the projector, the filler (which
-// ends when all rows are in memory) and the follower that carries out effects. Serve adds those
+// ends when all rows are in memory), the follower that carries out effects, and the one that has charges made. Serve adds those
 // of NATS, the publisher, the checkpointer and HTTP. Close ends and awaits them all.
 package server
 
@@ -31,6 +31,7 @@ import (
 
 	"tallystick/commands"
 	"tallystick/events"
+	"tallystick/internal/links"
 	"tallystick/internal/natsbus"
 	"tallystick/internal/operate"
 	"tallystick/internal/query"
@@ -53,6 +54,8 @@ type Config struct {
 	MasterKeyFile string             // default: in the directory
 	CacheBytes    int64              // for blocks of the log; default 256 MiB
 	Quiet         bool               // carry out nothing that is due until Serve or Command: for whoever only asks
+
+	PublicURL string // where people reach the pages; default: where HTTP listens
 
 	Clock  func() time.Time // real time
 	Rand   io.Reader        // default crypto/rand
@@ -79,6 +82,7 @@ type Server struct {
 	Views     *views.Views
 	Sequencer *commands.Sequencer
 	Queries   *query.Service
+	Links     links.Links
 
 	cfg       Config
 	locked    *os.File
@@ -90,7 +94,7 @@ type Server struct {
 	fill      func()             // takes all stored rows into the rules' books, once; then what is due is carried out
 	filled    chan struct{}      // closed when it has ended
 	stop      context.CancelFunc // ends the goroutines below
-	running   sync.WaitGroup     // sequencer, filler, effects
+	running   sync.WaitGroup     // sequencer, filler, effects, charges
 	effects   *effects
 	keys      *registry
 
@@ -151,13 +155,15 @@ func (s *Server) open(ctx, run context.Context) (err error) {
 	}
 	adapted := viewsForQueries{s.Views}
 	s.directory = newDirectory(adapted, s.Sequencer.Applied)
+	s.Links = links.Links{Base: s.publicURL, Token: s.Keyring.LinkToken}
 	s.Queries = query.New(query.Options{
 		Views: adapted, Log: s.Log, Opener: s.Keyring, Prove: s.prove, Operations: s.operations(),
-		Head: s.Sequencer.Applied, Published: s.published, Failed: s.Err,
+		Head: s.Sequencer.Applied, Published: s.published, Failed: s.Err, Links: s.Links,
 	})
 	s.decoders.New = func() any { return s.NewDecoder() }
 	s.effects = newEffects(s)
 	s.running.Go(func() { s.effects.run(run) })
+	s.running.Go(func() { s.charges(run) })
 	return nil
 }
 
@@ -397,6 +403,7 @@ func (s *Server) published() events.Seq {
 func (s *Server) NewDecoder() *wire.Decoder {
 	return wire.NewDecoder(wire.Options{
 		Keyring: s.Keyring, Directory: s.directory, Environment: s.opened.Environment, Rand: s.cfg.Rand, NewConsumer: s.newConsumer,
+		Cards: s.cards(),
 	})
 }
 

@@ -27,6 +27,7 @@ type auditor struct {
 	open      map[events.InvoiceID]*period      // the same by invoice
 	unpaid    map[events.InvoiceID]events.Sum   // of issued invoices that are not paid
 	reserved  map[events.ReservationID]*reservation
+	charges   map[events.ChargeID]*charge
 	issued    uint64
 	reported  uint64
 }
@@ -92,6 +93,7 @@ func newAuditor() *auditor {
 		open:      make(map[events.InvoiceID]*period),
 		unpaid:    make(map[events.InvoiceID]events.Sum),
 		reserved:  make(map[events.ReservationID]*reservation),
+		charges:   make(map[events.ChargeID]*charge),
 	}
 }
 
@@ -106,6 +108,15 @@ func (a *auditor) check(rec *events.Record) error {
 		return a.reservationCreated(e)
 	case events.ReservationReleased:
 		return a.reservationReleased(e)
+	case events.PaymentReceived:
+		return a.received(rec, e)
+	case events.ChargeRequested:
+		return a.requested(e)
+	case events.ChargeSucceeded:
+		return a.came(e.Charge)
+	case events.SessionOpened, events.SessionEnded, events.ChargeFailed,
+		events.ChargeActionRequired, events.MethodStored, events.MethodRemoved, events.TopUpRequested, events.TopUpEnded,
+		events.PaymentCreated: // nothing of it is added up
 	case events.InvoiceOpened:
 		return a.opened(rec, e)
 	case events.InvoiceLineClosed:
@@ -307,5 +318,37 @@ func (a *auditor) topUp(e events.WalletToppedUp) error {
 	if err := posted(e.Postings, map[events.Role]events.Sum{events.ConsumerMain: in, events.ProcessorClearing: in.Neg()}); err != nil {
 		return err
 	}
+	if !e.Charge.IsZero() {
+		if err := a.spend(e.Charge, in); err != nil {
+			return err
+		}
+		if w := a.charges[e.Charge].wallet; w != e.Wallet {
+			return fmt.Errorf("charge %s is for wallet %s, not %s", e.Charge, w, e.Wallet)
+		}
+	}
 	return a.move(e.Wallet, in, e.Balance)
+}
+
+// received works out again what of a one-off payment is the platform's.
+func (a *auditor) received(rec *events.Record, e events.PaymentReceived) error {
+	m := a.merchants[rec.Merchant]
+	if m == nil {
+		return fmt.Errorf("merchant %s does not exist", rec.Merchant)
+	}
+	var in events.Sum
+	for _, p := range e.Postings {
+		if p.Role == events.ProcessorClearing {
+			in = in.Add(p.Nanos.Neg())
+		}
+	}
+	if in.Sign() <= 0 {
+		return fmt.Errorf("payment %s brings %s", e.Payment, in)
+	}
+	if err := a.spend(e.Charge, in); err != nil {
+		return err
+	}
+	fee := part(in, m.settings)
+	return posted(e.Postings, map[events.Role]events.Sum{
+		events.ProcessorClearing: in.Neg(), events.Merchant: in.Plus(fee.Neg()), events.PlatformFee: fee,
+	})
 }

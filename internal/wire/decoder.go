@@ -35,7 +35,8 @@ func NewDecoder(opts Options) *Decoder {
 func Names() []string {
 	return []string{
 		"ReportUsage", "CreateMerchant", "UpdateMerchant", "CreateKey", "RevokeKey", "CreateProduct", "CreateMetric",
-		"CreatePrice", "CreatePlan", "CreateCustomer", "EraseConsumer", "TopUp", "CreateSubscription",
+		"CreatePrice", "CreatePlan", "CreateCustomer", "EraseConsumer", "TopUp",
+		"CreatePayment", "SetupPaymentMethod", "RemovePaymentMethod", "PaySession", "CancelSession", "CreateSubscription",
 		"TerminateSubscription", "CreateTestClock", "AdvanceTestClock",
 		"UpdateProduct", "UpdateMetric", "CreateFee", "UpdateFee", "DeleteFee", "UpdatePrice", "DeletePrice", "UpdatePlan",
 		"CreateEntitlement",
@@ -46,6 +47,8 @@ func Names() []string {
 // sender was told. So a door can read the others meanwhile.
 func Waits(name string) bool {
 	switch name {
+	case "CreatePayment", "SetupPaymentMethod", "PaySession":
+		return true
 	case "CreateCustomer", "CreateSubscription", "TerminateSubscription", "AdvanceTestClock":
 		return true
 	}

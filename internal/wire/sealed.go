@@ -19,6 +19,8 @@ const (
 	PurposeDetails  = "customer.details"    // of events.CustomerCreated.Details: JSON of a Details
 	PurposeName     = "subscription.name"   // of events.SubscriptionCreated.Name: the text itself
 	PurposeReason   = "subscription.reason" // of events.SubscriptionTerminated.Reason: the text itself
+	PurposePayment  = "payment.details"     // of events.PaymentCreated.Details and events.SessionOpened.Details: JSON of a PaymentDetails
+	PurposeCard     = "payment.card"        // of events.ChargeRequested.Details: JSON of a payments.Card
 	PurposeMetadata = "usage.metadata"      // of events.UsageReported.Metadata: JSON of a map of strings
 )
 

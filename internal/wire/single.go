@@ -45,6 +45,9 @@ func (d *Decoder) command(c *call, name string, f *fields) (commands.Command, er
 	if cmd, ok := catalog(name, f); ok {
 		return cmd, f.finish()
 	}
+	if cmd, known, err := d.pay(c, name, f); known {
+		return cmd, err
+	}
 	switch name {
 	case "CreateMerchant":
 		cmd := commands.CreateMerchant{Profile: f.profile(), Settings: f.settings(optional), Currency: f.currency("currency")}
@@ -61,12 +64,6 @@ func (d *Decoder) command(c *call, name string, f *fields) (commands.Command, er
 		return d.createCustomer(c, f)
 	case "EraseConsumer":
 		cmd := commands.EraseConsumer{Consumer: id[events.OrganizationNoun](f, "consumerId", required)}
-		return cmd, f.finish()
-	case "TopUp":
-		cmd := commands.TopUp{
-			Wallet: id[events.WalletNoun](f, "walletId", required), Amount: f.money("amount", required),
-			Method: f.text("method", required, 255),
-		}
 		return cmd, f.finish()
 	case "CreateSubscription":
 		return d.createSubscription(c, f)

@@ -3,6 +3,7 @@ package wire
 import (
 	"strings"
 	"testing"
+	"time"
 
 	"tallystick/commands"
 	"tallystick/events"
@@ -101,6 +102,36 @@ var bodies = []struct {
 	},
 	{"EraseConsumer", `{"consumerId":"$consumer"}`, commands.EraseConsumer{Consumer: consumer}},
 	{"TopUp", `{"walletId":"$wallet","amount":"12.50","method":"sandbox"}`, commands.TopUp{Wallet: wallet, Amount: 12_500_000_000, Method: "sandbox"}},
+	{"TopUp", `{"walletId":"$wallet","amount":"20","method":"stripe","successRedirectUrl":"https://a.example/ok"}`, commands.TopUp{Wallet: wallet, Amount: 20_000_000_000, Method: "session", OnSuccess: "https://a.example/ok"}},
+	{
+		"CreatePayment", `{"amount":"12.50","currency":"USD","customerId":"$customer","reference":"r","metadata":{"a":"1"},"lineItems":[{"description":"x","amount":"12.5"}],
+			"successRedirectUrl":"https://a.example/ok","failureRedirectUrl":"http://a.example/no","savePaymentMethod":true,"expiresIn":"P1M"}`,
+		commands.CreatePayment{
+			Amount: 12_500_000_000, Currency: events.Currency{'U', 'S', 'D'}, Customer: customer, Save: true, Term: 30 * 24 * time.Hour,
+			OnSuccess: "https://a.example/ok", OnFailure: "http://a.example/no", Details: events.Sealed{Key: consumer, Box: []byte(
+				`payment.details {"reference":"r","metadata":{"a":"1"},"lineItems":[{"description":"x","amountNanos":"12500000000","quantity":1}]}`,
+			)},
+		},
+	},
+	{
+		"CreatePayment", `{"amount":"1","currency":"EUR","reference":"r"}`,
+		commands.CreatePayment{Amount: 1_000_000_000, Currency: events.Currency{'E', 'U', 'R'}, Anonymous: `{"reference":"r"}`},
+	},
+	{
+		"SetupPaymentMethod", `{"customerId":"$customer","expiresAt":"2024-01-15T10:30:00Z","metadata":{"a":"1"}}`,
+		commands.SetupPaymentMethod{
+			Customer: customer, ExpiresAt: at("2024-01-15T10:30:00Z"), Details: events.Sealed{Key: consumer, Box: []byte(`payment.details {"metadata":{"a":"1"}}`)},
+		},
+	},
+	{"RemovePaymentMethod", `{"customerId":"$customer","paymentMethodId":"$method"}`, commands.RemovePaymentMethod{Customer: customer, Method: method}},
+	{
+		"PaySession", `{"paymentSessionId":"$session","card":{"number":"4242 4242 4242 4242","expMonth":12,"expYear":2030,"cvc":"123"}}`,
+		commands.PaySession{Session: session, Provider: "sandbox", Card: "tok_visa", Details: events.Sealed{
+			Key: consumer, Box: []byte(`payment.card {"brand":"visa","last4":"4242","expMonth":12,"expYear":2030}`),
+		}},
+	},
+	{"PaySession", `{"paymentSessionId":"$session","confirm":true}`, commands.PaySession{Session: session, Confirm: true}},
+	{"CancelSession", `{"paymentSessionId":"$session"}`, commands.CancelSession{Session: session}},
 	{
 		"CreateSubscription", `{"name":"Ada's","customerId":"$customer","planId":"$plan","startedAt":"2024-01-15T10:30:00Z",
 			"endingAt":"2025-01-15T10:30:00Z","testClockId":"$clock","autoCharge":false,"renewalReminderDays":null}`,
@@ -410,7 +441,7 @@ func TestWaits(t *testing.T) {
 			waiting++
 		}
 	}
-	if waiting != 4 || Waits("ReportUsage") {
+	if waiting != 7 || Waits("ReportUsage") {
 		t.Errorf("%d commands wait", waiting)
 	}
 	if r := (Who{Role: events.AuditorKey}).MayWrite(merchant); r == nil {

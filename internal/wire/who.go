@@ -66,17 +66,20 @@ type Directory interface {
 	ConsumerOf(ctx context.Context, id events.CustomerID) (events.OrganizationID, bool, error)
 	// SubscriptionConsumer returns the consumer who pays for a subscription.
 	SubscriptionConsumer(ctx context.Context, id events.SubscriptionID) (events.OrganizationID, bool, error)
+	// SessionConsumer returns the consumer who is asked by a payment session, zero if it may be anybody.
+	SessionConsumer(ctx context.Context, id events.SessionID) (events.OrganizationID, bool, error)
 	// ManagedConsumer returns the consumer with an e-mail address that the merchant manages.
 	ManagedConsumer(ctx context.Context, merchant events.OrganizationID, email events.Digest) (events.OrganizationID, bool, error)
 	// ClockNow returns what a test clock shows.
 	ClockNow(ctx context.Context, id events.TestClockID) (events.Time, bool, error)
 }
 
-// Options are what a [Decoder] works with. All must be given.
+// Options are what a [Decoder] works with. All must be given but Cards: without it no card can be paid with.
 type Options struct {
 	Keyring     Keyring
 	Directory   Directory
 	Environment events.Environment           // what API keys begin with
 	NewConsumer func() events.OrganizationID // an identity that is never given twice; any goroutine may call it
+	Cards       Cards                        // where cards are known
 	Rand        io.Reader                    // for the secrets of API keys; crypto/rand outside tests
 }

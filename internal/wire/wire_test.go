@@ -11,6 +11,7 @@ import (
 
 	"tallystick/commands"
 	"tallystick/events"
+	"tallystick/internal/payments"
 	"tallystick/ledger/keyring"
 
 	"github.com/google/go-cmp/cmp"
@@ -73,6 +74,13 @@ func (f *fakeDirectory) SubscriptionConsumer(_ context.Context, id events.Subscr
 	return c, ok, nil
 }
 
+func (f *fakeDirectory) SessionConsumer(_ context.Context, id events.SessionID) (events.OrganizationID, bool, error) {
+	if id == session {
+		return consumer, true, nil
+	}
+	return events.OrganizationID{}, false, nil
+}
+
 func (f *fakeDirectory) ManagedConsumer(_ context.Context, _ events.OrganizationID, e events.Digest) (events.OrganizationID, bool, error) {
 	c, ok := f.emails[e]
 	return c, ok, nil
@@ -106,6 +114,8 @@ var (
 	price     = made[events.PriceNoun](1)
 	fee       = made[events.FeeNoun](1)
 	key       = made[events.KeyNoun](1)
+	session   = made[events.SessionNoun](1)
+	method    = made[events.MethodNoun](1)
 	clock     = events.TestClockID{9, 8, 7}
 	owner     = Who{Key: key, Role: events.MerchantKey, Merchant: merchant}
 	operator  = Who{Role: events.OperatorKey}
@@ -121,7 +131,7 @@ func newTestDecoder() (*Decoder, *fakeKeyring, *fakeDirectory) {
 	}
 	return NewDecoder(Options{
 		Keyring: k, Directory: dir, Environment: events.Sandbox, Rand: bytes.NewReader(make([]byte, 1<<12)),
-		NewConsumer: func() events.OrganizationID { return newcomer },
+		NewConsumer: func() events.OrganizationID { return newcomer }, Cards: new(payments.Sandbox),
 	}), k, dir
 }
 
@@ -138,7 +148,7 @@ func fill(body string) string {
 		"$merchant", merchant.String(), "$stranger", stranger.String(), "$consumer", consumer.String(), "$erased", erased.String(),
 		"$customer", customer.String(), "$forgotten", forgotten.String(), "$A", metricA.String(), "$B", metricB.String(),
 		"$sub", sub.String(), "$plan", plan.String(), "$wallet", wallet.String(), "$product", product.String(),
-		"$price", price.String(), "$fee", fee.String(), "$key", key.String(), "$clock", clock.String(),
+		"$price", price.String(), "$fee", fee.String(), "$session", session.String(), "$method", method.String(), "$key", key.String(), "$clock", clock.String(),
 	).Replace(body)
 }
 

@@ -3,6 +3,7 @@ package keyring
 import (
 	"crypto/hmac"
 	"crypto/sha256"
+	"encoding/base64"
 	"hash"
 	"sync"
 
@@ -32,8 +33,8 @@ func (h *Hasher) Hash(b []byte) events.Digest {
 
 // digests holds the keys of the sorts of digests, each derived from the root key.
 type digests struct {
-	email, external, content, print []byte
-	hashers                         sync.Pool // of *Hasher, for content
+	email, external, content, print, link []byte
+	hashers                               sync.Pool // of *Hasher, for content
 }
 
 func newDigests(root []byte) *digests {
@@ -47,6 +48,7 @@ func newDigests(root []byte) *digests {
 		external: derive("external digest"),
 		content:  derive("content hash"),
 		print:    derive("fingerprint"),
+		link:     derive("link token"),
 	}
 	d.hashers.New = func() any { return newHasher(d.content) }
 	return d
@@ -83,6 +85,15 @@ func (k *Keyring) ContentHash(canonical []byte) events.Digest {
 
 // NewHasher returns a Hasher whose Hash is ContentHash, for one goroutine.
 func (k *Keyring) NewHasher() *Hasher { return newHasher(k.mustDigests().content) }
+
+// LinkToken returns the token of a link, which nobody without the root key can make: 43 letters, digits, - and _. It
+// depends on the link's purpose and on the identity of what it leads to.
+func (k *Keyring) LinkToken(purpose string, id [16]byte) string {
+	mac := hmac.New(sha256.New, k.mustDigests().link)
+	mac.Write(id[:])
+	mac.Write([]byte(purpose))
+	return base64.RawURLEncoding.EncodeToString(mac.Sum(nil))
+}
 
 // Fingerprint tells keyrings apart without telling anything of their keys. A ledger that
 // is opened with another keyring than the one that it was written with would take

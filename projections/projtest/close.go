@@ -37,6 +37,8 @@ func (g *generator) other(n uint32) {
 		if !c.ended && c != g.customers[0] { // somebody is left
 			g.terminate(c, now)
 		}
+	case 12, 13, 14:
+		g.payments(c)
 	case 7:
 		if !c.ended {
 			g.command(m.id, events.ActorDue)

@@ -66,6 +66,7 @@ type customer struct {
 	reserved *reservation // active one, if there is one
 	erased   bool
 	ended    bool
+	method   events.MethodID
 }
 
 type openPeriod struct {

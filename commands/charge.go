@@ -1,0 +1,137 @@
+package commands
+
+import (
+	"tallystick/events"
+	"tallystick/projections"
+)
+
+// SettleCharge notes what the payment provider says of a charge. No door takes it: it comes from whoever asks the provider.
+type SettleCharge struct {
+	Charge    events.ChargeID
+	Status    projections.ChargeStatus // not requested
+	Reference string                   // the provider's
+	Code      string                   // of a failed one: the provider's reason
+}
+
+func settleCharge(b *projections.Books, c Context, cmd SettleCharge, d *decision) *Rejection {
+	row := b.Charges.Get(cmd.Charge)
+	if row == nil || c.Actor.Kind != events.ActorProvider {
+		return Reject(NotFound, "no charge %s", cmd.Charge)
+	}
+	if row.Status != projections.ChargeRequested {
+		d.existing = &Receipt{Status: Duplicate, Seq: row.Seq, ID: Ref{refCharge, cmd.Charge}}
+		return nil
+	}
+	c.Merchant = row.Merchant
+	q := &row.Requested
+	now := max(b.ClockNow(q.Clock, c.Now), row.At)
+	switch cmd.Status {
+	case projections.ChargeRequested:
+		return Reject(Invalid, "the outcome of a charge is no request")
+	case projections.ChargeActionRequired:
+		if q.OffSession { // there is nobody to act
+			failed(b, c, q, now, events.ChargeFailed{Charge: cmd.Charge, Reference: cmd.Reference, Code: authenticationRequired}, d)
+			return nil
+		}
+		d.add(c, now, events.ChargeActionRequired{Charge: cmd.Charge, Reference: cmd.Reference})
+	case projections.ChargeFailed:
+		failed(b, c, q, now, events.ChargeFailed{Charge: cmd.Charge, Reference: cmd.Reference, Code: cmd.Code}, d)
+	case projections.ChargeSucceeded:
+		d.add(c, now, events.ChargeSucceeded{Charge: cmd.Charge, Reference: cmd.Reference})
+		succeeded(b, c, q, now, d)
+	}
+	return nil
+}
+
+// authenticationRequired is why a charge fails whose payer is not there to act.
+const authenticationRequired = "authentication_required"
+
+// failed adds that a charge has failed, and what follows.
+func failed(b *projections.Books, c Context, q *events.ChargeRequested, now events.Time, e events.ChargeFailed, d *decision) {
+	d.add(c, now, e)
+	switch {
+	case !q.Session.IsZero():
+		if s := b.Sessions.Get(q.Session); s.Declined+1 >= maxDeclined {
+			endSession(c, q.Session, s, now, events.SessionFailed, e.Code, d)
+		}
+	case !q.TopUp.IsZero():
+		d.add(c, now, events.TopUpEnded{TopUp: q.TopUp, Wallet: q.Wallet, Status: events.TopUpFailed, Code: e.Code})
+	}
+}
+
+// succeeded adds what follows from the money having come.
+func succeeded(b *projections.Books, c Context, q *events.ChargeRequested, now events.Time, d *decision) {
+	if q.Session.IsZero() {
+		if !q.TopUp.IsZero() {
+			credit(b, c, q, methodStored, now, d)
+		}
+		return
+	}
+	s := b.Sessions.Get(q.Session)
+	if s.Save && !q.Consumer.IsZero() && q.Method.IsZero() {
+		store(b, c, q, now, d)
+	}
+	switch {
+	case !s.TopUp.IsZero():
+		credit(b, c, q, methodSession, now, d)
+	case !s.Payment.IsZero():
+		receive(b, c, s, q, now, d)
+	}
+	d.add(c, now, events.SessionEnded{Session: q.Session, Status: events.SessionCompleted})
+}
+
+// The methods of top-ups.
+const (
+	methodSandbox = "sandbox" // money out of nothing, in sandbox ledgers
+	methodSession = "session" // a payment session
+	methodStored  = "stored"  // a stored payment method
+)
+
+// credit adds the money of a charge to its wallet.
+func credit(b *projections.Books, c Context, q *events.ChargeRequested, method string, now events.Time, d *decision) {
+	topUp := q.TopUp
+	if topUp.IsZero() {
+		topUp = events.Derive[events.TopUpNoun](c.ID, 6)
+	}
+	balance := b.BalanceOf(projections.MainAccount(q.Wallet, q.Currency))
+	d.add(c, now, events.WalletToppedUp{
+		TopUp: topUp, Wallet: q.Wallet, Currency: q.Currency, Postings: []events.Posting{
+			{Role: events.ProcessorClearing, Nanos: q.Amount.Neg()},
+			{Role: events.ConsumerMain, Nanos: q.Amount},
+		},
+		Balance: balance.Add(q.Amount), Method: method, Charge: q.Charge,
+	})
+}
+
+// receive adds the money of a one-off payment to what its merchant has earned, less the platform's part.
+func receive(b *projections.Books, c Context, s *projections.Session, q *events.ChargeRequested, now events.Time, d *decision) {
+	e := events.PaymentReceived{Payment: s.Payment, Charge: q.Charge, Currency: q.Currency}
+	fee := feeOf(b.Merchants.Get(c.Merchant).Settings.FeeBasisPoints, events.Sum{}, q.Amount)
+	earned, _ := q.Amount.Plus(fee.Neg())
+	for _, p := range []events.Posting{
+		{Role: events.ProcessorClearing, Nanos: q.Amount.Neg()},
+		{Role: events.Merchant, Nanos: earned},
+		{Role: events.PlatformFee, Nanos: fee},
+	} {
+		if p.Nanos != 0 {
+			e.Postings = append(e.Postings, p)
+		}
+	}
+	d.add(c, now, e)
+}
+
+// store adds the card of a charge to those that its consumer can be charged with.
+func store(b *projections.Books, c Context, q *events.ChargeRequested, now events.Time, d *decision) {
+	consumer := b.Consumers.Get(q.Consumer)
+	if consumer.Erased {
+		return
+	}
+	e := events.MethodStored{
+		Method: events.Derive[events.MethodNoun](c.ID, 5), Consumer: q.Consumer, Provider: q.Provider, Card: q.Card,
+		Bound: consumer.Manager, Details: q.Details, Charge: q.Charge,
+	}
+	if e.Details.Key != q.Consumer {
+		e.Details = events.Sealed{}
+	}
+	d.add(c, now, e)
+}

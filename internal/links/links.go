@@ -1,0 +1,58 @@
+// Package links makes the addresses that people are sent to, and tells good ones from others.
+//
+// An address names a thing, and has a token that only the ledger can make: a keyed hash of the purpose and the thing's
+// identity. So an address can be shown again whenever it is asked for, one made by due actions too, and nothing secret is
+// stored. How long it is good, and for what, is the state of the thing: a payment session expires, an authorization
+// session is used once.
+package links
+
+import (
+	"crypto/hmac"
+
+	"tallystick/events"
+)
+
+// Links makes addresses. The zero Links makes none.
+type Links struct {
+	// Base returns where people reach the pages: a URL without a slash at its end, or "".
+	Base func() string
+	// Token returns the keyed hash of a purpose and an identity, as text.
+	Token func(purpose string, id [16]byte) string
+}
+
+// The purposes of links. A purpose never changes its meaning.
+const (
+	checkout  = "checkout"
+	authorize = "authorize"
+)
+
+// Checkout returns where a payment session is paid.
+func (l Links) Checkout(id events.SessionID) string {
+	return l.url(checkout, "/checkout/", id, id.String())
+}
+
+// Authorize returns where a consumer authorizes a merchant.
+func (l Links) Authorize(id events.AuthorizationID) string {
+	return l.url(authorize, "/authorize/", id, id.String())
+}
+
+func (l Links) url(purpose, path string, id [16]byte, text string) string {
+	if l.Base == nil || l.Token == nil {
+		return ""
+	}
+	return l.Base() + path + text + "/" + l.Token(purpose, id)
+}
+
+// OpensCheckout reports whether token is that of a payment session's link.
+func (l Links) OpensCheckout(id events.SessionID, token string) bool {
+	return l.opens(checkout, id, token)
+}
+
+// OpensAuthorize reports whether token is that of an authorization session's link.
+func (l Links) OpensAuthorize(id events.AuthorizationID, token string) bool {
+	return l.opens(authorize, id, token)
+}
+
+func (l Links) opens(purpose string, id [16]byte, token string) bool {
+	return l.Token != nil && hmac.Equal([]byte(l.Token(purpose, id)), []byte(token))
+}

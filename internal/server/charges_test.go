@@ -1,0 +1,138 @@
+package server_test
+
+import (
+	"encoding/json"
+	"testing"
+	"time"
+
+	"tallystick/events"
+	"tallystick/internal/server"
+	"tallystick/internal/wire"
+)
+
+// shop is a server on a directory, and a merchant of it.
+type shop struct {
+	t        *testing.T
+	dir      string
+	s        *server.Server
+	merchant events.OrganizationID
+}
+
+func openShop(t *testing.T) *shop {
+	t.Helper()
+	p := &shop{t: t, dir: t.TempDir()}
+	p.open()
+	t.Cleanup(func() { p.close() })
+	p.merchant, _ = events.ParseID[events.OrganizationNoun](p.do("CreateMerchant", `{"profile":{"name":"Acme"},"currency":"USD","settings":{"managedPrepaid":true}}`)["id"].(string))
+	return p
+}
+
+func (p *shop) open() {
+	p.t.Helper()
+	var err error
+	p.s, err = server.Open(p.t.Context(), server.Config{Dir: p.dir, Create: true, PublicURL: "https://pay.example", Clock: time.Now})
+	if err != nil {
+		p.t.Fatal(err)
+	}
+}
+
+func (p *shop) close() {
+	if err := p.s.Close(p.t.Context()); err != nil {
+		p.t.Error(err)
+	}
+}
+
+var operator = wire.Who{Role: events.OperatorKey}
+
+// do carries out a command, which must be accepted.
+func (p *shop) do(name, body string) map[string]any {
+	p.t.Helper()
+	b, err := p.s.Command(p.t.Context(), operator, p.merchant, name, []byte(body))
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	var v map[string]any
+	if err := json.Unmarshal(b, &v); err != nil || v["status"] != "accepted" {
+		p.t.Fatalf("%s %s: %s", name, body, b)
+	}
+	return v
+}
+
+// ask asks a query about all that is decided.
+func (p *shop) ask(name string, args map[string]any) map[string]any {
+	p.t.Helper()
+	args["atLeast"] = p.s.Sequencer.Applied()
+	q, err := json.Marshal(args)
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	b, err := p.s.Query(p.t.Context(), operator, name, q)
+	if err != nil {
+		p.t.Fatalf("%s %s: %v", name, q, err)
+	}
+	var v map[string]any
+	if err := json.Unmarshal(b, &v); err != nil {
+		p.t.Fatal(err)
+	}
+	return v
+}
+
+// await asks a query until a field has a value.
+func (p *shop) await(name string, args map[string]any, field string, want any) map[string]any {
+	p.t.Helper()
+	late := time.After(20 * time.Second)
+	for {
+		v := p.ask(name, args)
+		if v[field] == want {
+			return v
+		}
+		select {
+		case <-time.After(5 * time.Millisecond):
+		case <-late:
+			p.t.Fatalf("%s has %s %v, want %v: %v", name, field, v[field], want, v)
+		}
+	}
+}
+
+// TestCharges pays one-off payments and top-ups through a whole server, with cards that succeed, are declined, need the
+// payer or lose the answer, and opens the ledger again in between.
+func TestCharges(t *testing.T) {
+	p := openShop(t)
+	customer := p.do("CreateCustomer", `{"consumer":{"name":"Jane","email":"jane@example.com","address":{"country":"US"}}}`)["id"].(string)
+	session := func(body string) (payment, session string) {
+		payment = p.do("CreatePayment", body)["id"].(string)
+		v := p.ask("Payment", map[string]any{"paymentId": payment})
+		return payment, v["paymentSessionId"].(string)
+	}
+	pay := func(session, with string) { p.do("PaySession", `{"paymentSessionId":"`+session+`",`+with+`}`) }
+
+	payment, ps := session(`{"amount":"12.50","currency":"USD","reference":"order 7","metadata":{"a":"1"},"lineItems":[{"description":"x","amount":"12.50"}]}`)
+	pay(ps, `"token":"tok_declined"`)
+	p.await("PaymentSession", map[string]any{"paymentSessionId": ps}, "code", "card_declined")
+	pay(ps, `"card":{"number":"4000 0025 0000 3155","expMonth":1,"expYear":2031,"cvc":"123"}`)
+	p.await("PaymentSession", map[string]any{"paymentSessionId": ps}, "actionRequired", true)
+	pay(ps, `"confirm":true`)
+	v := p.await("Payment", map[string]any{"paymentId": payment}, "status", "completed")
+	if v["reference"] != "order 7" || v["amount"] != "12.5" && v["amount"] != "12.50" {
+		t.Errorf("payment %v", v)
+	}
+
+	_, ps = session(`{"amount":"3","currency":"USD","customerId":"` + customer + `","savePaymentMethod":true}`)
+	pay(ps, `"card":{"number":"4000 0000 0000 0119","expMonth":1,"expYear":2031}`) // its answer gets lost
+	p.close()
+	p.open()
+	p.await("PaymentSession", map[string]any{"paymentSessionId": ps}, "status", "completed")
+	methods := p.ask("PaymentMethods", map[string]any{"customerId": customer})["items"].([]any)
+	if len(methods) != 1 || methods[0].(map[string]any)["last4"] != "0119" {
+		t.Errorf("payment methods %v", methods)
+	}
+	wallet := p.ask("Wallet", map[string]any{"customerId": customer})["id"].(string)
+	topUp := p.do("TopUp", `{"walletId":"`+wallet+`","amount":"20","method":"stored"}`)["id"].(string)
+	p.await("TopUp", map[string]any{"id": topUp}, "status", "success")
+	if v := p.ask("Wallet", map[string]any{"walletId": wallet}); v["balanceNanos"] != "20000000000" {
+		t.Errorf("the wallet holds %v", v["balanceNanos"])
+	}
+	if v := p.ask("MerchantWallet", map[string]any{"merchantId": p.merchant.String()}); v["balanceNanos"] != "15500000000" {
+		t.Errorf("the merchant has %v", v["balanceNanos"])
+	}
+}
