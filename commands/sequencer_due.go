@@ -44,7 +44,8 @@ func (s *Sequencer) noteDue(e events.Event) {
 		events.TopUpEnded, events.PaymentCreated, events.PaymentReceived:
 		// nothing falls due sooner
 	case events.LedgerOpened, events.KeyCreated, events.KeyRevoked, events.MerchantCreated, events.MerchantUpdated,
-		events.ProductCreated, events.MetricCreated, events.PriceCreated, events.PlanCreated,
+		events.ProductCreated, events.MetricCreated, events.PriceCreated, events.PlanCreated, events.ProductUpdated,
+		events.MetricUpdated, events.FeeCreated, events.FeeUpdated, events.FeeDeleted, events.PriceRevised, events.PriceDeleted, events.PlanUpdated,
 		events.ConsumerCreated, events.ConsumerErased, events.CustomerCreated, events.WalletOpened, events.WalletToppedUp,
 		events.ReservationReleased, events.InvoiceLineClosed, events.InvoicePaid, events.ClockCreated, events.ClockAdvanced, events.DueFailed:
 		// nothing falls due sooner
