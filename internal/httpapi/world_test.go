@@ -26,9 +26,9 @@ type world struct {
 	operator string // keys
 	key      string
 	foreign  string
-	merchant string                             // whose key is key
-	other    string                             // whose key is foreign
-	check    func(method, path string, r reply) // holds every answer against the description of the API; nil for none
+	merchant string   // whose key is key
+	other    string   // whose key is foreign
+	clients  *clients // hold every answer against what they know
 }
 
 // reply is an answer.
@@ -58,7 +58,7 @@ func newWorld(t testing.TB, change func(*server.Doors)) *world {
 	if err := s.Serve(t.Context(), doors); err != nil {
 		t.Fatal(err)
 	}
-	w := &world{t: t, server: s, client: http.DefaultClient, operator: s.OperatorKey()}
+	w := &world{t: t, server: s, client: http.DefaultClient, operator: s.OperatorKey(), clients: newClients(t)}
 	w.merchant, w.key = w.newMerchant("Acme AI")
 	w.other, w.foreign = w.newMerchant("Globex")
 	return w
@@ -115,9 +115,7 @@ func (w *world) call(key, method, path, body string, headers ...string) reply {
 			w.t.Fatalf("%s %s answers %s: %v", method, path, r.raw, err)
 		}
 	}
-	if w.check != nil {
-		w.check(method, path, r)
-	}
+	w.clients.check(method, path, body, r)
 	return r
 }
 
