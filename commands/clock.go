@@ -21,6 +21,11 @@ type AdvanceTestClock struct {
 	To    events.Time
 }
 
+// DeleteTestClock takes a test clock out of use. No active subscription may be on it.
+type DeleteTestClock struct {
+	Clock events.TestClockID
+}
+
 const (
 	maxAdvance    = 5 * 366 * 24 * time.Hour // D32
 	maxClockStart = time.Hour                // how far in the past a merchant's clock may start
@@ -42,7 +47,7 @@ func clockUsable(b *projections.Books, c Context, id events.TestClockID) *Reject
 		return r
 	}
 	clock := b.Clocks.Get(id)
-	if clock == nil || clock.Merchant != c.Merchant {
+	if clock == nil || clock.Merchant != c.Merchant || clock.DeletedAt != 0 {
 		return Reject(NotFound, "no test clock %s", id)
 	}
 	if clock.To != 0 {
@@ -89,5 +94,21 @@ func advanceTestClock(b *projections.Books, c Context, cmd AdvanceTestClock, d *
 		return Reject(Invalid, "the clock shows %s, and moves at most 5 years at a time", clock.Now)
 	}
 	d.add(c, clock.Now, events.ClockAdvancing{Clock: cmd.Clock, To: cmd.To})
+	return nil
+}
+
+func deleteTestClock(b *projections.Books, c Context, cmd DeleteTestClock, d *decision) *Rejection {
+	if cmd.Clock.IsZero() {
+		return Reject(Invalid, "name the test clock")
+	}
+	if r := clockUsable(b, c, cmd.Clock); r != nil {
+		return r
+	}
+	clock := b.Clocks.Get(cmd.Clock)
+	if clock.Active > 0 {
+		return Reject(Conflict, "%d active subscriptions are on test clock %s", clock.Active, cmd.Clock).
+			blockedBy(Blocker{Type: "subscriptions", Count: int(clock.Active)})
+	}
+	d.add(c, clock.Now, events.ClockDeleted{Clock: cmd.Clock})
 	return nil
 }

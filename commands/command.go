@@ -99,6 +99,14 @@ func decide(b *projections.Books, c Context, cmd Command, d *decision) *Rejectio
 		return createEntitlement(b, c, cmd, d)
 	case CreateTestClock:
 		return createTestClock(b, c, cmd, d)
+	case DeleteTestClock:
+		return deleteTestClock(b, c, cmd, d)
+	case UpdateCustomer:
+		return updateCustomer(b, c, cmd, d)
+	case DeleteCustomer:
+		return deleteCustomer(b, c, cmd, d)
+	case UpdateConsumer:
+		return updateConsumer(b, c, cmd, d)
 	case AdvanceTestClock:
 		return advanceTestClock(b, c, cmd, d)
 	}
@@ -134,6 +142,10 @@ func (CreateSubscription) main() events.Kind    { return events.KindSubscription
 func (TerminateSubscription) main() events.Kind { return events.KindSubscriptionTerminated }
 func (CreateEntitlement) main() events.Kind     { return events.KindReservationCreated }
 func (CreateTestClock) main() events.Kind       { return events.KindClockCreated }
+func (DeleteTestClock) main() events.Kind       { return events.KindClockDeleted }
+func (UpdateCustomer) main() events.Kind        { return events.KindCustomerUpdated }
+func (DeleteCustomer) main() events.Kind        { return events.KindCustomerDeleted }
+func (UpdateConsumer) main() events.Kind        { return events.KindConsumerUpdated }
 func (AdvanceTestClock) main() events.Kind      { return events.KindClockAdvancing }
 
 func (cmd TopUp) main() events.Kind {

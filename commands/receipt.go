@@ -128,6 +128,14 @@ func receiptOf(rec *events.Record, amount *events.Sum) Receipt { //nolint:funlen
 		r.ID = refToClock(e.Clock)
 	case events.ClockAdvancing:
 		r.ID = refToClock(e.Clock)
+	case events.ClockDeleted:
+		r.ID = refToClock(e.Clock)
+	case events.CustomerUpdated:
+		r.ID = Ref{refCustomer, e.Customer}
+	case events.CustomerDeleted:
+		r.ID = Ref{refCustomer, e.Customer}
+	case events.ConsumerUpdated:
+		r.ID = Ref{refOrganization, e.Consumer}
 	case events.ClockAdvanced:
 		r.ID = refToClock(e.Clock)
 	case events.LedgerOpened, events.InvoiceOpened, events.InvoiceClosing, events.InvoiceLineClosed,

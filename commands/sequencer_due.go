@@ -47,7 +47,8 @@ func (s *Sequencer) noteDue(e events.Event) {
 		events.ProductCreated, events.MetricCreated, events.PriceCreated, events.PlanCreated, events.ProductUpdated,
 		events.MetricUpdated, events.FeeCreated, events.FeeUpdated, events.FeeDeleted, events.PriceRevised, events.PriceDeleted, events.PlanUpdated,
 		events.ConsumerCreated, events.ConsumerErased, events.CustomerCreated, events.WalletOpened, events.WalletToppedUp,
-		events.ReservationReleased, events.InvoiceLineClosed, events.InvoicePaid, events.ClockCreated, events.ClockAdvanced, events.DueFailed:
+		events.ReservationReleased, events.InvoiceLineClosed, events.InvoicePaid, events.ClockCreated, events.ClockAdvanced, events.DueFailed,
+		events.ClockDeleted, events.CustomerUpdated, events.CustomerDeleted, events.ConsumerUpdated:
 		// nothing falls due sooner
 	case events.SubscriptionCreated, events.SubscriptionTerminated:
 		// what follows on the invoices of its periods says it

@@ -45,7 +45,7 @@ func createSubscription(b *projections.Books, c Context, cmd CreateSubscription,
 		return Reject(NotFound, "no plan %s", cmd.Plan)
 	}
 	customer := b.Customers.Get(cmd.Customer)
-	if customer == nil || customer.Merchant != c.Merchant {
+	if customer == nil || customer.Deleted || customer.Merchant != c.Merchant {
 		return Reject(NotFound, "no customer %s", cmd.Customer)
 	}
 	if r := clockUsable(b, c, cmd.Clock); r != nil {

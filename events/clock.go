@@ -21,6 +21,16 @@ type ClockAdvanced struct {
 	To    Time        `cbor:"2,keyasint" json:"to"`
 }
 
+// ClockDeleted records that a test clock is not used any more. No active subscription was on it.
+type ClockDeleted struct {
+	Clock TestClockID `cbor:"1,keyasint" json:"testClockId"`
+}
+
+func (ClockDeleted) Kind() Kind                        { return KindClockDeleted }
+func (ClockDeleted) Subject() (aggregate, name string) { return "clock", "ClockDeleted" }
+func (ClockDeleted) Money() Movement                   { return Movement{} }
+func (ClockDeleted) sealed()                           {}
+
 func (ClockCreated) Kind() Kind   { return KindClockCreated }
 func (ClockAdvancing) Kind() Kind { return KindClockAdvancing }
 func (ClockAdvanced) Kind() Kind  { return KindClockAdvanced }

@@ -52,6 +52,14 @@ func scope(k Kind) byte { //nolint:funlen // a case for each kind, and nothing e
 		return 20
 	case KindInvoiceCancelled:
 		return 21
+	case KindCustomerUpdated:
+		return 100
+	case KindCustomerDeleted:
+		return 101
+	case KindConsumerUpdated:
+		return 102
+	case KindClockDeleted:
+		return 103
 	case KindProductUpdated:
 		return 30
 	case KindMetricUpdated:

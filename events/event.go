@@ -60,6 +60,10 @@ const (
 	KindClockCreated           Kind = "clock.created.v1"
 	KindClockAdvancing         Kind = "clock.advancing.v1"
 	KindClockAdvanced          Kind = "clock.advanced.v1"
+	KindClockDeleted           Kind = "clock.deleted.v1"
+	KindCustomerUpdated        Kind = "customer.updated.v1"
+	KindCustomerDeleted        Kind = "customer.deleted.v1"
+	KindConsumerUpdated        Kind = "consumer.updated.v1"
 	KindDueFailed              Kind = "due.failed.v1"
 	KindSessionOpened          Kind = "payment_session.opened.v1"
 	KindSessionEnded           Kind = "payment_session.ended.v1"
@@ -84,7 +88,7 @@ func Kinds() []Kind {
 		KindSubscriptionCreated, KindSubscriptionTerminated, KindUsageReported,
 		KindInvoiceOpened, KindInvoiceClosing, KindInvoiceLineClosed, KindInvoiceIssued, KindInvoicePaid, KindInvoiceCancelled,
 		KindReservationCreated, KindReservationReleased,
-		KindClockCreated, KindClockAdvancing, KindClockAdvanced, KindDueFailed,
+		KindClockCreated, KindClockAdvancing, KindClockAdvanced, KindClockDeleted, KindCustomerUpdated, KindCustomerDeleted, KindConsumerUpdated, KindDueFailed,
 		KindSessionOpened,
 		KindSessionEnded,
 		KindChargeRequested,
@@ -139,6 +143,10 @@ func zeros() []Event {
 		ClockCreated{},
 		ClockAdvancing{},
 		ClockAdvanced{},
+		ClockDeleted{},
+		CustomerUpdated{},
+		CustomerDeleted{},
+		ConsumerUpdated{},
 		DueFailed{},
 		SessionOpened{},
 		SessionEnded{},
@@ -244,6 +252,14 @@ func Decode(kind Kind, b []byte) (Event, error) { //nolint:funlen // a case for 
 		return unmarshal[ClockAdvancing](b)
 	case KindClockAdvanced:
 		return unmarshal[ClockAdvanced](b)
+	case KindClockDeleted:
+		return unmarshal[ClockDeleted](b)
+	case KindCustomerUpdated:
+		return unmarshal[CustomerUpdated](b)
+	case KindCustomerDeleted:
+		return unmarshal[CustomerDeleted](b)
+	case KindConsumerUpdated:
+		return unmarshal[ConsumerUpdated](b)
 	case KindDueFailed:
 		return unmarshal[DueFailed](b)
 	case KindSessionOpened:

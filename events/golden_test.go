@@ -200,6 +200,7 @@ func TestScopes(t *testing.T) {
 		KindProductCreated: 5, KindMetricCreated: 6, KindPriceCreated: 7, KindPlanCreated: 8,
 		KindCustomerCreated: 9, KindSubscriptionCreated: 10, KindSubscriptionTerminated: 11,
 		KindClockCreated: 12, KindClockAdvancing: 13, KindKeyCreated: 14, KindKeyRevoked: 15,
+		KindCustomerUpdated: 100, KindCustomerDeleted: 101, KindConsumerUpdated: 102, KindClockDeleted: 103,
 		KindConsumerErased: 16, KindWalletOpened: 17, KindConsumerCreated: 18,
 		KindInvoiceIssued: 19, KindInvoicePaid: 20, KindInvoiceCancelled: 21,
 		KindPlanUpdated:        37,

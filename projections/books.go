@@ -442,6 +442,14 @@ func (b *Books) apply(rec *events.Record) { //nolint:funlen // a case for each k
 		b.clockAdvancing(rec, e)
 	case events.ClockAdvanced:
 		b.clockAdvanced(rec, e)
+	case events.ClockDeleted:
+		b.clockDeleted(rec, e)
+	case events.CustomerUpdated:
+		b.customerUpdated(rec, e)
+	case events.CustomerDeleted:
+		b.customerDeleted(rec, e)
+	case events.ConsumerUpdated:
+		b.consumerUpdated(rec, e)
 	case events.DueFailed:
 		b.dueFailed(rec, e)
 	default:

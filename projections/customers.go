@@ -1,6 +1,10 @@
 package projections
 
-import "tallystick/events"
+import (
+	"slices"
+
+	"tallystick/events"
+)
 
 // Opened is the ledger's first record.
 type Opened struct {
@@ -55,6 +59,14 @@ type Customer struct {
 	Details  events.Sealed         `cbor:"3,keyasint,omitzero"`
 	Created  events.Seq            `cbor:"4,keyasint"`
 	At       events.Time           `cbor:"5,keyasint"`
+
+	External   events.Digest      `cbor:"20,keyasint,omitzero"`  // of the merchant's own id
+	ExternalID *events.Sealed     `cbor:"21,keyasint,omitempty"` // since it was changed; before, it is in Details
+	TaxID      *events.Sealed     `cbor:"22,keyasint,omitempty"` // likewise
+	Muted      events.Muted       `cbor:"23,keyasint,omitzero"`
+	UpdatedAt  events.Time        `cbor:"24,keyasint"`
+	Deleted    bool               `cbor:"25,keyasint,omitempty"`
+	Unpaid     []events.InvoiceID `cbor:"26,keyasint,omitempty"` // invoices that are not at their end
 }
 
 // WalletFor returns the wallet that earns c, or zero.
@@ -139,11 +151,65 @@ func (b *Books) consumerErased(rec *events.Record, e events.ConsumerErased) {
 }
 
 func (b *Books) customerCreated(rec *events.Record, e events.CustomerCreated) {
-	*b.Customers.insert(e.Customer) = Customer{rec.Merchant, e.Consumer, e.Details, rec.Seq, rec.At}
+	*b.Customers.insert(e.Customer) = Customer{
+		Merchant: rec.Merchant, Consumer: e.Consumer, Details: e.Details, Created: rec.Seq, At: rec.At, External: e.External, UpdatedAt: rec.At,
+	}
 	*b.Pairs.insert(Pair[events.OrganizationID, events.OrganizationID]{rec.Merchant, e.Consumer}) = e.Customer
 	if !e.External.IsZero() {
 		*b.Externals.insert(Pair[events.OrganizationID, events.Digest]{rec.Merchant, e.External}) = e.Customer
 	}
 	b.link(LinkCustomers, rec.Merchant, e.Customer, rec.Seq)
 	b.link(LinkCustomersOfConsumer, e.Consumer, e.Customer, rec.Seq)
+}
+
+func (b *Books) customerUpdated(rec *events.Record, e events.CustomerUpdated) {
+	c := b.Customers.edit(e.Customer)
+	if e.ExternalGiven {
+		b.moveExternal(c, e.Customer, e.External)
+		c.ExternalID = &e.ExternalID
+	}
+	if e.TaxIDGiven {
+		c.TaxID = &e.TaxID
+	}
+	c.Muted, c.UpdatedAt = e.Muted, rec.At
+}
+
+// moveExternal makes a customer the one that its merchant calls by an id of its own, or by none.
+func (b *Books) moveExternal(c *Customer, id events.CustomerID, to events.Digest) {
+	type pair = Pair[events.OrganizationID, events.Digest]
+	if !c.External.IsZero() {
+		b.Externals.remove(pair{c.Merchant, c.External})
+	}
+	if c.External = to; !to.IsZero() {
+		*b.Externals.insert(pair{c.Merchant, to}) = id
+	}
+}
+
+func (b *Books) customerDeleted(rec *events.Record, e events.CustomerDeleted) {
+	c := b.Customers.edit(e.Customer)
+	assert(!c.Deleted, rec, "customer deleted twice")
+	b.moveExternal(c, e.Customer, events.Digest{})
+	b.Pairs.remove(Pair[events.OrganizationID, events.OrganizationID]{c.Merchant, c.Consumer})
+	c.Deleted, c.UpdatedAt = true, rec.At
+}
+
+func (b *Books) consumerUpdated(rec *events.Record, e events.ConsumerUpdated) {
+	type pair = Pair[events.OrganizationID, events.Digest]
+	c := b.Consumers.edit(e.Consumer)
+	if c.Email != e.Email {
+		b.Emails.remove(pair{c.Manager, c.Email})
+		*b.Emails.insert(pair{c.Manager, e.Email}) = e.Consumer
+	}
+	c.Email, c.Profile, c.Sealed = e.Email, rec.Seq, e.Profile
+}
+
+// owe notes that an invoice of a customer is open, and settled that it is not any more.
+func (b *Books) owe(customer events.CustomerID, invoice events.InvoiceID) {
+	c := b.Customers.edit(customer)
+	c.Unpaid = append(c.Unpaid, invoice)
+}
+
+func (b *Books) settled(sub events.SubscriptionID, invoice events.InvoiceID) {
+	c := b.Customers.edit(b.Subscriptions.Get(sub).Customer)
+	c.Unpaid = slices.DeleteFunc(c.Unpaid, func(id events.InvoiceID) bool { return id == invoice })
 }

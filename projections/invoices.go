@@ -198,6 +198,7 @@ func (b *Books) invoiceOpened(rec *events.Record, e events.InvoiceOpened) {
 		Merchant: rec.Merchant, Subscription: e.Subscription, Customer: e.Customer, Period: e.Period,
 		Status: InvoiceActive, Start: e.Start, End: e.End, GraceEnd: e.GraceEnd, Currency: e.Currency,
 	}
+	b.owe(e.Customer, e.Invoice)
 	b.link(LinkInvoices, rec.Merchant, e.Invoice, rec.Seq)
 	b.link(LinkInvoicesOfCustomer, e.Customer, e.Invoice, rec.Seq)
 	b.link(LinkInvoicesOfSubscription, e.Subscription, e.Invoice, rec.Seq)
@@ -241,11 +242,13 @@ func (b *Books) invoiceIssued(rec *events.Record, e events.InvoiceIssued) {
 func (b *Books) invoicePaid(_ *events.Record, e events.InvoicePaid) {
 	inv := b.Invoices.edit(e.Invoice)
 	inv.Status, inv.PaidAt = InvoicePaid, e.PaidAt
+	b.settled(e.Subscription, e.Invoice)
 }
 
 func (b *Books) invoiceCancelled(_ *events.Record, e events.InvoiceCancelled) {
 	inv := b.Invoices.edit(e.Invoice)
 	inv.Status, inv.Code = InvoiceCancelled, e.Code
+	b.settled(e.Subscription, e.Invoice)
 	b.periodDone(e.Subscription, e.Period)
 }
 

@@ -101,6 +101,8 @@ func (m *model) journal(rec *events.Record) {
 		clock(rec.Event.(events.ClockAdvancing).Clock)
 	case events.KindClockAdvanced:
 		clock(rec.Event.(events.ClockAdvanced).Clock)
+	case events.KindClockDeleted:
+		clock(rec.Event.(events.ClockDeleted).Clock)
 	}
 }
 

@@ -252,6 +252,14 @@ func eventOf(kind events.Kind, b []byte) (events.Event, error) {
 		return read[events.ClockAdvancing](b)
 	case events.KindClockAdvanced:
 		return read[events.ClockAdvanced](b)
+	case events.KindClockDeleted:
+		return read[events.ClockDeleted](b)
+	case events.KindCustomerUpdated:
+		return read[events.CustomerUpdated](b)
+	case events.KindCustomerDeleted:
+		return read[events.CustomerDeleted](b)
+	case events.KindConsumerUpdated:
+		return read[events.ConsumerUpdated](b)
 	case events.KindDueFailed:
 		return read[events.DueFailed](b)
 	}

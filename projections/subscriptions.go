@@ -79,6 +79,8 @@ type Clock struct {
 	UpdatedAt   events.Time           `cbor:"7,keyasint"`
 	Started     events.Seq            `cbor:"8,keyasint,omitzero"`  // the record that began the advance
 	Charging    uint32                `cbor:"9,keyasint,omitempty"` // charges whose outcome is not known; until then nothing falls due
+	DeletedAt   events.Time           `cbor:"10,keyasint,omitzero"`
+	Active      uint32                `cbor:"11,keyasint,omitzero"` // subscriptions on it that are not terminated
 }
 
 // ClockNow returns what time it is on a clock: a test clock's, or the given real time.
@@ -98,6 +100,9 @@ func (b *Books) subscriptionCreated(rec *events.Record, e events.SubscriptionCre
 	}
 	a := b.Active.edit(e.Customer)
 	a.Subscriptions = append(a.Subscriptions, e.Subscription)
+	if !e.Clock.IsZero() {
+		b.Clocks.edit(e.Clock).Active++
+	}
 	b.link(LinkSubscriptions, rec.Merchant, e.Subscription, rec.Seq)
 	b.link(LinkSubscriptionsOfCustomer, e.Customer, e.Subscription, rec.Seq)
 }
@@ -107,6 +112,9 @@ func (b *Books) subscriptionTerminated(rec *events.Record, e events.Subscription
 	assert(s.Status == SubscriptionActive, rec, "a subscription terminated that is not active")
 	s.Status, s.EndedAt, s.EndedBy, s.Reason, s.Code = SubscriptionTerminated, e.EndedAt, e.By, e.Reason, e.Code
 	s.UpdatedAt = rec.At
+	if !s.Clock.IsZero() {
+		b.Clocks.edit(s.Clock).Active--
+	}
 	a := b.Active.edit(s.Customer)
 	a.Subscriptions = slices.DeleteFunc(a.Subscriptions, func(id events.SubscriptionID) bool { return id == e.Subscription })
 	if len(a.Subscriptions) == 0 {
@@ -131,6 +139,12 @@ func (b *Books) clockAdvanced(rec *events.Record, e events.ClockAdvanced) {
 	c := b.Clocks.edit(e.Clock)
 	assert(c.To == e.To, rec, "a clock arrived elsewhere")
 	c.Now, c.To, c.Started, c.UpdatedAt = e.To, 0, 0, rec.RecordedAt
+}
+
+func (b *Books) clockDeleted(rec *events.Record, e events.ClockDeleted) {
+	c := b.Clocks.edit(e.Clock)
+	assert(c.DeletedAt == 0 && c.Active == 0, rec, "a clock deleted twice, or in use")
+	c.DeletedAt, c.UpdatedAt = rec.RecordedAt, rec.RecordedAt
 }
 
 // clockAsID pads the identity of a clock to the size of the others.

@@ -168,6 +168,8 @@ func (b *Books) applyUsageTables(rec *events.Record) {
 		b.journal(JournalOfClock, clockAsID(rec.Event.(events.ClockAdvancing).Clock), rec.Seq)
 	case events.KindClockAdvanced:
 		b.journal(JournalOfClock, clockAsID(rec.Event.(events.ClockAdvanced).Clock), rec.Seq)
+	case events.KindClockDeleted:
+		b.journal(JournalOfClock, clockAsID(rec.Event.(events.ClockDeleted).Clock), rec.Seq)
 	}
 }
 

@@ -207,6 +207,14 @@ func summary(rec *events.Record) string {
 		return say("%s shows %s", e.Clock, when(e.Now))
 	case events.ClockAdvancing:
 		return say("%s to %s", e.Clock, when(e.To))
+	case events.ClockDeleted:
+		return e.Clock.String()
+	case events.CustomerUpdated:
+		return e.Customer.String()
+	case events.CustomerDeleted:
+		return e.Customer.String()
+	case events.ConsumerUpdated:
+		return e.Consumer.String()
 	case events.ClockAdvanced:
 		return say("%s shows %s", e.Clock, when(e.To))
 	case events.SessionOpened:

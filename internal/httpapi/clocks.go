@@ -38,7 +38,7 @@ type TestClockAdvance struct {
 func renderClock(q *query.Clock) (TestClock, error) {
 	return TestClock{
 		ID: q.ID.String(), Object: "testClock", MerchantID: q.Merchant.String(), CurrentTime: q.Now, Name: orNull(q.Name),
-		Description: orNull(q.Description), CreatedAt: q.CreatedAt, UpdatedAt: q.UpdatedAt,
+		Description: orNull(q.Description), DeletedAt: maybe(q.DeletedAt), CreatedAt: q.CreatedAt, UpdatedAt: q.UpdatedAt,
 	}, nil
 }
 
@@ -77,6 +77,9 @@ func (a *API) clocks() []operation {
 	}, {
 		id: "advanceTestClock", method: http.MethodPatch, path: "/v0/testClocks/{id}", tag: "Test clocks", summary: "Advance a test clock",
 		body: bodyOf[TestClockAdvance](), answers: answers[TestClock](http.StatusOK), handle: a.advanceClock,
+	}, {
+		id: "deleteTestClock", method: http.MethodDelete, path: "/v0/testClocks/{id}", tag: "Test clocks", summary: "Take a test clock out of use",
+		answers: answers[TestClock](http.StatusOK), handle: a.deleteClock,
 	}}
 }
 
@@ -117,6 +120,17 @@ func (a *API) advanceClock(c *call) (answer, error) {
 		return answer{}, err
 	}
 	if _, err := c.carryOut("AdvanceTestClock", named("testClockId", id.String())); err != nil {
+		return answer{}, err
+	}
+	return c.showClock(id, http.StatusOK)
+}
+
+func (a *API) deleteClock(c *call) (answer, error) {
+	id, err := c.clockID()
+	if err != nil {
+		return answer{}, err
+	}
+	if _, err := c.carryOut("DeleteTestClock", named("testClockId", id.String())); err != nil {
 		return answer{}, err
 	}
 	return c.showClock(id, http.StatusOK)

@@ -7,31 +7,8 @@ import (
 	"tallystick/internal/query"
 )
 
-// Customer is a merchant's relation to a consumer.
-type Customer struct {
-	ID              string          `json:"id"`
-	Object          string          `json:"object" enum:"customer"`
-	MerchantID      string          `json:"merchantId"`
-	ConsumerID      string          `json:"consumerId"`
-	Organization    *Organization   `json:"organization,omitempty" doc:"The consumer; none once it is erased"`
-	TaxID           string          `json:"taxId,omitempty"`
-	ExternalID      string          `json:"externalId,omitempty"`
-	ValidTaxAddress ValidTaxAddress `json:"validTaxAddress"`
-	CreatedAt       events.Time     `json:"createdAt" format:"date-time"`
-	UpdatedAt       events.Time     `json:"updatedAt" format:"date-time"`
-}
-
-// Organization is a consumer as its merchants see it.
-type Organization struct {
-	ID            string   `json:"id"`
-	Name          string   `json:"name"`
-	BillingEmails []string `json:"billingEmails" nullable:"false"`
-	Phone         string   `json:"phone,omitempty"`
-	Address       *Address `json:"address,omitempty"`
-}
-
-// Address is a postal address.
-type Address struct {
+// AddressCreate is a postal address, of which not everything must be known.
+type AddressCreate struct {
 	Line1   string `json:"line1,omitempty" maxLength:"255"`
 	Line2   string `json:"line2,omitempty" maxLength:"255"`
 	City    string `json:"city,omitempty" maxLength:"255"`
@@ -40,18 +17,12 @@ type Address struct {
 	ZipCode string `json:"zipCode,omitempty" maxLength:"255"`
 }
 
-// ValidTaxAddress says whether the tax of an address can be told.
-type ValidTaxAddress struct {
-	Valid   bool   `json:"valid"`
-	Message string `json:"message,omitempty"`
-}
-
 // ConsumerCreate is what a consumer is made of.
 type ConsumerCreate struct {
-	Name    string  `json:"name" minLength:"1" maxLength:"255"`
-	Email   string  `json:"email" minLength:"3" maxLength:"254"`
-	Phone   string  `json:"phone,omitempty" maxLength:"255"`
-	Address Address `json:"address"`
+	Name    string        `json:"name" minLength:"1" maxLength:"255"`
+	Email   string        `json:"email" minLength:"3" maxLength:"254"`
+	Phone   string        `json:"phone,omitempty" maxLength:"255"`
+	Address AddressCreate `json:"address"`
 }
 
 // CustomerCreate is what a customer is made of: one of consumer and consumerId is given.
@@ -66,67 +37,75 @@ type CustomerCreate struct {
 
 // CustomerCreated says which customer a consumer is.
 type CustomerCreated struct {
-	CustomerID      string          `json:"customerId"`
-	ValidTaxAddress ValidTaxAddress `json:"validTaxAddress"`
+	CustomerID      events.CustomerID   `json:"customerId"`
+	ValidTaxAddress query.APITaxAddress `json:"validTaxAddress"`
 }
 
-func renderCustomer(q *query.Customer) (Customer, error) {
-	v := Customer{
-		ID: q.ID.String(), Object: "customer", MerchantID: q.Merchant.String(), ConsumerID: q.Consumer.String(),
-		TaxID: q.TaxID, ExternalID: q.ExternalID, ValidTaxAddress: taxAddress(q.Profile), CreatedAt: q.CreatedAt, UpdatedAt: q.CreatedAt,
-	}
-	if q.Profile != nil {
-		v.Organization = organization(q.Consumer, q.Profile)
-	}
-	return v, nil
+// CustomerUpdate says what of a customer changes. null takes away what there is.
+type CustomerUpdate struct {
+	TaxID                *string        `json:"taxId,omitempty" nullable:"true" maxLength:"255"`
+	ExternalID           *string        `json:"externalId,omitempty" nullable:"true" maxLength:"255"`
+	TaxRates             any            `json:"taxRates,omitempty" doc:"A rate in percent for everything, or rates by plan, metric and default"`
+	NotificationSettings *NoticesUpdate `json:"notificationSettings,omitempty"`
 }
 
-func organization(id events.OrganizationID, p *events.Profile) *Organization {
-	o := &Organization{ID: id.String(), Name: p.Name, Phone: p.Phone, BillingEmails: []string{}}
-	if p.Email != "" {
-		o.BillingEmails = append(o.BillingEmails, p.Email)
-	}
-	if p.Address != (events.Address{}) {
-		o.Address = &Address{p.Address.Line1, p.Address.Line2, p.Address.City, p.Address.State, p.Address.Country, p.Address.ZipCode}
-	}
-	return o
+// NoticesUpdate says which notices a customer gets from now on.
+type NoticesUpdate struct {
+	InvoiceIssued   bool `json:"invoiceIssued,omitempty"`
+	InvoicePaid     bool `json:"invoicePaid,omitempty"`
+	RenewalReminder bool `json:"renewalReminder,omitempty"`
 }
 
-// taxAddress reports whether the tax of a consumer's address can be told: it takes the country and the postal code, and
-// in the United States and Canada the state.
-func taxAddress(p *events.Profile) ValidTaxAddress {
-	switch {
-	case p == nil:
-		return ValidTaxAddress{Message: "the consumer is erased"}
-	case p.Address.Country == "":
-		return ValidTaxAddress{Message: "country is missing"}
-	case p.Address.ZipCode == "":
-		return ValidTaxAddress{Message: "zipCode is missing"}
-	case p.Address.State == "" && (p.Address.Country == "US" || p.Address.Country == "CA"):
-		return ValidTaxAddress{Message: "state is missing"}
-	}
-	return ValidTaxAddress{Valid: true}
+// ConsumerUpdate says what of a consumer changes.
+type ConsumerUpdate struct {
+	Name    string         `json:"name,omitempty" minLength:"1" maxLength:"255"`
+	Email   string         `json:"email,omitempty" minLength:"3" maxLength:"254"`
+	Phone   string         `json:"phone,omitempty" maxLength:"255"`
+	Address *AddressCreate `json:"address,omitempty"`
 }
 
 func (a *API) customers() []operation {
+	const tag, path = "Customers", "/v0/customers"
 	return []operation{{
-		id: "createCustomer", method: http.MethodPost, path: "/v0/customers", tag: "Customers", summary: "Make a customer, or find the one that there is",
+		id: "createCustomer", method: http.MethodPost, path: path, tag: tag, summary: "Make a customer, or find the one that there is",
 		body: bodyOf[CustomerCreate](), handle: a.createCustomer,
 		answers: map[int]bodyType{200: bodyOf[CustomerCreated](), 201: bodyOf[CustomerCreated]()},
 	}, {
-		id: "listCustomers", method: http.MethodGet, path: "/v0/customers", tag: "Customers", summary: "List customers",
-		params:  paged(identity("organizationId", "org").needed()),
-		answers: answers[query.APIList[Customer]](http.StatusOK), handle: func(c *call) (answer, error) {
-			id, ok := queryID[events.OrganizationNoun](c, "organizationId")
-			if !ok {
-				return nothing[Customer](c)
+		id: "listCustomers", method: http.MethodGet, path: path, tag: tag, summary: "List customers",
+		params: paged(
+			identity("organizationId", "org").needed(), text("name", 3, 255), text("email", 3, 255), text("externalId", 0, 255),
+		),
+		answers: answers[query.APIList[query.APICustomer]](http.StatusOK), handle: func(c *call) (answer, error) {
+			id, found := queryID[events.OrganizationNoun](c, "organizationId")
+			if !found {
+				return nothing[query.APICustomer](c)
 			}
-			list, err := a.opts.Queries.Customers(c.ctx, c.who, query.CatalogArgs{At: c.at(), Page: c.page(), Merchant: id})
-			return listing(c, list, err, renderCustomer)
+			return ok(a.opts.Queries.ListCustomers(c.ctx, c.who, query.ListCustomersArgs{
+				APIPage: c.apiPage(), Merchant: id, Name: c.text("name"), Email: c.text("email"), ExternalID: c.text("externalId"),
+			}))
 		},
 	}, {
-		id: "getCustomer", method: http.MethodGet, path: "/v0/customers/{id}", tag: "Customers", summary: "Show a customer",
-		answers: answers[Customer](http.StatusOK), handle: func(c *call) (answer, error) { return shown(c, "customer", c.customer) },
+		id: "getCustomer", method: http.MethodGet, path: path + "/{id}", tag: tag, summary: "Show a customer",
+		answers: answers[query.APICustomer](http.StatusOK), handle: func(c *call) (answer, error) { return shown(c, "customer", c.customer) },
+	}, {
+		id: "updateCustomer", method: http.MethodPatch, path: path + "/{id}", tag: tag, summary: "Change a customer",
+		body: bodyOf[CustomerUpdate](), answers: answers[query.APICustomer](http.StatusOK), handle: func(c *call) (answer, error) {
+			return changed(c, "customer", "UpdateCustomer", "customerId", http.StatusOK, c.customer)
+		},
+	}, {
+		id: "deleteCustomer", method: http.MethodDelete, path: path + "/{id}", tag: tag, summary: "Delete a customer with whom nothing is open",
+		answers: map[int]bodyType{204: nil},
+		handle: func(c *call) (answer, error) {
+			return removed[events.CustomerNoun](c, "customer", "DeleteCustomer", "customerId")
+		},
+	}, {
+		id: "getConsumer", method: http.MethodGet, path: "/v0/consumers/{id}", tag: tag, summary: "Show a consumer",
+		answers: answers[query.APIConsumer](http.StatusOK), handle: func(c *call) (answer, error) { return shown(c, "consumer", c.consumer) },
+	}, {
+		id: "updateConsumer", method: http.MethodPatch, path: "/v0/consumers/{id}", tag: tag, summary: "Change a consumer that the merchant manages",
+		body: bodyOf[ConsumerUpdate](), answers: answers[query.APIConsumer](http.StatusOK), handle: func(c *call) (answer, error) {
+			return changed(c, "consumer", "UpdateConsumer", "consumerId", http.StatusOK, c.consumer)
+		},
 	}}
 }
 
@@ -140,13 +119,13 @@ func (a *API) createCustomer(c *call) (answer, error) {
 		return answer{}, err
 	}
 	customer, err := c.customer(id)
-	return answer{d.status(http.StatusCreated, http.StatusOK), CustomerCreated{customer.ID, customer.ValidTaxAddress}}, err
+	return answer{d.status(http.StatusCreated, http.StatusOK), CustomerCreated{customer.ID, customer.TaxAddress}}, err
 }
 
-func (c *call) customer(id events.CustomerID) (Customer, error) {
-	q, err := c.api.opts.Queries.Customer(c.ctx, c.who, query.CustomerArgs{At: c.at(), Customer: id})
-	if err != nil {
-		return Customer{}, err
-	}
-	return renderCustomer(&q)
+func (c *call) customer(id events.CustomerID) (query.APICustomer, error) {
+	return c.api.opts.Queries.GetCustomer(c.ctx, c.who, query.GetCustomerArgs{AtLeast: c.atLeast(), Customer: id})
+}
+
+func (c *call) consumer(id events.OrganizationID) (query.APIConsumer, error) {
+	return c.api.opts.Queries.GetConsumer(c.ctx, c.who, query.GetConsumerArgs{AtLeast: c.atLeast(), Consumer: id})
 }

@@ -293,6 +293,17 @@ func (d *directory) ManagedConsumer(_ context.Context, m events.OrganizationID, 
 	return c, ok, err
 }
 
+func (d *directory) ConsumerProfile(_ context.Context, id events.OrganizationID) (sealed events.Sealed, at events.Seq, ok bool, err error) {
+	ok, err = d.with(func(b *projections.Books) bool {
+		row := b.Consumers.Get(id)
+		if row != nil {
+			sealed, at = row.Sealed, row.Profile
+		}
+		return row != nil
+	})
+	return sealed, at, ok, err
+}
+
 func (d *directory) ClockNow(_ context.Context, id events.TestClockID) (now events.Time, ok bool, err error) {
 	ok, err = d.with(func(b *projections.Books) bool {
 		row := b.Clocks.Get(id)

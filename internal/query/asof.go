@@ -144,7 +144,8 @@ func subscriptionOf(e events.Event) (id events.SubscriptionID) {
 		events.ProductUpdated, events.MetricUpdated, events.FeeCreated, events.FeeUpdated, events.FeeDeleted,
 		events.PriceRevised, events.PriceDeleted, events.PlanUpdated,
 		events.ConsumerCreated, events.ConsumerErased, events.CustomerCreated, events.WalletOpened, events.WalletToppedUp,
-		events.SubscriptionCreated, events.ReservationCreated, *events.UsageReported, events.ClockCreated, events.ClockAdvancing, events.ClockAdvanced:
+		events.SubscriptionCreated, events.ReservationCreated, *events.UsageReported, events.ClockCreated, events.ClockAdvancing, events.ClockAdvanced,
+		events.ClockDeleted, events.CustomerUpdated, events.CustomerDeleted, events.ConsumerUpdated:
 	}
 	return id
 }

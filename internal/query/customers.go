@@ -118,6 +118,7 @@ func (s *Service) Customers(ctx context.Context, who wire.Who, args CatalogArgs)
 	return catalog(ctx, s, who, args, func(r *reading) listing[events.CustomerID, projections.Customer, Customer] {
 		return listing[events.CustomerID, projections.Customer, Customer]{
 			table: r.books.Customers, from: source{link: projections.LinkCustomers}, render: r.renderCustomer,
+			match: func(c *projections.Customer) bool { return !c.Deleted },
 		}
 	})
 }
@@ -135,7 +136,12 @@ func (r *reading) renderCustomer(id events.CustomerID, row *projections.Customer
 	}
 	c.Profile, c.Erased = profile, profile == nil
 	details, err := r.details(row.Details)
-	c.ExternalID, c.TaxID = details.ExternalID, details.TaxID
+	if c.ExternalID, c.TaxID = details.ExternalID, details.TaxID; err == nil && row.ExternalID != nil {
+		c.ExternalID, _, err = r.text(*row.ExternalID, wire.PurposeExternal)
+	}
+	if err == nil && row.TaxID != nil {
+		c.TaxID, _, err = r.text(*row.TaxID, wire.PurposeTaxID)
+	}
 	return c, err
 }
 

@@ -16,7 +16,7 @@ import (
 // Names returns the names of all queries.
 func Names() []string {
 	names := []string{
-		"Clocks", "Customer", "Customers", "Digests", "Invoice", "Invoices", "Keys", "MerchantWallet", "Merchants", "Metrics",
+		"Clocks", "Customer", "Customers", "Digests", "GetConsumer", "GetCustomer", "ListCustomers", "Invoice", "Invoices", "Keys", "MerchantWallet", "Merchants", "Metrics",
 		"Plans", "Prices", "Products", "Proof", "Records", "Statement", "Status", "Subscription", "Subscriptions", "TrialBalance",
 		"Usage", "UsageEvent", "UsageEvents", "Wallet",
 	}
@@ -66,6 +66,12 @@ func (s *Service) query(name string) asked {
 		return ask
 	}
 	switch name {
+	case "GetConsumer":
+		return answering(s.GetConsumer)
+	case "GetCustomer":
+		return answering(s.GetCustomer)
+	case "ListCustomers":
+		return answering(s.ListCustomers)
 	case "Clocks":
 		return answering(s.Clocks)
 	case "Customer":

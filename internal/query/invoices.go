@@ -247,12 +247,18 @@ func (r *reading) parties(inv *Invoice, row *projections.Invoice) error {
 	if err != nil {
 		return err
 	}
-	e, ok := rec.Event.(events.ConsumerCreated)
-	if !ok {
+	var consumer events.OrganizationID
+	var box events.Sealed
+	switch e := rec.Event.(type) {
+	case events.ConsumerCreated:
+		consumer, box = e.Consumer, e.Profile
+	case events.ConsumerUpdated:
+		consumer, box = e.Consumer, e.Profile
+	default: // the others are of no interest here
 		return fmt.Errorf("record %d holds no consumer's profile, but %s", buyer, rec.Event.Kind())
 	}
-	profile, err := r.consumerProfile(e.Profile)
-	inv.Buyer = &Buyer{e.Consumer, buyer, profile, profile == nil}
+	profile, err := r.consumerProfile(box)
+	inv.Buyer = &Buyer{consumer, buyer, profile, profile == nil}
 	return err
 }
 

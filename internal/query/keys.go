@@ -50,6 +50,7 @@ type Clock struct {
 	Description string                `json:"description,omitempty"`
 	CreatedAt   events.Time           `json:"createdAt"`
 	UpdatedAt   events.Time           `json:"updatedAt"`
+	DeletedAt   events.Time           `json:"deletedAt,omitzero"`
 }
 
 // Clocks lists test clocks.
@@ -71,7 +72,7 @@ func (s *Service) Clocks(ctx context.Context, who wire.Who, args CatalogArgs) (l
 		skip := args.Offset
 		return each(r, r.books.Clocks, nil, func(id events.TestClockID, c *projections.Clock) error {
 			switch {
-			case !merchant.IsZero() && c.Merchant != merchant:
+			case !merchant.IsZero() && c.Merchant != merchant || c.DeletedAt != 0:
 				return nil
 			case skip > 0:
 				skip--
@@ -94,5 +95,5 @@ func (s *Service) Clocks(ctx context.Context, who wire.Who, args CatalogArgs) (l
 }
 
 func renderClock(id events.TestClockID, c *projections.Clock) Clock {
-	return Clock{id, c.Merchant, c.Now, c.To, c.Name, c.Description, c.CreatedAt, c.UpdatedAt}
+	return Clock{id, c.Merchant, c.Now, c.To, c.Name, c.Description, c.CreatedAt, c.UpdatedAt, c.DeletedAt}
 }

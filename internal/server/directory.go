@@ -123,6 +123,18 @@ func (d *directory) ManagedConsumer(ctx context.Context, merchant events.Organiz
 	return consumer, found, err
 }
 
+// ConsumerProfile implements wire.Directory.
+func (d *directory) ConsumerProfile(ctx context.Context, id events.OrganizationID) (sealed events.Sealed, at events.Seq, found bool, err error) {
+	found, err = d.find(ctx, func(b *projections.Books) bool {
+		row := b.Consumers.Get(id)
+		if row != nil {
+			sealed, at = row.Sealed, row.Profile
+		}
+		return row != nil
+	})
+	return sealed, at, found, err
+}
+
 // ClockNow implements wire.Directory.
 func (d *directory) ClockNow(ctx context.Context, id events.TestClockID) (now events.Time, found bool, err error) {
 	found, err = d.find(ctx, func(b *projections.Books) bool {

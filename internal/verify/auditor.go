@@ -133,6 +133,8 @@ func (a *auditor) check(rec *events.Record) error {
 		return a.updated(rec, e)
 	case events.ConsumerCreated:
 		a.profiles[e.Consumer] = rec.Seq
+	case events.ConsumerUpdated:
+		a.profiles[e.Consumer] = rec.Seq
 	case events.CustomerCreated:
 		a.customers[e.Customer] = customer{rec.Merchant, e.Consumer}
 	case events.MetricCreated:
@@ -148,6 +150,7 @@ func (a *auditor) check(rec *events.Record) error {
 	case events.LedgerOpened, events.KeyCreated, events.KeyRevoked, events.ProductCreated, events.ConsumerErased,
 		events.ProductUpdated, events.MetricUpdated, events.FeeCreated, events.FeeUpdated, events.FeeDeleted, events.PriceDeleted,
 		events.SubscriptionTerminated, events.InvoiceClosing, events.ClockCreated, events.ClockAdvancing, events.ClockAdvanced,
+		events.ClockDeleted, events.CustomerUpdated, events.CustomerDeleted,
 		events.DueFailed: // nothing of it is added up
 	}
 	return nil

@@ -38,6 +38,7 @@ func Names() []string {
 		"CreatePrice", "CreatePlan", "CreateCustomer", "EraseConsumer", "TopUp",
 		"CreatePayment", "SetupPaymentMethod", "RemovePaymentMethod", "PaySession", "CancelSession", "CreateSubscription",
 		"TerminateSubscription", "CreateTestClock", "AdvanceTestClock",
+		"UpdateCustomer", "DeleteCustomer", "UpdateConsumer", "DeleteTestClock",
 		"UpdateProduct", "UpdateMetric", "CreateFee", "UpdateFee", "DeleteFee", "UpdatePrice", "DeletePrice", "UpdatePlan",
 		"CreateEntitlement",
 	}
@@ -49,7 +50,7 @@ func Waits(name string) bool {
 	switch name {
 	case "CreatePayment", "SetupPaymentMethod", "PaySession":
 		return true
-	case "CreateCustomer", "CreateSubscription", "TerminateSubscription", "AdvanceTestClock":
+	case "CreateCustomer", "UpdateCustomer", "UpdateConsumer", "CreateSubscription", "TerminateSubscription", "AdvanceTestClock":
 		return true
 	}
 	return false

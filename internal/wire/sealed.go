@@ -15,13 +15,15 @@ import (
 
 // The purposes that personal data is sealed for, with what the plaintext is. A purpose never changes its meaning.
 const (
-	PurposeProfile  = "consumer.profile"    // of events.ConsumerCreated.Profile: JSON of an events.Profile
-	PurposeDetails  = "customer.details"    // of events.CustomerCreated.Details: JSON of a Details
-	PurposeName     = "subscription.name"   // of events.SubscriptionCreated.Name: the text itself
-	PurposeReason   = "subscription.reason" // of events.SubscriptionTerminated.Reason: the text itself
-	PurposePayment  = "payment.details"     // of events.PaymentCreated.Details and events.SessionOpened.Details: JSON of a PaymentDetails
-	PurposeCard     = "payment.card"        // of events.ChargeRequested.Details: JSON of a payments.Card
-	PurposeMetadata = "usage.metadata"      // of events.UsageReported.Metadata: JSON of a map of strings
+	PurposeProfile  = "consumer.profile"     // of events.ConsumerCreated.Profile: JSON of an events.Profile
+	PurposeDetails  = "customer.details"     // of events.CustomerCreated.Details: JSON of a Details
+	PurposeName     = "subscription.name"    // of events.SubscriptionCreated.Name: the text itself
+	PurposeReason   = "subscription.reason"  // of events.SubscriptionTerminated.Reason: the text itself
+	PurposePayment  = "payment.details"      // of events.PaymentCreated.Details and events.SessionOpened.Details: JSON of a PaymentDetails
+	PurposeCard     = "payment.card"         // of events.ChargeRequested.Details: JSON of a payments.Card
+	PurposeMetadata = "usage.metadata"       // of events.UsageReported.Metadata: JSON of a map of strings
+	PurposeExternal = "customer.external_id" // of events.CustomerUpdated.ExternalID: the text itself
+	PurposeTaxID    = "customer.tax_id"      // of events.CustomerUpdated.TaxID: the text itself
 )
 
 // Details is what a merchant knows of a customer besides the consumer's profile.

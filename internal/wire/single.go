@@ -62,6 +62,16 @@ func (d *Decoder) command(c *call, name string, f *fields) (commands.Command, er
 		return cmd, f.finish()
 	case "CreateCustomer":
 		return d.createCustomer(c, f)
+	case "UpdateCustomer":
+		return d.updateCustomer(c, f)
+	case "DeleteCustomer":
+		cmd := commands.DeleteCustomer{Customer: id[events.CustomerNoun](f, "customerId", required)}
+		return cmd, f.finish()
+	case "UpdateConsumer":
+		return d.updateConsumer(c, f)
+	case "DeleteTestClock":
+		cmd := commands.DeleteTestClock{Clock: f.clock("testClockId", required)}
+		return cmd, f.finish()
 	case "EraseConsumer":
 		cmd := commands.EraseConsumer{Consumer: id[events.OrganizationNoun](f, "consumerId", required)}
 		return cmd, f.finish()

@@ -155,6 +155,23 @@ var bodies = []struct {
 		"CreateTestClock", `{"currentTime":"2024-01-15T10:30:00Z","name":"n","description":"d"}`,
 		commands.CreateTestClock{Now: at("2024-01-15T10:30:00Z"), Name: "n", Description: "d"},
 	},
+	{"DeleteTestClock", `{"testClockId":"$clock"}`, commands.DeleteTestClock{Clock: clock}},
+	{
+		"UpdateCustomer",
+		`{"customerId":"$customer","externalId":"c-2","taxId":null,"notificationSettings":{"invoicePaid":false}}`,
+		commands.UpdateCustomer{
+			Customer: customer, External: commands.Change[events.Digest]{Given: true, To: digest("external", merchant.String(), "c-2")},
+			ExternalID: events.Sealed{Key: consumer, Box: []byte("customer.external_id c-2")}, TaxID: commands.Change[events.Sealed]{Given: true},
+			InvoicePaid: commands.Change[bool]{Given: true},
+		},
+	},
+	{"DeleteCustomer", `{"customerId":"$customer"}`, commands.DeleteCustomer{Customer: customer}},
+	{
+		"UpdateConsumer", `{"consumerId":"$consumer","phone":"+49"}`, commands.UpdateConsumer{
+			Consumer: consumer, Base: 7, Email: digest("email", "jane@example.com"),
+			Profile: events.Sealed{Key: consumer, Box: []byte(`consumer.profile {"name":"Jane","email":"jane@example.com","phone":"+49"}`)},
+		},
+	},
 	{"AdvanceTestClock", `{"testClockId":"$clock","currentTime":"2024-02-15T10:30:00Z"}`, commands.AdvanceTestClock{Clock: clock, To: at("2024-02-15T10:30:00Z")}},
 }
 
@@ -441,7 +458,7 @@ func TestWaits(t *testing.T) {
 			waiting++
 		}
 	}
-	if waiting != 7 || Waits("ReportUsage") {
+	if waiting != 9 || Waits("ReportUsage") {
 		t.Errorf("%d commands wait", waiting)
 	}
 	if r := (Who{Role: events.AuditorKey}).MayWrite(merchant); r == nil {

@@ -53,6 +53,8 @@ type Keyring interface {
 	Create(consumer events.OrganizationID) error
 	// Seal encrypts under the consumer's key. Its error matches keyring.ErrErased where the key was destroyed.
 	Seal(consumer events.OrganizationID, purpose string, plaintext []byte) (events.Sealed, error)
+	// Open returns the plaintext. Its error matches keyring.ErrErased where the key was destroyed.
+	Open(sealed events.Sealed, purpose string) ([]byte, error)
 	EmailDigest(normalised string) events.Digest
 	ExternalDigest(merchant events.OrganizationID, id string) events.Digest
 	ContentHash(canonical []byte) events.Digest
@@ -70,6 +72,8 @@ type Directory interface {
 	SessionConsumer(ctx context.Context, id events.SessionID) (events.OrganizationID, bool, error)
 	// ManagedConsumer returns the consumer with an e-mail address that the merchant manages.
 	ManagedConsumer(ctx context.Context, merchant events.OrganizationID, email events.Digest) (events.OrganizationID, bool, error)
+	// ConsumerProfile returns the sealed profile of a consumer, and the record that holds it.
+	ConsumerProfile(ctx context.Context, id events.OrganizationID) (sealed events.Sealed, at events.Seq, found bool, err error)
 	// ClockNow returns what a test clock shows.
 	ClockNow(ctx context.Context, id events.TestClockID) (events.Time, bool, error)
 }

@@ -42,6 +42,13 @@ func (k *fakeKeyring) Seal(c events.OrganizationID, purpose string, plaintext []
 	return events.Sealed{Key: c, Box: []byte(purpose + " " + string(plaintext))}, nil
 }
 
+func (k *fakeKeyring) Open(sealed events.Sealed, purpose string) ([]byte, error) {
+	if live, ok := k.keys[sealed.Key]; !ok || !live {
+		return nil, keyring.ErrErased
+	}
+	return []byte(strings.TrimPrefix(string(sealed.Box), purpose+" ")), nil
+}
+
 func digest(parts ...string) (d events.Digest) {
 	sum := sha256.Sum256([]byte(strings.Join(parts, "\x00")))
 	copy(d[:], sum[:])
@@ -84,6 +91,10 @@ func (f *fakeDirectory) SessionConsumer(_ context.Context, id events.SessionID) 
 func (f *fakeDirectory) ManagedConsumer(_ context.Context, _ events.OrganizationID, e events.Digest) (events.OrganizationID, bool, error) {
 	c, ok := f.emails[e]
 	return c, ok, nil
+}
+
+func (f *fakeDirectory) ConsumerProfile(_ context.Context, id events.OrganizationID) (events.Sealed, events.Seq, bool, error) {
+	return events.Sealed{Key: id, Box: []byte(PurposeProfile + ` {"name":"Jane","email":"jane@example.com"}`)}, 7, id == consumer, nil
 }
 
 func (f *fakeDirectory) ClockNow(_ context.Context, id events.TestClockID) (events.Time, bool, error) {

@@ -3,6 +3,7 @@ package projtest
 import (
 	"encoding/binary"
 	"fmt"
+	"slices"
 	"time"
 
 	"tallystick/events"
@@ -227,6 +228,9 @@ func (g *generator) customer(i int) {
 	c.profile = g.emit(0, events.ConsumerCreated{Consumer: c.consumer, Type: events.Managed, Email: g.digest(), Profile: g.seal(c.consumer)}).Seq
 	g.emit(0, events.WalletOpened{Wallet: c.wallet, Owner: c.consumer, Currency: usd, Bound: m.id})
 	g.emit(0, events.CustomerCreated{Customer: c.id, Consumer: c.consumer, External: g.digest(), Details: g.seal(c.consumer)})
+	if i < len(g.merchants) {
+		g.changes(c)
+	}
 	g.topUp(c, 1_000_000*events.NanosPerUnit)
 	g.command(m.id, events.ActorKey)
 	c.sub = events.Derive[events.SubscriptionNoun](g.env.Command, 0)
@@ -235,6 +239,23 @@ func (g *generator) customer(i int) {
 		Name: g.seal(c.consumer), StartedAt: epoch, Anchor: epoch, Cadence: events.Monthly, Clock: m.clock,
 	})
 	g.openPeriod(c, 0, events.Derive[events.InvoiceNoun](g.env.Command, 1))
+}
+
+// changes changes what is known of a customer, and makes another and a clock, which go again.
+func (g *generator) changes(c *customer) {
+	g.emit(0, events.CustomerUpdated{Customer: c.id, TaxIDGiven: true, TaxID: g.seal(c.consumer), Muted: events.Muted{InvoicePaid: true}})
+	g.emit(0, events.CustomerUpdated{Customer: c.id, ExternalGiven: true, External: g.digest(), ExternalID: g.seal(c.consumer)})
+	c.profile = g.emit(0, events.ConsumerUpdated{Consumer: c.consumer, Email: g.digest(), Profile: g.seal(c.consumer)}).Seq
+	customer, consumer := events.Derive[events.CustomerNoun](g.env.Command, 10), events.Derive[events.OrganizationNoun](g.env.Command, 11)
+	g.emit(0, events.ConsumerCreated{Consumer: consumer, Type: events.Managed, Email: g.digest(), Profile: g.seal(consumer)})
+	g.emit(0, events.CustomerCreated{Customer: customer, Consumer: consumer, External: g.digest()})
+	g.emit(0, events.CustomerDeleted{Customer: customer})
+	if i := slices.Index(g.customers, c); i > 0 {
+		return
+	}
+	clock := events.DeriveTestClock(events.CommandID(customer))
+	g.emit(epoch, events.ClockCreated{Clock: clock, Now: epoch})
+	g.emit(epoch, events.ClockDeleted{Clock: clock})
 }
 
 func periodStart(n uint32) events.Time { return epoch.Add(time.Duration(n) * period) }
