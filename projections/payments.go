@@ -12,7 +12,7 @@ type Session struct {
 	Mode         events.SessionMode    `cbor:"2,keyasint"`
 	Status       events.SessionStatus  `cbor:"3,keyasint"`
 	Amount       events.Nanos          `cbor:"4,keyasint"`
-	Currency     events.Currency       `cbor:"5,keyasint"`
+	Currency     events.Currency       `cbor:"5,keyasint,omitzero"` // none in mode setup
 	Customer     events.CustomerID     `cbor:"6,keyasint,omitzero"`
 	Consumer     events.OrganizationID `cbor:"7,keyasint,omitzero"`
 	Subscription events.SubscriptionID `cbor:"8,keyasint,omitzero"`

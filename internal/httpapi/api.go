@@ -98,7 +98,7 @@ func (a *API) operations() []operation {
 	var all []operation
 	for _, part := range [][]operation{
 		a.products(), a.metrics(), a.fees(), a.prices(), a.plans(), a.customers(), a.subscriptions(), a.usage(), a.wallets(), a.invoices(),
-		a.clocks(), a.keys(),
+		a.payments(), a.entitlements(), a.clocks(), a.keys(),
 	} {
 		all = append(all, part...)
 	}

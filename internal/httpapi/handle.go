@@ -17,8 +17,10 @@ type lister[A, T any] func(context.Context, wire.Who, A) (query.APIList[T], erro
 func ok[T any](body T, err error) (answer, error) { return answer{http.StatusOK, body}, err }
 
 // made carries out a command that makes a K, and answers with what it is.
-func made[K events.Noun, T any](c *call, command string, status int, show func(events.ID[K]) (T, error)) (answer, error) {
-	d, err := c.carryOut(command)
+func made[K events.Noun, T any](c *call, command string, status int,
+	show func(events.ID[K]) (T, error), beside ...wire.Given,
+) (answer, error) {
+	d, err := c.carryOut(command, beside...)
 	if err != nil {
 		return answer{}, err
 	}

@@ -19,6 +19,7 @@ type UsageEvent struct {
 	CustomerID     string            `json:"customerId"`
 	ConsumerID     string            `json:"consumerId,omitempty"`
 	SubscriptionID string            `json:"subscriptionId"`
+	EntitlementID  string            `json:"entitlementId,omitempty" doc:"The reservation that paid it"`
 	IdempotencyKey string            `json:"idempotencyKey"`
 	Timestamp      events.Time       `json:"timestamp" format:"date-time"`
 	CreatedAt      events.Time       `json:"createdAt" format:"date-time"`
@@ -93,7 +94,7 @@ func renderUsage(u *query.UsageEvent) (UsageEvent, error) {
 	v := UsageEvent{
 		ID: u.ID.String(), Object: "usageEvent", MerchantID: u.Merchant.String(), CustomerID: u.Customer.String(),
 		ConsumerID: u.Consumer.String(), SubscriptionID: u.Subscription.String(), IdempotencyKey: u.Key, Timestamp: u.Timestamp,
-		CreatedAt: u.RecordedAt, Properties: []UsageProperty{}, Metadata: u.Metadata,
+		EntitlementID: u.Reservation.String(), CreatedAt: u.RecordedAt, Properties: []UsageProperty{}, Metadata: u.Metadata,
 		Billing: UsageBilling{
 			BillingEventID: u.Billing.ID.String(), InvoiceID: u.Billing.Invoice.String(), Currency: u.Billing.Currency.String(),
 			Price: Whole(u.Billing.Amount), TotalTax: Whole(u.Billing.Tax), TotalAmount: Whole(u.Billing.Total),

@@ -175,3 +175,18 @@ func (w *world) usage(s shop, key string, quantity int) string {
 	return fmt.Sprintf(`{"merchantId":%q,"customerId":%q,"idempotencyKey":%q,"timestamp":%q,"properties":[{"billableMetricId":%q,"quantity":%d}],"metadata":{"model":"large"}}`,
 		w.merchant, s.customer, key, now, s.metric, quantity)
 }
+
+// until waits for what another goroutine of the server brings about.
+func (w *world) until(done func() bool) {
+	w.t.Helper()
+	for range 200 {
+		if done() {
+			return
+		}
+		select {
+		case <-w.t.Context().Done():
+		case <-time.After(10 * time.Millisecond):
+		}
+	}
+	w.t.Fatal("it does not come about")
+}
