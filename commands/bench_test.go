@@ -83,7 +83,7 @@ func (m *market) calls(n, round int) []*Call {
 			k := (((round*n+i)*len(requests) + j) * 7919) % len(m.customers)
 			properties := make([]UsageProperty, len(m.metrics[k]))
 			for l, metric := range m.metrics[k] {
-				properties[l] = UsageProperty{metric, int64(j + 1)}
+				properties[l] = UsageProperty{Metric: metric, Quantity: int64(j + 1)}
 			}
 			commands[j] = ReportUsage{Customer: m.customers[k], HappenedAt: begin, Properties: properties}
 			requests[j] = Request{

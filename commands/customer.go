@@ -17,6 +17,8 @@ type CreateCustomer struct {
 	Profile   events.Sealed // of a new one
 	External  events.Digest // of the merchant's own id; zero for none
 	Details   events.Sealed
+	Region    string             // of a new one's address, for tax; "" where it is incomplete
+	TaxRates  []events.TaxRateOf // each plan and each metric at most once, and at most one for all
 }
 
 // EraseConsumer destroys the key of a consumer's personal data. Amounts stay.
@@ -27,6 +29,9 @@ type EraseConsumer struct {
 func createCustomer(b *projections.Books, c Context, cmd CreateCustomer, d *decision) *Rejection {
 	m, r := merchantOf(b, c)
 	if r != nil {
+		return r
+	}
+	if r := taxRatesOK(b, c, cmd.TaxRates); r != nil {
 		return r
 	}
 	id := cmd.Consumer
@@ -62,14 +67,14 @@ func createCustomer(b *projections.Books, c Context, cmd CreateCustomer, d *deci
 
 	if id.IsZero() {
 		id = cmd.Candidate
-		d.add(c, c.Now, events.ConsumerCreated{Consumer: id, Type: events.Managed, Email: cmd.Email, Profile: cmd.Profile})
+		d.add(c, c.Now, events.ConsumerCreated{Consumer: id, Type: events.Managed, Email: cmd.Email, Profile: cmd.Profile, Region: cmd.Region})
 		d.add(c, c.Now, events.WalletOpened{
 			Wallet: events.Derive[events.WalletNoun](c.ID, 1), Owner: id, Currency: m.Currency, Bound: c.Merchant,
 		})
 	}
 	d.main = len(d.drafts)
 	d.add(c, c.Now, events.CustomerCreated{
-		Customer: events.Derive[events.CustomerNoun](c.ID, 0), Consumer: id, External: cmd.External, Details: cmd.Details,
+		Customer: events.Derive[events.CustomerNoun](c.ID, 0), Consumer: id, TaxRates: cmd.TaxRates, External: cmd.External, Details: cmd.Details,
 	})
 	return nil
 }

@@ -61,34 +61,60 @@ func newBiller(b *projections.Books, c Context, s *projections.Subscription) *bi
 	return bill
 }
 
-// issue closes the lines of a period and issues its invoice; without lines it cancels it. An
-// invoice with nothing left to pay is paid in the same step.
+// issue closes the lines of a period and issues its invoice, or drafts it where its merchant approves invoices; without lines it
+// cancels it. An invoice with nothing left to pay is paid in the same step.
 func (bill *biller) issue(id events.SubscriptionID, p *projections.Period, at events.Time, d *decision) {
-	accrual := bill.b.Accruals.Get(projections.PeriodKey{Subscription: id, Period: p.N})
-	if accrual == nil || len(accrual.Lines) == 0 {
+	v := Settle(bill.b, id, bill.s, p, at)
+	if len(v.Lines) == 0 {
 		bill.draft(d, at, p, events.InvoiceCancelled{Invoice: p.Invoice, Subscription: id, Period: p.N, Code: NoUsage})
 		return
 	}
-	for i := range accrual.Lines {
-		l := &accrual.Lines[i]
-		bill.ids++
-		bill.draft(d, at, p, events.InvoiceLineClosed{
-			Line: events.Derive[events.LineNoun](bill.c.ID, bill.ids), Invoice: p.Invoice, Subscription: id,
-			Metric: l.Metric, Price: l.Price, Revision: l.Revision, Term: l.Term, UnitPrice: l.UnitPrice,
-			Count: l.Events.Size, Quantity: l.Quantity, Nanos: l.Nanos, Tax: l.Tax,
-			Root: l.Events.Root(), First: l.First, Last: l.Last,
-		})
+	for i := range v.Lines {
+		bill.draft(d, at, p, bill.closeLine(id, p, &v.Lines[i]))
 	}
-	bill.number++
-	sum := accrual.Issue()
-	consumer := bill.b.Consumers.Get(bill.b.Customers.Get(bill.s.Customer).Consumer)
-	bill.draft(d, at, p, events.InvoiceIssued{
-		Invoice: p.Invoice, Subscription: id, Period: p.N, Number: bill.number, Lines: uint32(len(accrual.Lines)),
-		Subtotal: sum.Subtotal, Tax: sum.Tax, Paid: sum.Paid, Unpaid: sum.Unpaid,
-		Seller: bill.b.Merchants.Get(bill.s.Merchant).Profile, Buyer: consumer.Profile, DueAt: at, Customer: bill.s.Customer,
-	})
-	if sum.Unpaid.IsZero() {
+	if bill.b.Merchants.Get(bill.s.Merchant).Settings.ManualApproval {
+		bill.draft(d, at, p, events.InvoiceDrafted{
+			Invoice: p.Invoice, Subscription: id, Period: p.N, Lines: uint32(len(v.Lines)),
+			Subtotal: v.Subtotal, Tax: v.Tax, Paid: v.Paid, Unpaid: v.Unpaid, Customer: bill.s.Customer,
+		})
+		return
+	}
+	e := bill.issued(id, p.Invoice, p.N, at)
+	e.Lines, e.Subtotal, e.Tax, e.Paid, e.Unpaid = uint32(len(v.Lines)), v.Subtotal, v.Tax, v.Paid, v.Unpaid
+	bill.draft(d, at, p, e)
+	if v.Unpaid.IsZero() {
 		bill.draft(d, at, p, events.InvoicePaid{Invoice: p.Invoice, Subscription: id, PaidAt: at})
+	}
+}
+
+// closeLine returns the record of a line, with the movement of what is owed only now.
+func (bill *biller) closeLine(id events.SubscriptionID, p *projections.Period, l *SettledLine) events.InvoiceLineClosed {
+	bill.ids++
+	e := events.InvoiceLineClosed{
+		Line: events.Derive[events.LineNoun](bill.c.ID, bill.ids), Invoice: p.Invoice, Subscription: id,
+		Metric: l.Metric, Price: l.Price, Revision: l.Revision, Term: l.Term, UnitPrice: l.UnitPrice,
+		Count: l.Events.Size, Quantity: l.Quantity, Nanos: l.Nanos, Tax: l.Tax, TaxRate: l.TaxRate,
+		Root: l.Events.Root(), First: l.First, Last: l.Last,
+	}
+	if m := l.More; m != nil {
+		e.Of, e.Fee, e.Model, e.Aggregation, e.Text, e.Factors = m.Of, m.Fee, m.Model, m.Aggregation, m.Text, m.Factors
+		e.Item = m.Line
+	}
+	if l.Accrues != 0 {
+		e.Wallet, e.Currency = bill.s.Wallet, bill.s.Currency
+		e.Postings = []events.Posting{{Role: events.ConsumerUsage, Nanos: l.Accrues.Neg()}, {Role: events.Receivable, Nanos: l.Accrues}}
+	}
+	return e
+}
+
+// issued returns the record that issues an invoice, without its sums. It takes the next number.
+func (bill *biller) issued(id events.SubscriptionID, invoice events.InvoiceID, period uint32, at events.Time) events.InvoiceIssued {
+	bill.number++
+	m := bill.b.Merchants.Get(bill.s.Merchant)
+	consumer := bill.b.Consumers.Get(bill.b.Customers.Get(bill.s.Customer).Consumer)
+	return events.InvoiceIssued{
+		Invoice: invoice, Subscription: id, Period: period, Number: bill.number, Seller: m.Profile, Buyer: consumer.Profile,
+		DueAt: at.Add(time.Duration(m.Settings.PaymentDays) * 24 * time.Hour), Customer: bill.s.Customer,
 	}
 }
 

@@ -8,7 +8,7 @@ import (
 )
 
 // memo remembers the rows that usage of a customer was decided on last, for looking up a row in large books is
-// waiting for memory. It needs not be told when something changes. Rows of subscriptions, plans and balances stay where
+// waiting for memory. It needs not be told when something changes. Rows of subscriptions, plans, parties and balances stay where
 // they are as long as the books exist, and what they hold is looked at each time; the accrual of a period stays as
 // long as its subscription has that period.
 type memo struct {
@@ -19,6 +19,7 @@ type memo struct {
 	accrual  *projections.Accrual // of period; nil before enter
 	period   uint32
 	main     *projections.Balance // of the wallet; nil where nothing was ever posted
+	payer    taxpayer
 }
 
 // enter makes accrual that of an open period.

@@ -50,6 +50,9 @@ func settingsOK(s events.Settings) *Rejection {
 	if s.FeeBasisPoints > 10_000 {
 		return Reject(Invalid, "feeBasisPoints is %d; at most 10000 are allowed", s.FeeBasisPoints)
 	}
+	if s.PaymentDays > 365 {
+		return Reject(Invalid, "paymentTermDays is %d; at most 365 are allowed", s.PaymentDays)
+	}
 	return nil
 }
 

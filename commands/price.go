@@ -78,7 +78,7 @@ func createPrice(b *projections.Books, c Context, cmd CreatePrice, d *decision) 
 	if _, r := merchantOf(b, c); r != nil {
 		return r
 	}
-	if r := priceable(b, c, cmd.Metric, cmd.Fee, cmd.Term); r != nil {
+	if r := priceable(b, c, cmd.Metric, cmd.Fee, cmd.Term, cmd.Model); r != nil {
 		return r
 	}
 	d.add(c, c.Now, events.PriceCreated{
@@ -91,16 +91,21 @@ func createPrice(b *projections.Books, c Context, cmd CreatePrice, d *decision) 
 
 // priceable refuses what cannot have a price of the given term: an aggregate that is known only at the end of a
 // period cannot be charged as it happens.
-func priceable(b *projections.Books, c Context, metric events.MetricID, fee events.FeeID, term events.Term) *Rejection {
+func priceable(b *projections.Books, c Context, metric events.MetricID, fee events.FeeID, term events.Term, model events.Model) *Rejection {
 	if !fee.IsZero() {
 		_, r := feeOfMerchant(b, c, fee)
 		return r
 	}
 	m, r := metricOf(b, c, metric)
-	if r == nil && term == events.Instant && !m.Aggregation.Adds() {
-		r = Reject(Invalid, "paymentTerm instant is for metrics that are a SUM or a COUNT; this one is %s", m.Aggregation)
+	switch {
+	case r != nil || m.Aggregation.Adds():
+		return r
+	case term == events.Instant:
+		return Reject(Invalid, "paymentTerm instant is for metrics that are a SUM or a COUNT; this one is %s", m.Aggregation)
+	case model != events.Standard && (model != events.Volume || m.Aggregation == events.AggregateAvg):
+		return Reject(Invalid, "model %s is not for metrics that are %s", model, m.Aggregation)
 	}
-	return r
+	return nil
 }
 
 // tariffOK refuses a price that cannot be applied.
@@ -140,8 +145,8 @@ func feeTariffOK(t *projections.Tariff) *Rejection {
 	case t.UnitPrice < 0:
 		return Reject(Invalid, "unitPrice is below zero")
 	}
-	if _, fits := t.UnitPrice.Times(int64(t.Quantity)); !fits {
-		return Reject(AmountOutOfRange, "quantity times unitPrice does not fit")
+	if _, fits := t.UnitPrice.Times(2 * 12 * int64(t.Quantity)); !fits {
+		return Reject(AmountOutOfRange, "a year of this fee does not fit")
 	}
 	return nil
 }
@@ -219,7 +224,7 @@ func updatePrice(b *projections.Books, c Context, cmd UpdatePrice, d *decision) 
 	t.Cadence, t.Quantity, t.GrantDiscount = cmd.Cadence.over(t.Cadence), cmd.Quantity.over(t.Quantity), cmd.GrantDiscount.over(t.GrantDiscount)
 	f := cmd.Formula.over(Formula{t.Model, t.UnitPrice, t.Min, t.Max, t.Gradient, t.Part})
 	t.Model, t.UnitPrice, t.Min, t.Max, t.Gradient, t.Part = f.Model, f.UnitPrice, f.Min, f.Max, f.Gradient, f.Part
-	if r := first(tariffOK(&t, !p.Fee.IsZero()), priceable(b, c, p.Metric, p.Fee, t.Term)); r != nil {
+	if r := first(tariffOK(&t, !p.Fee.IsZero()), priceable(b, c, p.Metric, p.Fee, t.Term, t.Model)); r != nil {
 		return r
 	}
 	d.add(c, c.Now, events.PriceRevised{

@@ -112,6 +112,40 @@ func receiptOf(rec *events.Record, amount *events.Sum) Receipt { //nolint:funlen
 		r.ID = Ref{refPrice, e.Price}
 	case events.PlanUpdated:
 		r.ID = Ref{refPlan, e.Plan}
+	case events.UsageRefunded:
+		r.ID = Ref{refUsage, e.Usage}
+		for i := range e.Lines {
+			*amount = amount.Add(e.Lines[i].Nanos).Add(e.Lines[i].Tax)
+		}
+		r.Currency, r.Amount, r.Balance = e.Currency, amount, &e.Balance
+	case events.FeeCharged:
+		r.ID = Ref{refFee, e.Fee}
+		r.Currency, r.Balance = e.Currency, &e.Balance
+	case events.UsageCorrected:
+		r.ID = Ref{refSubscription, e.Subscription}
+		for i := range e.Lines {
+			*amount = amount.Add(e.Lines[i].Nanos).Add(e.Lines[i].Tax)
+		}
+		r.Currency, r.Amount = e.Currency, amount
+	case events.LineItemAdded:
+		r.ID = Ref{refLine, e.Line}
+		*amount = amount.Add(e.Nanos).Add(e.Tax)
+		r.Currency, r.Amount = e.Currency, amount
+	case events.InvoiceIssued:
+		r.ID = Ref{refInvoice, e.Invoice}
+	case events.InvoicePaid:
+		r.ID = Ref{refInvoice, e.Invoice}
+	case events.InvoiceCancelled:
+		r.ID = Ref{refInvoice, e.Invoice}
+	case events.InvoiceWrittenOff:
+		r.ID = Ref{refInvoice, e.Invoice}
+	case events.InvoiceRefunded:
+		r.ID = Ref{refCreditNote, e.CreditNote}
+		*amount = e.Nanos.Plus(e.Tax)
+		r.Currency, r.Amount, r.Balance = e.Currency, amount, &e.Balance
+	case events.InvoiceRefundVoided:
+		r.ID = Ref{refCreditNote, e.CreditNote}
+		r.Currency, r.Balance = e.Currency, &e.Balance
 	case events.ConsumerCreated:
 		r.ID = Ref{refOrganization, e.Consumer}
 	case events.ConsumerErased:
@@ -139,7 +173,7 @@ func receiptOf(rec *events.Record, amount *events.Sum) Receipt { //nolint:funlen
 	case events.ClockAdvanced:
 		r.ID = refToClock(e.Clock)
 	case events.LedgerOpened, events.InvoiceOpened, events.InvoiceClosing, events.InvoiceLineClosed,
-		events.InvoiceIssued, events.InvoicePaid, events.InvoiceCancelled, events.DueFailed:
+		events.InvoiceDrafted, events.DueFailed:
 		// effects of other commands, or of time: nobody awaits a receipt
 	default:
 		r.ofEntitlement(rec, amount)

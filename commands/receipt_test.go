@@ -107,7 +107,8 @@ func TestReceiptOf(t *testing.T) {
 		{events.ConsumerCreated{Consumer: events.OrganizationID{15: 2}}, `{"status":"accepted","sequence":5,"id":"org_00000000000000000000000002"}`},
 		{events.WalletOpened{Wallet: events.WalletID{15: 2}}, `{"status":"accepted","sequence":5,"id":"acc_00000000000000000000000002"}`},
 		{events.ClockAdvanced{Clock: events.TestClockID{9: 1}}, `{"status":"accepted","sequence":5,"id":"tc_0000000000000001"}`},
-		{events.InvoiceIssued{}, `{"status":"accepted","sequence":5}`},
+		{events.InvoiceOpened{}, `{"status":"accepted","sequence":5}`},
+		{events.InvoiceIssued{Invoice: events.InvoiceID{15: 2}}, `{"status":"accepted","sequence":5,"id":"inv_00000000000000000000000002"}`},
 	} {
 		r := ReceiptOf(&events.Record{Envelope: events.Envelope{Seq: 5, Command: command}, Event: tt.event})
 		if got := string(r.AppendJSON(nil)); got != tt.want {
@@ -121,7 +122,7 @@ func TestReceiptOf(t *testing.T) {
 }
 
 func TestRefRefuses(t *testing.T) {
-	for _, s := range []string{"x", "xyz_00000000000000000000000001", "sub_1", "tc_00000000000000000000000001", "inv_00000000000000000000000001", "_"} {
+	for _, s := range []string{"x", "xyz_00000000000000000000000001", "sub_1", "tc_00000000000000000000000001", "bev_00000000000000000000000001", "_"} {
 		var r Ref
 		if err := r.UnmarshalText([]byte(s)); err == nil {
 			t.Errorf("%q is read as %s", s, r)

@@ -40,6 +40,9 @@ const (
 	refAuthorization
 	refPortal
 	refUser
+	refInvoice
+	refLine
+	refCreditNote
 	refClock
 )
 
@@ -102,6 +105,12 @@ func (r Ref) append(b []byte) []byte {
 		return events.PortalID(r.id).AppendText(b)
 	case refUser:
 		return events.UserID(r.id).AppendText(b)
+	case refInvoice:
+		return events.InvoiceID(r.id).AppendText(b)
+	case refLine:
+		return events.LineID(r.id).AppendText(b)
+	case refCreditNote:
+		return events.CreditNoteID(r.id).AppendText(b)
 	case refClock:
 		return append(b, events.TestClockID(r.id[:10]).String()...)
 	}
@@ -142,6 +151,12 @@ func (r *Ref) UnmarshalText(b []byte) (err error) {
 		*r, err = parseRef[events.CustomerNoun](refCustomer, text)
 	case "acc":
 		*r, err = parseRef[events.WalletNoun](refWallet, text)
+	case "inv":
+		*r, err = parseRef[events.InvoiceNoun](refInvoice, text)
+	case "li":
+		*r, err = parseRef[events.LineNoun](refLine, text)
+	case "crn":
+		*r, err = parseRef[events.CreditNoteNoun](refCreditNote, text)
 	case "sub":
 		*r, err = parseRef[events.SubscriptionNoun](refSubscription, text)
 	case "com":

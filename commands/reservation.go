@@ -97,18 +97,24 @@ func reservationWellFormed(cmd CreateEntitlement) *Rejection {
 	return billable("expiresAt", cmd.ExpiresAt)
 }
 
-// reserve prices what is to be reserved, in the period that find and place have found.
+// reserve prices what is to be reserved, with tax, in the period that find and place have found.
 func (u *usageScratch) reserve(cmd CreateEntitlement) (metrics []events.ReservedMetric, total events.Nanos, _ *Rejection) {
 	for i, r := range u.rates {
 		if r.Term != events.Instant {
 			return nil, 0, Reject(Invalid, "entitlementData[%d]: metric %s is not paid as it is used, so there is nothing to reserve", i, cmd.Data[i].Metric)
 		}
-		var before events.Sum
-		if line := u.rows.accrual.Line(r.Price, r.Revision); line != nil {
-			before = line.Quantity
+		var l events.UsageLine
+		p := cmd.Data[i]
+		if r.Model == events.Dynamic && !p.Priced {
+			p.Price, p.Priced = r.Max, true // the most that a unit may cost
 		}
-		cost, fits := rate(r, before, cmd.Data[i].Quantity)
+		if r := priceNamed(i, r, &p); r != nil {
+			return nil, 0, r
+		}
+		fits := u.line(&l, u.rows.plan.CardAt(u.period.Opened), r, &p, p.Quantity)
+		cost, fits3 := l.Nanos.Plus(l.Tax)
 		sum, fits2 := total.Plus(cost)
+		fits = fits && fits3
 		if !fits || !fits2 {
 			return nil, 0, Reject(AmountOutOfRange, "the cost of this reservation does not fit")
 		}

@@ -231,7 +231,7 @@ func use(key, customer, at string, quantities ...q) step {
 	return func(w *world) *Request {
 		cmd := &ReportUsage{Customer: id[events.CustomerNoun](w, customer), HappenedAt: instantOf(at)}
 		for _, u := range quantities {
-			cmd.Properties = append(cmd.Properties, UsageProperty{id[events.MetricNoun](w, u.metric), u.quantity})
+			cmd.Properties = append(cmd.Properties, UsageProperty{Metric: id[events.MetricNoun](w, u.metric), Quantity: u.quantity})
 		}
 		r := keyed(key, w.request(cmd))
 		return &r

@@ -15,6 +15,7 @@ type CreateSubscription struct {
 	StartedAt events.Time
 	EndingAt  events.Time // zero for an indefinite one
 	Clock     events.TestClockID
+	TaxExempt bool
 }
 
 // TerminateSubscription ends a subscription now. Its open periods are invoiced at once (A29).
@@ -107,7 +108,7 @@ func subscribe(c Context, cmd CreateSubscription, plan *projections.Plan, consum
 	d.add(c, now, events.SubscriptionCreated{
 		Subscription: id, Customer: cmd.Customer, Plan: cmd.Plan, Product: plan.Product, Wallet: wallet,
 		Currency: plan.Currency, Name: cmd.Name, StartedAt: cmd.StartedAt, Anchor: anchor, Cadence: plan.Cadence,
-		EndingAt: cmd.EndingAt, Clock: cmd.Clock,
+		EndingAt: cmd.EndingAt, Clock: cmd.Clock, TaxExempt: cmd.TaxExempt,
 	})
 	end := periodEnd(anchor, plan.Cadence, 0)
 	d.add(c, now, events.InvoiceOpened{

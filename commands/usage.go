@@ -20,7 +20,9 @@ type ReportUsage struct {
 // UsageProperty is one metric's part of a report.
 type UsageProperty struct {
 	Metric   events.MetricID
-	Quantity int64 // at least 1
+	Quantity int64        // at least 1
+	Price    events.Nanos // where Priced: of a unit, for models that need it
+	Priced   bool
 }
 
 // maxSealedMetadata is how many bytes the metadata of a report may have, sealed.
@@ -81,7 +83,7 @@ func reportUsage(b *projections.Books, c Context, cmd *ReportUsage, d *decision)
 	if r := u.place(b, cmd); r != nil {
 		return r
 	}
-	e, instant, accrued, r := u.price(cmd)
+	e, cost, r := u.price(cmd)
 	if r != nil {
 		return r
 	}
@@ -91,20 +93,20 @@ func reportUsage(b *projections.Books, c Context, cmd *ReportUsage, d *decision)
 	}
 	balance := u.rows.balance(b)
 	if from != nil {
-		if from.Held.Cmp(events.SumOf(instant)) < 0 {
-			return Reject(ReservationExceeded, "entitlement %s holds %s %s, and this costs %s", cmd.Reservation, from.Held, s.Currency, instant)
+		if from.Held.Cmp(events.SumOf(cost.instant)) < 0 {
+			return Reject(ReservationExceeded, "entitlement %s holds %s %s, and this costs %s", cmd.Reservation, from.Held, s.Currency, cost.instant)
 		}
 		e.Balance, e.Reservation = balance, cmd.Reservation
-		e.Postings = u.post(b, events.ReservationHold, instant, accrued)
+		e.Postings = u.post(b, events.ReservationHold, cost)
 		d.add(c, u.now, e)
-		paid(b, cmd.Reservation, from, instant, u.now, d)
+		paid(b, cmd.Reservation, from, cost.instant, u.now, d)
 		return nil
 	}
-	if balance.Cmp(events.SumOf(instant)) < 0 {
-		return Reject(InsufficientFunds, "the wallet holds %s %s, and this costs %s", balance, s.Currency, instant)
+	if balance.Cmp(events.SumOf(cost.instant)) < 0 {
+		return Reject(InsufficientFunds, "the wallet holds %s %s, and this costs %s", balance, s.Currency, cost.instant)
 	}
-	e.Balance = balance.Add(instant.Neg())
-	e.Postings = u.post(b, events.ConsumerMain, instant, accrued)
+	e.Balance = balance.Add(cost.instant.Neg())
+	e.Postings = u.post(b, events.ConsumerMain, cost)
 	d.add(c, u.now, e)
 	return nil
 }
@@ -154,7 +156,7 @@ func (u *usageScratch) find(b *projections.Books, c Context, cmd *ReportUsage) *
 		}
 		if plan := b.Plans.Get(sub.Plan); u.priced(plan, cmd.Properties) {
 			u.rows = u.memos.add(cmd.Customer)
-			*u.rows = memo{customer: cmd.Customer, subID: id, sub: sub, plan: plan}
+			*u.rows = memo{customer: cmd.Customer, subID: id, sub: sub, plan: plan, payer: payerOf(b, cmd.Customer)}
 			return nil
 		}
 	}
@@ -223,55 +225,124 @@ func (u *usageScratch) place(b *projections.Books, cmd *ReportUsage) *Rejection 
 	return nil
 }
 
-// price rates every property and returns the event with its lines, and what is debited at once and
-// what accrues.
-func (u *usageScratch) price(cmd *ReportUsage) (e *events.UsageReported, instant, accrued events.Nanos, _ *Rejection) {
+// charge is what a usage event costs, with tax.
+type charge struct {
+	instant    events.Nanos // debited at once
+	instantTax events.Nanos // of it
+	accrued    events.Nanos // owed
+}
+
+// price rates and taxes every property and returns the event with its lines, and what it costs.
+func (u *usageScratch) price(cmd *ReportUsage) (e *events.UsageReported, c charge, _ *Rejection) {
 	e = &u.events.take(1)[0]
 	*e = events.UsageReported{
 		Customer: cmd.Customer, Subscription: u.rows.subID, Wallet: u.rows.sub.Wallet, HappenedAt: cmd.HappenedAt,
 		Period: u.period.N, Currency: u.rows.sub.Currency, Metadata: cmd.Metadata, Lines: u.lines.take(len(u.rates)),
 	}
-	ok := true
+	card := u.rows.plan.CardAt(u.period.Opened)
 	for i, r := range u.rates {
-		p := &cmd.Properties[i]
-		units := p.Quantity
+		if r := priceNamed(i, r, &cmd.Properties[i]); r != nil {
+			return nil, c, r
+		}
+		l := &e.Lines[i]
+		units := cmd.Properties[i].Quantity
 		if r.Aggregation == events.AggregateCount {
 			units = 1
 		}
-		var before events.Sum
-		if line := u.rows.accrual.Line(r.Price, r.Revision); line != nil {
-			before = line.Quantity
-		}
-		cost, fits := rate(r, before, units)
-		sum := &accrued
+		ok := u.line(l, card, r, &cmd.Properties[i], units)
+		sum := &c.accrued
 		if r.Term == events.Instant {
-			sum = &instant
+			sum = &c.instant
+			c.instantTax += l.Tax // at most what is added to instant, which is checked
 		}
-		total, fits2 := sum.Plus(cost)
-		*sum = total
-		ok = ok && fits && fits2
-		e.Lines[i] = events.UsageLine{Metric: p.Metric, Quantity: p.Quantity, Price: r.Price, Revision: r.Revision, Nanos: cost}
+		gross, fits := l.Nanos.Plus(l.Tax)
+		total, fits2 := sum.Plus(gross)
+		if *sum = total; !ok || !fits || !fits2 {
+			return nil, c, Reject(AmountOutOfRange, "the cost of this usage does not fit")
+		}
 	}
-	if _, fits := instant.Plus(accrued); !ok || !fits {
-		return nil, 0, 0, Reject(AmountOutOfRange, "the cost of this usage does not fit")
+	if _, fits := c.instant.Plus(c.accrued); !fits {
+		return nil, c, Reject(AmountOutOfRange, "the cost of this usage does not fit")
 	}
-	return e, instant, accrued, nil
+	return e, c, nil
 }
 
-// post moves what is debited at once from an account of the wallet to the merchant and the
-// platform, and lets what accrues be owed by the consumer and receivable by the merchant.
-func (u *usageScratch) post(b *projections.Books, from events.Role, instant, accrued events.Nanos) []events.Posting {
+// priceNamed refuses a property that lacks the price that its model needs, or has one that does not count or is out of
+// bounds: nothing else is billed in its place (A6).
+func priceNamed(i int, r *projections.Rate, p *UsageProperty) *Rejection {
+	switch {
+	case !needsPrice(r.Model):
+		if p.Priced {
+			return Reject(Invalid, "properties[%d].price is for prices of the models dynamic and percentage; this one is %s", i, r.Model)
+		}
+	case !p.Priced:
+		return Reject(Invalid, "properties[%d].price is required: price %s is of model %s", i, r.Price, r.Model)
+	case p.Price < 0:
+		return Reject(Invalid, "properties[%d].price is below zero", i)
+	case r.Model == events.Dynamic && (p.Price < r.Min || p.Price > r.Max):
+		return Reject(Invalid, "properties[%d].price is %s; it must be from %s to %s", i, p.Price, r.Min, r.Max)
+	}
+	return nil
+}
+
+// line writes what so many units of a property come to at its rate into l, and reports whether it fits.
+func (u *usageScratch) line(l *events.UsageLine, card *projections.Card, r *projections.Rate, p *UsageProperty, units int64) bool {
+	*l = events.UsageLine{Metric: p.Metric, Quantity: p.Quantity, Price: r.Price, Revision: r.Revision, At: p.Price}
+	if !u.rows.sub.TaxExempt {
+		l.TaxRate = u.rows.payer.rate(StandardTaxes{}, u.rows.sub.Plan, card, p.Metric, u.now)
+	}
+	if !r.Aggregation.Adds() {
+		return u.fitsAggregate(l, r, p.Quantity)
+	}
+	var before events.Sum
+	if r.Model == events.Volume {
+		before = u.rows.accrual.UnitsAt(r.Price, r.Revision)
+	}
+	cost, ok := rate(r, before, units, p.Price)
+	l.Nanos = cost
+	if ok && l.TaxRate != 0 {
+		var net, tax events.Sum
+		if line := u.rows.accrual.Line(r.Price, r.Revision, l.TaxRate); line != nil {
+			net, tax = line.Nanos, line.Tax
+		}
+		l.Nanos, l.Tax = taxOn(l.TaxRate, card.Taxed, net, tax, cost)
+	}
+	return ok
+}
+
+// fitsAggregate reports whether a quantity can join an aggregate that is known only at the end of the period: what it
+// costs then must fit, whatever else is reported.
+func (u *usageScratch) fitsAggregate(l *events.UsageLine, r *projections.Rate, quantity int64) bool {
+	if r.Aggregation == events.AggregateUnique {
+		line := u.rows.accrual.Line(r.Price, r.Revision, l.TaxRate)
+		if line != nil && len(line.More.Set) >= projections.MaxDistinct {
+			return false
+		}
+		quantity = projections.MaxDistinct
+	}
+	cost, ok := rate(r, events.Sum{}, quantity, 0)
+	if !ok {
+		return false
+	}
+	_, ok = cost.Plus(cost) // with a tax of at most as much
+	return ok
+}
+
+// post moves what is debited at once from an account of the wallet to the merchant, the
+// platform and the tax, and lets what accrues be owed by the consumer and receivable by the merchant.
+func (u *usageScratch) post(b *projections.Books, from events.Role, c charge) []events.Posting {
+	net := c.instant - c.instantTax
 	var fee events.Nanos
 	if m := b.Merchants.Get(u.rows.sub.Merchant); m.Settings.FeeBasisPoints != 0 {
-		fee = feeOf(m.Settings.FeeBasisPoints, u.rows.accrual.Instant, instant)
+		fee = feeOf(m.Settings.FeeBasisPoints, u.rows.accrual.Instant, net)
 	}
-	earned, _ := instant.Plus(fee.Neg())
 	all := [...]events.Posting{
-		{Role: from, Nanos: instant.Neg()},
-		{Role: events.Merchant, Nanos: earned},
+		{Role: from, Nanos: c.instant.Neg()},
+		{Role: events.Merchant, Nanos: net - fee},
 		{Role: events.PlatformFee, Nanos: fee},
-		{Role: events.ConsumerUsage, Nanos: accrued.Neg()},
-		{Role: events.Receivable, Nanos: accrued},
+		{Role: events.TaxPayable, Nanos: c.instantTax},
+		{Role: events.ConsumerUsage, Nanos: c.accrued.Neg()},
+		{Role: events.Receivable, Nanos: c.accrued},
 	}
 	some := all[:0]
 	for _, p := range all {

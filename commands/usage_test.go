@@ -201,17 +201,17 @@ func TestRate(t *testing.T) {
 		parts := rapid.SliceOfN(rapid.Int64Range(1, 1e5), 1, 10).Draw(t, "parts")
 		v, q, sum := before, int64(0), events.Nanos(0)
 		for _, n := range parts {
-			cost, ok := rate(&r, v, n)
+			cost, ok := rate(&r, v, n, 0)
 			if !ok {
 				t.Fatalf("rate(%d units) does not fit", n)
 			}
 			v, q, sum = v.Add(events.Nanos(n)), q+n, sum+cost
 		}
-		if whole, ok := rate(&r, before, q); !ok || whole != sum {
+		if whole, ok := rate(&r, before, q, 0); !ok || whole != sum {
 			t.Fatalf("%d units cost %d, and %d in parts", q, whole, sum)
 		}
 	})
-	if _, ok := rate(&projections.Rate{Model: events.Standard, UnitPrice: 2}, events.Sum{}, math.MaxInt64); ok {
+	if _, ok := rate(&projections.Rate{Model: events.Standard, UnitPrice: 2}, events.Sum{}, math.MaxInt64, 0); ok {
 		t.Error("a charge above 9 billion is accepted")
 	}
 }

@@ -438,6 +438,9 @@ func dump(b *projections.Books) map[string]string {
 	dumpTable(m, b.Sessions)
 	dumpTable(m, b.Charges)
 	dumpTable(m, b.Methods)
+	dumpTable(m, b.Bills)
+	dumpTable(m, b.Credits)
+	dumpTable(m, b.Refunds)
 	return m
 }
 

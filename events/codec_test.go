@@ -54,6 +54,8 @@ func drawUsage(t *rapid.T) *UsageReported {
 			Revision: rapid.Uint32().Draw(t, "revision"),
 			Nanos:    drawNanos(t, "nanos"),
 			Tax:      Nanos(rapid.Int64Range(-3, 3).Draw(t, "tax")),
+			TaxRate:  TaxRate(rapid.Uint32Range(0, 3).Draw(t, "tax rate")),
+			At:       Nanos(rapid.Int64Range(0, 3).Draw(t, "price")),
 		})
 	}
 	for range rapid.IntRange(0, 6).Draw(t, "postings") {

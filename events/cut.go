@@ -181,21 +181,31 @@ func cutUsage(b []byte) (*UsageReported, []byte) {
 }
 
 func (l *UsageLine) cut(b []byte) []byte {
-	if len(b) == 0 || b[0]|3 != majorMap|7 { // 4 to 7 fields, of which the last may be the tax
+	if len(b) == 0 || b[0] < majorMap|5 || b[0] > majorMap|8 { // the last three fields are there where they apply
 		return nil
 	}
-	fields := b[0] & 0x1F
+	left := int(b[0]&0x1F) - 5
 	b = cutID(b[1:], 1, (*[16]byte)(&l.Metric))
 	quantity, b := cutInt(b, 2)
 	b = cutID(b, 3, (*[16]byte)(&l.Price))
 	revision, b := cutUint(b, 4)
 	nanos, b := cutInt(b, 5)
-	var tax int64
-	if fields == 6 {
+	var tax, at int64
+	var rate uint64
+	if left > 0 && len(b) > 0 && b[0] == 6 {
 		tax, b = cutInt(b, 6)
+		left--
 	}
-	l.Quantity, l.Revision, l.Nanos, l.Tax = quantity, uint32(revision), Nanos(nanos), Nanos(tax)
-	if fields < 5 || fields > 6 || quantity < 1 || revision > 1<<32-1 || !l.Nanos.valid() || !l.Tax.valid() {
+	if left > 0 && len(b) > 0 && b[0] == 7 {
+		rate, b = cutUint(b, 7)
+		left--
+	}
+	if left > 0 && len(b) > 0 && b[0] == 8 {
+		at, b = cutInt(b, 8)
+		left--
+	}
+	l.Quantity, l.Revision, l.Nanos, l.Tax, l.TaxRate, l.At = quantity, uint32(revision), Nanos(nanos), Nanos(tax), TaxRate(rate), Nanos(at)
+	if left != 0 || quantity < 1 || revision > 1<<32-1 || rate > 1<<32-1 || !l.Nanos.valid() || !l.Tax.valid() || !l.At.valid() {
 		return nil
 	}
 	return b

@@ -90,6 +90,18 @@ func scope(k Kind) byte { //nolint:funlen // a case for each kind, and nothing e
 		return 64
 	case KindPaymentCreated:
 		return 65
+	case KindUsageRefunded:
+		return 38
+	case KindUsageCorrected:
+		return 39
+	case KindLineItemAdded:
+		return 40
+	case KindInvoiceWrittenOff:
+		return 41
+	case KindInvoiceRefunded:
+		return 42
+	case KindInvoiceRefundVoided:
+		return 43
 	}
 	return noScope
 }

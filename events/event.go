@@ -55,6 +55,14 @@ const (
 	KindInvoiceIssued          Kind = "invoice.issued.v1"
 	KindInvoicePaid            Kind = "invoice.paid.v1"
 	KindInvoiceCancelled       Kind = "invoice.cancelled.v1"
+	KindFeeCharged             Kind = "fee.charged.v1"
+	KindUsageRefunded          Kind = "usage.refunded.v1"
+	KindUsageCorrected         Kind = "usage.corrected.v1"
+	KindLineItemAdded          Kind = "invoice.line_item_added.v1"
+	KindInvoiceDrafted         Kind = "invoice.drafted.v1"
+	KindInvoiceWrittenOff      Kind = "invoice.written_off.v1"
+	KindInvoiceRefunded        Kind = "invoice.refunded.v1"
+	KindInvoiceRefundVoided    Kind = "invoice.refund_voided.v1"
 	KindReservationCreated     Kind = "reservation.created.v1"
 	KindReservationReleased    Kind = "reservation.released.v1"
 	KindClockCreated           Kind = "clock.created.v1"
@@ -87,6 +95,7 @@ func Kinds() []Kind {
 		KindConsumerCreated, KindConsumerErased, KindCustomerCreated, KindWalletOpened, KindWalletToppedUp,
 		KindSubscriptionCreated, KindSubscriptionTerminated, KindUsageReported,
 		KindInvoiceOpened, KindInvoiceClosing, KindInvoiceLineClosed, KindInvoiceIssued, KindInvoicePaid, KindInvoiceCancelled,
+		KindFeeCharged, KindUsageRefunded, KindUsageCorrected, KindLineItemAdded, KindInvoiceDrafted, KindInvoiceWrittenOff, KindInvoiceRefunded, KindInvoiceRefundVoided,
 		KindReservationCreated, KindReservationReleased,
 		KindClockCreated, KindClockAdvancing, KindClockAdvanced, KindClockDeleted, KindCustomerUpdated, KindCustomerDeleted, KindConsumerUpdated, KindDueFailed,
 		KindSessionOpened,
@@ -138,6 +147,14 @@ func zeros() []Event {
 		InvoiceIssued{},
 		InvoicePaid{},
 		InvoiceCancelled{},
+		FeeCharged{},
+		UsageRefunded{},
+		UsageCorrected{},
+		LineItemAdded{},
+		InvoiceDrafted{},
+		InvoiceWrittenOff{},
+		InvoiceRefunded{},
+		InvoiceRefundVoided{},
 		ReservationCreated{},
 		ReservationReleased{},
 		ClockCreated{},
@@ -246,6 +263,22 @@ func Decode(kind Kind, b []byte) (Event, error) { //nolint:funlen // a case for 
 		return unmarshal[InvoicePaid](b)
 	case KindInvoiceCancelled:
 		return unmarshal[InvoiceCancelled](b)
+	case KindFeeCharged:
+		return unmarshal[FeeCharged](b)
+	case KindUsageRefunded:
+		return unmarshal[UsageRefunded](b)
+	case KindUsageCorrected:
+		return unmarshal[UsageCorrected](b)
+	case KindLineItemAdded:
+		return unmarshal[LineItemAdded](b)
+	case KindInvoiceDrafted:
+		return unmarshal[InvoiceDrafted](b)
+	case KindInvoiceWrittenOff:
+		return unmarshal[InvoiceWrittenOff](b)
+	case KindInvoiceRefunded:
+		return unmarshal[InvoiceRefunded](b)
+	case KindInvoiceRefundVoided:
+		return unmarshal[InvoiceRefundVoided](b)
 	case KindClockCreated:
 		return unmarshal[ClockCreated](b)
 	case KindClockAdvancing:

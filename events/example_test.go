@@ -69,6 +69,7 @@ var exampleTexts = map[reflect.Type]string{
 	reflect.TypeFor[SessionMode]():   string(PayMode),
 	reflect.TypeFor[SessionStatus](): string(SessionCompleted),
 	reflect.TypeFor[TopUpStatus]():   string(TopUpFailed),
+	reflect.TypeFor[LineKind]():      string(LineOfFee),
 }
 
 func (f *filler) fill(v reflect.Value, name string) {

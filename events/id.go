@@ -55,6 +55,8 @@ type (
 	BillingNoun struct{}
 	// InvoiceNoun stands for an invoice.
 	InvoiceNoun struct{}
+	// CreditNoteNoun stands for a credit note.
+	CreditNoteNoun struct{}
 	// LineNoun stands for a line of an invoice.
 	LineNoun struct{}
 	// ReservationNoun stands for a reservation of money.
@@ -103,6 +105,7 @@ func (AlertNoun) prefix() string         { return "alrt" }
 func (AuthorizationNoun) prefix() string { return "auth" }
 func (PortalNoun) prefix() string        { return "prt" }
 func (CommandNoun) prefix() string       { return "cmd" }
+func (CreditNoteNoun) prefix() string    { return "crn" }
 
 // The identities, one type for each noun.
 type (
@@ -138,6 +141,8 @@ type (
 	BillingID = ID[BillingNoun]
 	// InvoiceID identifies an invoice.
 	InvoiceID = ID[InvoiceNoun]
+	// CreditNoteID identifies a credit note.
+	CreditNoteID = ID[CreditNoteNoun]
 	// LineID identifies a line of an invoice.
 	LineID = ID[LineNoun]
 	// ReservationID identifies a reservation of money.

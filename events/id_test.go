@@ -65,6 +65,7 @@ func TestPrefixes(t *testing.T) {
 		ProductNoun{},
 		MetricNoun{},
 		FeeNoun{},
+		CreditNoteNoun{},
 		PriceNoun{},
 		PlanNoun{},
 		CustomerNoun{},

@@ -39,6 +39,18 @@ type InvoiceLineClosed struct {
 	Root         Hash           `cbor:"13,keyasint" json:"root"` // RFC 6962, over the leaf hashes of the usage events in log order
 	First        Seq            `cbor:"14,keyasint" json:"firstSequence"`
 	Last         Seq            `cbor:"15,keyasint" json:"lastSequence"`
+
+	Of          LineKind    `cbor:"16,keyasint,omitempty" json:"lineKind,omitempty"`
+	Fee         FeeID       `cbor:"17,keyasint,omitzero" json:"feeId,omitzero"`
+	Model       Model       `cbor:"18,keyasint,omitempty" json:"model,omitempty"`       // where it is not standard
+	Aggregation Aggregation `cbor:"19,keyasint,omitempty" json:"aggregation,omitempty"` // where it is known at the end only; of AVG, Quantity is the sum
+	TaxRate     TaxRate     `cbor:"20,keyasint,omitzero" json:"taxRate,omitzero"`
+	Text        Sealed      `cbor:"21,keyasint,omitzero" json:"text,omitzero"`      // of a manual line
+	Factors     []string    `cbor:"22,keyasint,omitempty" json:"factors,omitempty"` // of a manual line: quantity and unit price
+	Wallet      WalletID    `cbor:"23,keyasint,omitzero" json:"walletId,omitzero"`
+	Currency    Currency    `cbor:"24,keyasint,omitzero" json:"currency,omitzero"`
+	Item        LineID      `cbor:"26,keyasint,omitzero" json:"lineItemId,omitzero"` // of a manual line
+	Postings    []Posting   `cbor:"25,keyasint,omitempty" json:"postings,omitempty"` // of what accrues only now
 }
 
 // InvoiceIssued records that an invoice is final and has its number. Its lines were closed before it.
@@ -74,7 +86,12 @@ type InvoiceCancelled struct {
 	Invoice      InvoiceID      `cbor:"1,keyasint" json:"invoiceId"`
 	Subscription SubscriptionID `cbor:"2,keyasint" json:"subscriptionId"`
 	Period       uint32         `cbor:"3,keyasint" json:"period"`
-	Code         string         `cbor:"4,keyasint" json:"code"` // "NO_USAGE"
+	Code         string         `cbor:"4,keyasint" json:"code"` // "NO_USAGE", "BY_MERCHANT"
+
+	// Of what was owed, which is owed no more.
+	Wallet   WalletID  `cbor:"5,keyasint,omitzero" json:"walletId,omitzero"`
+	Currency Currency  `cbor:"6,keyasint,omitzero" json:"currency,omitzero"`
+	Postings []Posting `cbor:"7,keyasint,omitempty" json:"postings,omitempty"`
 }
 
 func (InvoiceOpened) Kind() Kind     { return KindInvoiceOpened }
@@ -91,12 +108,12 @@ func (InvoiceIssued) Subject() (aggregate, name string)     { return "invoice", 
 func (InvoicePaid) Subject() (aggregate, name string)       { return "invoice", "InvoicePaid" }
 func (InvoiceCancelled) Subject() (aggregate, name string)  { return "invoice", "InvoiceCancelled" }
 
-func (InvoiceOpened) Money() Movement     { return Movement{} }
-func (InvoiceClosing) Money() Movement    { return Movement{} }
-func (InvoiceLineClosed) Money() Movement { return Movement{} }
-func (InvoiceIssued) Money() Movement     { return Movement{} }
-func (e InvoicePaid) Money() Movement     { return Movement{e.Currency, e.Wallet, e.Postings} }
-func (InvoiceCancelled) Money() Movement  { return Movement{} }
+func (InvoiceOpened) Money() Movement       { return Movement{} }
+func (InvoiceClosing) Money() Movement      { return Movement{} }
+func (e InvoiceLineClosed) Money() Movement { return Movement{e.Currency, e.Wallet, e.Postings} }
+func (InvoiceIssued) Money() Movement       { return Movement{} }
+func (e InvoicePaid) Money() Movement       { return Movement{e.Currency, e.Wallet, e.Postings} }
+func (e InvoiceCancelled) Money() Movement  { return Movement{e.Currency, e.Wallet, e.Postings} }
 
 func (InvoiceOpened) sealed()     {}
 func (InvoiceClosing) sealed()    {}

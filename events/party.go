@@ -24,8 +24,11 @@ func (a Address) IsZero() bool { return a == Address{} }
 
 // Settings are a merchant's terms with the platform.
 type Settings struct {
-	FeeBasisPoints uint32 `cbor:"1,keyasint,omitempty" json:"feeBasisPoints"` // the platform's part of each charge; 0 to 10000
-	ManagedPrepaid bool   `cbor:"2,keyasint,omitempty" json:"managedPrepaid"` // managed consumers may prepay (D31)
+	FeeBasisPoints uint32 `cbor:"1,keyasint,omitempty" json:"feeBasisPoints"`            // the platform's part of each charge; 0 to 10000
+	ManagedPrepaid bool   `cbor:"2,keyasint,omitempty" json:"managedPrepaid"`            // managed consumers may prepay (D31)
+	AutomaticTax   bool   `cbor:"3,keyasint,omitempty" json:"automaticTax,omitempty"`    // by the consumer's address, where nothing better is known
+	ManualApproval bool   `cbor:"4,keyasint,omitempty" json:"manualApproval,omitempty"`  // invoices wait as drafts for ApproveInvoice
+	PaymentDays    uint32 `cbor:"5,keyasint,omitempty" json:"paymentTermDays,omitempty"` // an invoice is due so many days after it is issued; 0 to 365
 }
 
 // MerchantCreated records that an organization sells. The merchant is the envelope's.
@@ -41,6 +44,13 @@ type MerchantUpdated struct {
 	Settings Settings `cbor:"2,keyasint" json:"settings"`
 }
 
+// TaxRateOf is a rate that a merchant has set for a customer: for one plan, for one metric, or, naming neither, for all.
+type TaxRateOf struct {
+	Plan   PlanID   `cbor:"1,keyasint,omitzero" json:"planId,omitzero"`
+	Metric MetricID `cbor:"2,keyasint,omitzero" json:"billableMetricId,omitzero"`
+	Rate   TaxRate  `cbor:"3,keyasint" json:"taxRate"`
+}
+
 // ConsumerKind says who controls a consumer.
 type ConsumerKind string
 
@@ -52,11 +62,15 @@ const (
 
 // ConsumerCreated records that an organization buys. A managed consumer is the
 // envelope's merchant's; a full one is nobody's.
+//
+// The tax region is what tax law needs to know of an address: a country, and in some a state, such as "DE" or "US-CA". It
+// names nobody, and is not sealed: what an invoice came to can be explained after its buyer is erased.
 type ConsumerCreated struct {
 	Consumer OrganizationID `cbor:"1,keyasint" json:"consumerId"`
 	Type     ConsumerKind   `cbor:"2,keyasint" json:"kind"`
 	Email    Digest         `cbor:"3,keyasint" json:"emailDigest"` // keyed hash of the normalised address, for look-up
 	Profile  Sealed         `cbor:"4,keyasint" json:"profile"`
+	Region   string         `cbor:"5,keyasint,omitempty" json:"taxRegion,omitempty"` // where its address is complete
 }
 
 // ConsumerErased records that a consumer's key is to be destroyed, and with it
@@ -71,6 +85,7 @@ type CustomerCreated struct {
 	Consumer OrganizationID `cbor:"2,keyasint" json:"consumerId"`
 	External Digest         `cbor:"3,keyasint,omitzero" json:"externalDigest,omitzero"` // keyed hash of the merchant's own id, for look-up
 	Details  Sealed         `cbor:"4,keyasint,omitzero" json:"details,omitzero"`        // external id, tax id
+	TaxRates []TaxRateOf    `cbor:"5,keyasint,omitempty" json:"taxRates,omitempty"`
 }
 
 func (MerchantCreated) Kind() Kind { return KindMerchantCreated }

@@ -15,6 +15,7 @@ type SubscriptionCreated struct {
 	Cadence      Cadence        `cbor:"10,keyasint" json:"billingCadence"`
 	EndingAt     Time           `cbor:"11,keyasint,omitzero" json:"endingAt,omitzero"`
 	Clock        TestClockID    `cbor:"12,keyasint,omitzero" json:"testClockId,omitzero"`
+	TaxExempt    bool           `cbor:"13,keyasint,omitempty" json:"taxExempt,omitempty"`
 }
 
 // SubscriptionTerminated records that a subscription bills nothing from EndedAt on.

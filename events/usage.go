@@ -28,6 +28,8 @@ type UsageLine struct {
 	Revision uint32   `cbor:"4,keyasint" json:"revision"`    // of the price
 	Nanos    Nanos    `cbor:"5,keyasint" json:"amountNanos"` // before tax
 	Tax      Nanos    `cbor:"6,keyasint,omitzero" json:"taxNanos,omitzero"`
+	TaxRate  TaxRate  `cbor:"7,keyasint,omitzero" json:"taxRate,omitzero"`
+	At       Nanos    `cbor:"8,keyasint,omitzero" json:"priceNanos,omitzero"` // as reported; of models that need it
 }
 
 // Limits of a usage event.
@@ -95,6 +97,12 @@ func (l *UsageLine) append(b []byte) []byte {
 	if l.Tax != 0 {
 		n++
 	}
+	if l.TaxRate != 0 {
+		n++
+	}
+	if l.At != 0 {
+		n++
+	}
 	b = appendHead(b, majorMap, n)
 	b = appendBytes(append(b, 1), l.Metric[:])
 	b = appendInt(append(b, 2), l.Quantity)
@@ -103,6 +111,12 @@ func (l *UsageLine) append(b []byte) []byte {
 	b = appendInt(append(b, 5), int64(l.Nanos))
 	if l.Tax != 0 {
 		b = appendInt(append(b, 6), int64(l.Tax))
+	}
+	if l.TaxRate != 0 {
+		b = appendHead(append(b, 7), majorUint, uint64(l.TaxRate))
+	}
+	if l.At != 0 {
+		b = appendInt(append(b, 8), int64(l.At))
 	}
 	return b
 }
@@ -129,7 +143,7 @@ func (e *UsageReported) valid() bool {
 		len(e.Postings) <= maxPostings && len(e.Metadata.Box) <= maxMetadataBox
 	for i := range e.Lines {
 		l := &e.Lines[i]
-		ok = ok && l.Quantity >= 1 && l.Nanos.valid() && l.Tax.valid()
+		ok = ok && l.Quantity >= 1 && l.Nanos.valid() && l.Tax.valid() && l.At.valid()
 	}
 	for i := range e.Postings {
 		ok = ok && e.Postings[i].Nanos.valid()
@@ -225,6 +239,10 @@ func (l *UsageLine) read(r *reader) {
 			l.Nanos = r.nanos()
 		case 6:
 			l.Tax = r.nanos()
+		case 7:
+			l.TaxRate = TaxRate(r.uintMax(1<<32 - 1))
+		case 8:
+			l.At = r.nanos()
 		default:
 			r.skip()
 		}

@@ -52,7 +52,7 @@ func (l *Log) Prove(ctx context.Context, seq events.Seq, c Checkpoint) (*Proof, 
 		return nil, err
 	}
 	closed, ok := rec.Event.(events.InvoiceLineClosed)
-	if !ok {
+	if !ok || closed.Of != "" { // a line of something else than usage is one record or few, and names them
 		return p, nil
 	}
 	err = l.usageOf(ctx, &closed, func(seq events.Seq, b []byte) error {
@@ -114,7 +114,7 @@ func (of lineOf) part(e events.Event) *events.UsageLine {
 	}
 	for i := range u.Lines {
 		l := &u.Lines[i]
-		if l.Metric == of.closed.Metric && l.Price == of.closed.Price && l.Revision == of.closed.Revision {
+		if l.Metric == of.closed.Metric && l.Price == of.closed.Price && l.Revision == of.closed.Revision && l.TaxRate == of.closed.TaxRate {
 			return l
 		}
 	}
@@ -164,7 +164,7 @@ func CheckProof(b []byte, keys note.Verifiers) (*Proven, error) {
 		return nil, err
 	}
 	closed, isLine := proven.Record.Event.(events.InvoiceLineClosed)
-	if !isLine {
+	if !isLine || closed.Of != "" {
 		if len(p.Usage) > 0 {
 			return nil, fmt.Errorf("proof: usage beside a %s", proven.Record.Event.Kind())
 		}
@@ -237,7 +237,7 @@ func checkLine(line *events.Record, closed *events.InvoiceLineClosed, usage []ev
 		return wrong(line.Seq, "first and last usage", [2]events.Seq{usage[0].Seq, before}, [2]events.Seq{closed.First, closed.Last})
 	case tree.root() != closed.Root:
 		return wrong(line.Seq, "root of the usage", tree.root(), closed.Root)
-	case quantity != closed.Quantity && closed.Quantity != events.SumOf(events.Nanos(len(usage))): // of a metric that counts, each event is a unit
+	case closed.Aggregation == "" && quantity != closed.Quantity && closed.Quantity != events.SumOf(events.Nanos(len(usage))): // of a metric that counts, each event is a unit
 		return wrong(line.Seq, "quantity of the usage", quantity, closed.Quantity)
 	case closed.Term == events.Instant && (nanos != closed.Nanos || tax != closed.Tax):
 		return wrong(line.Seq, "amount and tax of the usage", [2]events.Sum{nanos, tax}, [2]events.Sum{closed.Nanos, closed.Tax})

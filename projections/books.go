@@ -72,6 +72,9 @@ type Books struct {
 	Numbers  *Table[events.OrganizationID, uint64]
 	Invoices *Table[events.InvoiceID, Invoice]
 	Lines    *Table[Pair[events.InvoiceID, events.LineID], Line]
+	Bills    *Table[events.InvoiceID, Bill]
+	Credits  *Table[events.InvoiceID, Credits]
+	Refunds  *Table[events.UsageID, Refund]
 
 	Reservations *Table[events.ReservationID, Reservation]
 	Held         *Table[events.SubscriptionID, Held]
@@ -122,6 +125,9 @@ func NewBooks(p Purpose) *Books {
 	b.Invoices = newTable[events.InvoiceID, Invoice](b, p, tableInvoices, "invoices.invoices", views, keyOfID[events.InvoiceID]())
 	b.Lines = newTable[Pair[events.InvoiceID, events.LineID], Line](b, p, tableLines, "invoices.lines", views, keyOfPair[events.InvoiceID, events.LineID]())
 
+	b.Bills = newTable[events.InvoiceID, Bill](b, p, tableBills, "invoices.bills", rules, keyOfID[events.InvoiceID]())
+	b.Credits = newTable[events.InvoiceID, Credits](b, p, tableCredits, "invoices.credits", rules, keyOfID[events.InvoiceID]())
+	b.Refunds = newTable[events.UsageID, Refund](b, p, tableRefunds, "invoices.refunds", rules, keyOfID[events.UsageID]())
 	b.Reservations = newTable[events.ReservationID, Reservation](b, p, tableReservations, "reservations.reservations", rules, keyOfID[events.ReservationID]())
 	b.Held = newTable[events.SubscriptionID, Held](b, p, tableHeld, "reservations.held", rules, keyOfID[events.SubscriptionID]())
 
@@ -436,6 +442,22 @@ func (b *Books) apply(rec *events.Record) { //nolint:funlen // a case for each k
 		b.invoicePaid(rec, e)
 	case events.InvoiceCancelled:
 		b.invoiceCancelled(rec, e)
+	case events.InvoiceDrafted:
+		b.invoiceDrafted(rec, e)
+	case events.InvoiceWrittenOff:
+		b.invoiceWrittenOff(rec, e)
+	case events.InvoiceRefunded:
+		b.invoiceRefunded(rec, e)
+	case events.InvoiceRefundVoided:
+		b.invoiceRefundVoided(rec, e)
+	case events.FeeCharged:
+		b.feeCharged(rec, e)
+	case events.UsageRefunded:
+		b.usageRefunded(rec, e)
+	case events.UsageCorrected:
+		b.usageCorrected(rec, e)
+	case events.LineItemAdded:
+		b.lineItemAdded(rec, e)
 	case events.ClockCreated:
 		b.clockCreated(rec, e)
 	case events.ClockAdvancing:

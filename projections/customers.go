@@ -49,7 +49,8 @@ type Consumer struct {
 	Sealed  events.Sealed         `cbor:"5,keyasint"` // the profile itself
 	Wallets []WalletRef           `cbor:"6,keyasint,omitempty"`
 	Erased  bool                  `cbor:"7,keyasint,omitempty"`
-	Methods []MethodRef           `cbor:"8,keyasint,omitempty"` // stored payment methods, oldest first
+	Methods []MethodRef           `cbor:"8,keyasint,omitempty"`  // stored payment methods, oldest first
+	Region  string                `cbor:"20,keyasint,omitempty"` // for tax by address
 }
 
 // Customer is the relation of a merchant to a consumer.
@@ -59,6 +60,7 @@ type Customer struct {
 	Details  events.Sealed         `cbor:"3,keyasint,omitzero"`
 	Created  events.Seq            `cbor:"4,keyasint"`
 	At       events.Time           `cbor:"5,keyasint"`
+	TaxRates []events.TaxRateOf    `cbor:"6,keyasint,omitempty"`
 
 	External   events.Digest      `cbor:"20,keyasint,omitzero"`  // of the merchant's own id
 	ExternalID *events.Sealed     `cbor:"21,keyasint,omitempty"` // since it was changed; before, it is in Details
@@ -139,7 +141,7 @@ func (b *Books) consumerCreated(rec *events.Record, e events.ConsumerCreated) {
 	if e.Type == events.Managed {
 		manager = rec.Merchant
 	}
-	*b.Consumers.insert(e.Consumer) = Consumer{Type: e.Type, Manager: manager, Email: e.Email, Profile: rec.Seq, Sealed: e.Profile}
+	*b.Consumers.insert(e.Consumer) = Consumer{Type: e.Type, Manager: manager, Email: e.Email, Profile: rec.Seq, Sealed: e.Profile, Region: e.Region}
 	*b.Emails.insert(Pair[events.OrganizationID, events.Digest]{manager, e.Email}) = e.Consumer
 }
 
@@ -153,6 +155,7 @@ func (b *Books) consumerErased(rec *events.Record, e events.ConsumerErased) {
 func (b *Books) customerCreated(rec *events.Record, e events.CustomerCreated) {
 	*b.Customers.insert(e.Customer) = Customer{
 		Merchant: rec.Merchant, Consumer: e.Consumer, Details: e.Details, Created: rec.Seq, At: rec.At, External: e.External, UpdatedAt: rec.At,
+		TaxRates: e.TaxRates,
 	}
 	*b.Pairs.insert(Pair[events.OrganizationID, events.OrganizationID]{rec.Merchant, e.Consumer}) = e.Customer
 	if !e.External.IsZero() {

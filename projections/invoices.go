@@ -29,6 +29,60 @@ type OpenLine struct {
 	Last      events.Seq
 	Events    Frontier // over the leaf hashes of its usage events
 	Counts    bool     // each event counts one unit, whatever its quantity
+	TaxRate   events.TaxRate
+	More      *LineMore // nil for usage of a standard price of a metric that adds up
+}
+
+// LineMore is what only some open lines have.
+type LineMore struct {
+	Of          events.LineKind    `cbor:"1,keyasint,omitempty"`
+	Fee         events.FeeID       `cbor:"2,keyasint,omitzero"`
+	Model       events.Model       `cbor:"3,keyasint,omitempty"`
+	Aggregation events.Aggregation `cbor:"4,keyasint,omitempty"` // where it is known at the end only
+	Value       int64              `cbor:"5,keyasint,omitzero"`  // so far: the smallest, largest or latest quantity
+	At          events.Time        `cbor:"6,keyasint,omitzero"`  // when the latest happened
+	Set         []int64            `cbor:"7,keyasint,omitempty"` // the different quantities, in order
+	Line        events.LineID      `cbor:"8,keyasint,omitzero"`  // of a manual line
+	Text        events.Sealed      `cbor:"9,keyasint,omitzero"`
+	Factors     []string           `cbor:"10,keyasint,omitempty"` // of a manual line: quantity and unit price
+}
+
+// Kind returns what l is about.
+func (l *OpenLine) Kind() events.LineKind {
+	if l.More == nil {
+		return ""
+	}
+	return l.More.Of
+}
+
+// Adds reports whether what l comes to is known at any time: false for an aggregate that needs the whole period.
+func (l *OpenLine) Adds() bool { return l.More == nil || l.More.Aggregation == "" }
+
+// Prepaid reports whether what l comes to was debited when it was charged.
+func (l *OpenLine) Prepaid() bool { return l.Term == events.Instant || l.Term == events.InAdvance }
+
+// MaxDistinct is how many different quantities a period of a metric that counts them may have.
+const MaxDistinct = 1 << 16
+
+// take adds a quantity to an aggregate.
+func (m *LineMore) take(quantity int64, at events.Time, first bool) {
+	switch m.Aggregation {
+	case events.AggregateMin:
+		if first || quantity < m.Value {
+			m.Value = quantity
+		}
+	case events.AggregateMax:
+		m.Value = max(m.Value, quantity)
+	case events.AggregateLatest:
+		if first || at >= m.At {
+			m.Value, m.At = quantity, at
+		}
+	case events.AggregateUnique:
+		if i, there := slices.BinarySearch(m.Set, quantity); !there {
+			m.Set = slices.Insert(m.Set, i, quantity)
+		}
+	case events.AggregateSum, events.AggregateCount, events.AggregateAvg:
+	}
 }
 
 // Units returns how many units a usage of the given quantity adds to l.
@@ -39,17 +93,34 @@ func (l *OpenLine) Units(quantity int64) int64 {
 	return quantity
 }
 
-// Line returns the line of a price at a revision, or nil if it has no usage yet.
-func (a *Accrual) Line(price events.PriceID, revision uint32) *OpenLine {
+// Line returns the line of usage at a price, a revision of it and a rate of tax, or nil if it has no usage yet.
+func (a *Accrual) Line(price events.PriceID, revision uint32, rate events.TaxRate) *OpenLine {
+	return a.line("", price, revision, rate)
+}
+
+func (a *Accrual) line(of events.LineKind, price events.PriceID, revision uint32, rate events.TaxRate) *OpenLine {
 	if a == nil {
 		return nil
 	}
 	for i := range a.Lines {
-		if l := &a.Lines[i]; l.Price == price && l.Revision == revision {
+		if l := &a.Lines[i]; l.Price == price && l.Revision == revision && l.TaxRate == rate && l.Kind() == of {
 			return l
 		}
 	}
 	return nil
+}
+
+// UnitsAt returns how many units were used at a revision of a price so far, whatever the rate of tax.
+func (a *Accrual) UnitsAt(price events.PriceID, revision uint32) (units events.Sum) {
+	if a == nil {
+		return units
+	}
+	for i := range a.Lines {
+		if l := &a.Lines[i]; l.Price == price && l.Revision == revision && l.Kind() == "" {
+			units = units.Plus(l.Quantity)
+		}
+	}
+	return units
 }
 
 // InvoiceStatus is the state of an invoice on the wire.
@@ -57,11 +128,14 @@ type InvoiceStatus string
 
 // The states of an invoice.
 const (
-	InvoiceActive    InvoiceStatus = "ACTIVE"    // its period is running
-	InvoiceClosing   InvoiceStatus = "CLOSING"   // its period is over, late usage still joins it
-	InvoiceIssued    InvoiceStatus = "ISSUED"    // final, and something is left to pay
-	InvoicePaid      InvoiceStatus = "PAID"      // nothing is left to pay
-	InvoiceCancelled InvoiceStatus = "CANCELLED" // never issued
+	InvoiceActive     InvoiceStatus = "ACTIVE"         // its period is running
+	InvoiceClosing    InvoiceStatus = "CLOSING"        // its period is over, late usage still joins it
+	InvoiceDraft      InvoiceStatus = "DRAFT"          // its lines are final, and its merchant has not approved it yet
+	InvoiceIssued     InvoiceStatus = "ISSUED"         // final, and something is left to pay
+	InvoiceUnpaid     InvoiceStatus = "PAYMENT_FAILED" // like ISSUED, after a charge that has failed
+	InvoicePaid       InvoiceStatus = "PAID"           // nothing is left to pay
+	InvoiceCancelled  InvoiceStatus = "CANCELLED"      // never issued
+	InvoiceWrittenOff InvoiceStatus = "WRITTEN_OFF"    // what is left is given up
 )
 
 // Invoice is the bill of a billing period.
@@ -88,6 +162,52 @@ type Invoice struct {
 	DueAt        events.Time           `cbor:"20,keyasint,omitzero"`
 	PaidAt       events.Time           `cbor:"21,keyasint,omitzero"`
 	Code         string                `cbor:"22,keyasint,omitempty"` // why it was cancelled
+	CreatedAt    events.Time           `cbor:"23,keyasint"`
+	UpdatedAt    events.Time           `cbor:"24,keyasint"`
+}
+
+// Bill is an invoice that is drafted or issued, and neither paid nor given up: what rules need of it.
+type Bill struct {
+	Merchant     events.OrganizationID `cbor:"1,keyasint"`
+	Subscription events.SubscriptionID `cbor:"2,keyasint"`
+	Customer     events.CustomerID     `cbor:"3,keyasint"`
+	Wallet       events.WalletID       `cbor:"4,keyasint"`
+	Currency     events.Currency       `cbor:"5,keyasint"`
+	Period       uint32                `cbor:"6,keyasint"`
+	Status       InvoiceStatus         `cbor:"7,keyasint"`
+	Lines        uint32                `cbor:"8,keyasint"`
+	Subtotal     events.Sum            `cbor:"9,keyasint"`
+	Tax          events.Sum            `cbor:"10,keyasint"`
+	Paid         events.Sum            `cbor:"11,keyasint"`
+	Unpaid       events.Sum            `cbor:"12,keyasint"`
+	Number       uint64                `cbor:"13,keyasint,omitzero"`
+	DueAt        events.Time           `cbor:"14,keyasint,omitzero"`
+	Issued       events.Seq            `cbor:"15,keyasint,omitzero"` // the record that issued it
+}
+
+// Credits is the credit notes of an invoice, oldest first. At most the last is not void.
+type Credits struct {
+	Notes []Credit `cbor:"1,keyasint"`
+}
+
+// Credit is a credit note.
+type Credit struct {
+	ID       events.CreditNoteID   `cbor:"1,keyasint"`
+	Merchant events.OrganizationID `cbor:"2,keyasint"`
+	Nanos    events.Sum            `cbor:"3,keyasint"` // before tax
+	Tax      events.Sum            `cbor:"4,keyasint"`
+	Currency events.Currency       `cbor:"5,keyasint"`
+	Reason   events.Sealed         `cbor:"6,keyasint,omitzero"`
+	At       events.Time           `cbor:"7,keyasint"`
+	VoidedAt events.Time           `cbor:"8,keyasint,omitzero"`
+	Issued   events.Seq            `cbor:"9,keyasint"` // its record
+}
+
+// Refund is what became of a usage event that was taken back.
+type Refund struct {
+	Seq    events.Seq    `cbor:"1,keyasint"`
+	At     events.Time   `cbor:"2,keyasint"`
+	Reason events.Sealed `cbor:"3,keyasint,omitzero"`
 }
 
 // Line is a closed line: where it stands in the log.
@@ -101,14 +221,11 @@ type Issuance struct {
 	Subtotal, Tax, Paid, Unpaid events.Sum
 }
 
-// Issue adds up the lines of a, which may be nil.
-func (a *Accrual) Issue() (i Issuance) {
-	if a == nil {
-		return i
-	}
-	for l := range slices.Values(a.Lines) {
+// Issue adds up lines.
+func Issue(lines []OpenLine) (i Issuance) {
+	for l := range slices.Values(lines) {
 		i.Subtotal, i.Tax = i.Subtotal.Plus(l.Nanos), i.Tax.Plus(l.Tax)
-		if l.Term == events.Instant {
+		if l.Prepaid() {
 			i.Paid = i.Paid.Plus(l.Nanos).Plus(l.Tax)
 		}
 	}
@@ -121,7 +238,7 @@ func (b *Books) accrue(rec *events.Record, e *events.UsageReported, a *Accrual) 
 	assert(!a.Invoice.IsZero(), rec, "usage in a period that is not open")
 	for i := range e.Lines {
 		u := &e.Lines[i]
-		l := a.Line(u.Price, u.Revision)
+		l := a.Line(u.Price, u.Revision, u.TaxRate)
 		if l == nil {
 			a.separate()
 			a.Lines = append(a.Lines, b.newLine(rec, u))
@@ -131,6 +248,9 @@ func (b *Books) accrue(rec *events.Record, e *events.UsageReported, a *Accrual) 
 		l.Nanos = l.Nanos.Add(u.Nanos)
 		if u.Tax != 0 {
 			l.Tax = l.Tax.Add(u.Tax)
+		}
+		if l.More != nil {
+			l.More.take(u.Quantity, e.HappenedAt, l.First == rec.Seq)
 		}
 		l.Last = rec.Seq
 		if l.Term == events.Instant {
@@ -153,7 +273,7 @@ func (a *Accrual) append(e *events.UsageReported, leaf events.Hash) {
 	}
 	a.separate()
 	for i := range e.Lines {
-		a.Line(e.Lines[i].Price, e.Lines[i].Revision).Events.Append(leaf)
+		a.Line(e.Lines[i].Price, e.Lines[i].Revision, e.Lines[i].TaxRate).Events.Append(leaf)
 	}
 }
 
@@ -184,10 +304,81 @@ func (b *Books) newLine(rec *events.Record, u *events.UsageLine) OpenLine {
 	tariff := price.Revision(u.Revision)
 	metric := b.Metrics.Get(u.Metric)
 	assert(metric != nil, rec, "usage of an unknown metric")
-	return OpenLine{
-		Metric: u.Metric, Price: u.Price, Revision: u.Revision, Term: tariff.Term,
+	l := OpenLine{
+		Metric: u.Metric, Price: u.Price, Revision: u.Revision, Term: tariff.Term, TaxRate: u.TaxRate,
 		UnitPrice: tariff.UnitPrice, First: rec.Seq, Counts: metric.Aggregation == events.AggregateCount,
 	}
+	var more LineMore
+	if tariff.Model != events.Standard {
+		more.Model = tariff.Model
+	}
+	if !metric.Aggregation.Adds() {
+		more.Aggregation = metric.Aggregation
+	}
+	if more.Model != "" || more.Aggregation != "" {
+		l.More = &more
+	}
+	return l
+}
+
+// join adds usage that was taken back, or corrected, to the invoice of a period: as lines of its own.
+func (b *Books) join(rec *events.Record, key PeriodKey, of events.LineKind, lines []events.UsageLine, sign int64) {
+	a := b.Accruals.edit(key)
+	assert(!a.Invoice.IsZero(), rec, "a line of a period that is not open")
+	a.separate()
+	for i := range lines {
+		u := &lines[i]
+		l := a.line(of, u.Price, u.Revision, u.TaxRate)
+		if l == nil {
+			line := b.newLine(rec, u)
+			line.More = &LineMore{Of: of}
+			if of == events.LineOfCorrection {
+				line.Term = events.InArrears
+			}
+			a.Lines = append(a.Lines, line)
+			l = &a.Lines[len(a.Lines)-1]
+		}
+		times := events.Nanos(sign)
+		l.Quantity = l.Quantity.Add(times * events.Nanos(l.Units(u.Quantity)))
+		l.Nanos, l.Tax, l.Last = l.Nanos.Add(times*u.Nanos), l.Tax.Add(times*u.Tax), rec.Seq
+		l.Events.Append(rec.Hash)
+	}
+}
+
+func (b *Books) usageRefunded(rec *events.Record, e events.UsageRefunded) {
+	assert(b.Refunds.Get(e.Usage) == nil, rec, "usage refunded twice")
+	*b.Refunds.insert(e.Usage) = Refund{rec.Seq, rec.At, e.Reason}
+	if e.Joins {
+		b.join(rec, PeriodKey{e.Subscription, e.Period}, events.LineOfRefund, e.Lines, -1)
+	}
+}
+
+func (b *Books) usageCorrected(rec *events.Record, e events.UsageCorrected) {
+	b.join(rec, PeriodKey{e.Subscription, e.Period}, events.LineOfCorrection, e.Lines, 1)
+}
+
+// own adds a line of its own to the invoice of a period.
+func (b *Books) own(rec *events.Record, key PeriodKey, l OpenLine) {
+	a := b.Accruals.edit(key)
+	assert(!a.Invoice.IsZero(), rec, "a line of a period that is not open")
+	a.separate()
+	l.First, l.Last = rec.Seq, rec.Seq
+	l.Events.Append(rec.Hash)
+	a.Lines = append(a.Lines, l)
+}
+
+func (b *Books) feeCharged(rec *events.Record, e events.FeeCharged) {
+	b.own(rec, PeriodKey{e.Subscription, e.Period}, OpenLine{
+		Price: e.Price, Revision: e.Revision, Term: e.Term, UnitPrice: e.UnitPrice, Quantity: events.SumOf(events.Nanos(e.Quantity)),
+		Nanos: events.SumOf(e.Nanos), Tax: events.SumOf(e.Tax), TaxRate: e.TaxRate, More: &LineMore{Of: events.LineOfFee, Fee: e.Fee},
+	})
+}
+
+func (b *Books) lineItemAdded(rec *events.Record, e events.LineItemAdded) {
+	b.own(rec, PeriodKey{e.Subscription, e.Period}, OpenLine{
+		Term: events.InArrears, Quantity: events.SumOf(1), Nanos: events.SumOf(e.Nanos), Tax: events.SumOf(e.Tax), TaxRate: e.TaxRate,
+		More: &LineMore{Of: events.LineOfManual, Line: e.Line, Text: e.Text, Factors: []string{e.Quantity, e.UnitPrice}},
+	})
 }
 
 func (b *Books) invoiceOpened(rec *events.Record, e events.InvoiceOpened) {
@@ -196,7 +387,7 @@ func (b *Books) invoiceOpened(rec *events.Record, e events.InvoiceOpened) {
 	*b.Accruals.insert(PeriodKey{e.Subscription, e.Period}) = Accrual{Invoice: e.Invoice}
 	*b.Invoices.insert(e.Invoice) = Invoice{
 		Merchant: rec.Merchant, Subscription: e.Subscription, Customer: e.Customer, Period: e.Period,
-		Status: InvoiceActive, Start: e.Start, End: e.End, GraceEnd: e.GraceEnd, Currency: e.Currency,
+		Status: InvoiceActive, Start: e.Start, End: e.End, GraceEnd: e.GraceEnd, Currency: e.Currency, CreatedAt: rec.At, UpdatedAt: rec.At,
 	}
 	b.owe(e.Customer, e.Invoice)
 	b.link(LinkInvoices, rec.Merchant, e.Invoice, rec.Seq)
@@ -207,7 +398,7 @@ func (b *Books) invoiceOpened(rec *events.Record, e events.InvoiceOpened) {
 func (b *Books) invoiceClosing(rec *events.Record, e events.InvoiceClosing) {
 	s := b.Subscriptions.edit(e.Subscription)
 	inv := b.Invoices.edit(e.Invoice)
-	inv.Status = InvoiceClosing
+	inv.Status, inv.UpdatedAt = InvoiceClosing, rec.At
 	for i := range s.Periods {
 		p := &s.Periods[i]
 		if p.N != e.Period {
@@ -227,6 +418,28 @@ func (b *Books) invoiceLineClosed(rec *events.Record, e events.InvoiceLineClosed
 	*b.Lines.insert(Pair[events.InvoiceID, events.LineID]{e.Invoice, e.Line}) = Line{rec.Seq}
 }
 
+func (b *Books) invoiceDrafted(rec *events.Record, e events.InvoiceDrafted) {
+	inv := b.Invoices.edit(e.Invoice)
+	inv.Status, inv.Lines = InvoiceDraft, e.Lines
+	inv.Subtotal, inv.Tax, inv.Paid, inv.Unpaid = e.Subtotal, e.Tax, e.Paid, e.Unpaid
+	inv.UpdatedAt = rec.At
+	bill := b.bill(rec, e.Invoice, e.Subscription, e.Period)
+	bill.Status, bill.Lines = InvoiceDraft, e.Lines
+	bill.Subtotal, bill.Tax, bill.Paid, bill.Unpaid = e.Subtotal, e.Tax, e.Paid, e.Unpaid
+	b.periodDone(e.Subscription, e.Period)
+}
+
+// bill returns the row of an invoice that is not settled, a new one if there is none.
+func (b *Books) bill(rec *events.Record, id events.InvoiceID, sub events.SubscriptionID, period uint32) *Bill {
+	bill := b.Bills.edit(id)
+	if bill.Subscription.IsZero() {
+		s := b.Subscriptions.Get(sub)
+		bill.Merchant, bill.Subscription, bill.Customer, bill.Period = rec.Merchant, sub, s.Customer, period
+		bill.Wallet, bill.Currency = s.Wallet, s.Currency
+	}
+	return bill
+}
+
 func (b *Books) invoiceIssued(rec *events.Record, e events.InvoiceIssued) {
 	number := b.Numbers.edit(rec.Merchant)
 	assert(e.Number == *number+1, rec, "an invoice number left out, or given twice")
@@ -235,21 +448,57 @@ func (b *Books) invoiceIssued(rec *events.Record, e events.InvoiceIssued) {
 	inv.Status, inv.Number, inv.Lines = InvoiceIssued, e.Number, e.Lines
 	inv.Subtotal, inv.Tax, inv.Paid, inv.Unpaid = e.Subtotal, e.Tax, e.Paid, e.Unpaid
 	inv.Seller, inv.Buyer = e.Seller, e.Buyer
-	inv.Issued, inv.IssuedAt, inv.DueAt = rec.Seq, rec.At, e.DueAt
-	b.periodDone(e.Subscription, e.Period)
+	inv.Issued, inv.IssuedAt, inv.DueAt, inv.UpdatedAt = rec.Seq, rec.At, e.DueAt, rec.At
+	bill := b.bill(rec, e.Invoice, e.Subscription, e.Period)
+	drafted := bill.Status == InvoiceDraft
+	bill.Status, bill.Lines, bill.DueAt, bill.Issued, bill.Number = InvoiceIssued, e.Lines, e.DueAt, rec.Seq, e.Number
+	bill.Subtotal, bill.Tax, bill.Paid, bill.Unpaid = e.Subtotal, e.Tax, e.Paid, e.Unpaid
+	if !drafted {
+		b.periodDone(e.Subscription, e.Period)
+	}
 }
 
-func (b *Books) invoicePaid(_ *events.Record, e events.InvoicePaid) {
-	inv := b.Invoices.edit(e.Invoice)
-	inv.Status, inv.PaidAt = InvoicePaid, e.PaidAt
-	b.settled(e.Subscription, e.Invoice)
+func (b *Books) invoicePaid(rec *events.Record, e events.InvoicePaid) {
+	b.ended(rec, e.Subscription, e.Invoice, InvoicePaid).PaidAt = e.PaidAt
 }
 
-func (b *Books) invoiceCancelled(_ *events.Record, e events.InvoiceCancelled) {
-	inv := b.Invoices.edit(e.Invoice)
-	inv.Status, inv.Code = InvoiceCancelled, e.Code
-	b.settled(e.Subscription, e.Invoice)
-	b.periodDone(e.Subscription, e.Period)
+func (b *Books) invoiceWrittenOff(rec *events.Record, e events.InvoiceWrittenOff) {
+	b.ended(rec, e.Subscription, e.Invoice, InvoiceWrittenOff)
+}
+
+// ended takes an invoice to a final state: nothing is left to be paid.
+func (b *Books) ended(rec *events.Record, sub events.SubscriptionID, id events.InvoiceID, status InvoiceStatus) *Invoice {
+	b.settled(sub, id)
+	inv := b.Invoices.edit(id)
+	inv.Status, inv.UpdatedAt = status, rec.At
+	b.Bills.remove(id)
+	return inv
+}
+
+func (b *Books) invoiceCancelled(rec *events.Record, e events.InvoiceCancelled) {
+	b.ended(rec, e.Subscription, e.Invoice, InvoiceCancelled).Code = e.Code
+	if b.Accruals.Get(PeriodKey{e.Subscription, e.Period}) != nil {
+		b.periodDone(e.Subscription, e.Period)
+	}
+}
+
+func (b *Books) invoiceRefunded(rec *events.Record, e events.InvoiceRefunded) {
+	list := b.Credits.edit(e.Invoice)
+	list.Notes = append(list.Notes, Credit{
+		ID: e.CreditNote, Merchant: rec.Merchant, Nanos: e.Nanos, Tax: e.Tax, Currency: e.Currency, Reason: e.Reason, At: rec.At, Issued: rec.Seq,
+	})
+}
+
+func (b *Books) invoiceRefundVoided(rec *events.Record, e events.InvoiceRefundVoided) {
+	list := b.Credits.edit(e.Invoice)
+	for i := range list.Notes {
+		if c := &list.Notes[i]; c.ID == e.CreditNote {
+			assert(c.VoidedAt == 0, rec, "a credit note voided twice")
+			c.VoidedAt = rec.At
+			return
+		}
+	}
+	assert(false, rec, "a credit note voided that is none")
 }
 
 // periodDone forgets a period of a subscription: nothing joins its invoice any more.

@@ -33,6 +33,9 @@ import (
 //	0x51 invoices.numbers     OrganizationID of a merchant     uint64
 //	0x52 invoices.invoices    InvoiceID                        Invoice
 //	0x53 invoices.lines       InvoiceID, LineID                Line
+//	0x54 invoices.bills       InvoiceID                        Bill
+//	0x55 invoices.credits     InvoiceID                        Credits
+//	0x56 invoices.refunds     UsageID                          Refund
 //	0x80 payments.sessions     SessionID                        Session
 //	0x81 payments.charges      ChargeID                         Charge
 //	0x82 payments.methods      MethodID                         Method
@@ -68,6 +71,9 @@ const (
 	tableNumbers       = 0x51
 	tableInvoices      = 0x52
 	tableLines         = 0x53
+	tableBills         = 0x54
+	tableCredits       = 0x55
+	tableRefunds       = 0x56
 	tableTotals        = 0x60
 	tableJournals      = 0x61
 	tablePages         = 0x62

@@ -103,6 +103,10 @@ func (m *model) journal(rec *events.Record) {
 		clock(rec.Event.(events.ClockAdvanced).Clock)
 	case events.KindClockDeleted:
 		clock(rec.Event.(events.ClockDeleted).Clock)
+	default:
+		if m := rec.Event.Money(); len(m.Postings) > 0 && !m.Wallet.IsZero() {
+			note(projections.JournalOfWallet, m.Wallet)
+		}
 	}
 }
 
@@ -254,7 +258,7 @@ func (m *model) compareMoney(t *testing.T, b *projections.Books) {
 func (m *model) compareLines(t *testing.T, b *projections.Books) {
 	t.Helper()
 	for k, want := range m.lines {
-		got := b.Accruals.Get(k.period).Line(k.price, 1)
+		got := b.Accruals.Get(k.period).Line(k.price, 1, 0)
 		if m.done[k.period] {
 			if got != nil {
 				t.Errorf("period %v is invoiced, and still has line %v", k.period, k.price)

@@ -130,6 +130,12 @@ func (l *OpenLine) append(b []byte, first *Frontier, follows bool) []byte {
 	b = appendSum(appendSum(appendSum(b, l.Quantity), l.Nanos), l.Tax)
 	b = binary.AppendUvarint(binary.AppendUvarint(b, uint64(l.First)), uint64(l.Last))
 	b = append(b, boolByte(l.Counts))
+	b = binary.AppendUvarint(b, uint64(l.TaxRate))
+	b = append(b, boolByte(l.More != nil))
+	if l.More != nil {
+		more := encode(l.More)
+		b = append(binary.AppendUvarint(b, uint64(len(more))), more...)
+	}
 	if follows {
 		same := l.Events.equal(first)
 		b = append(b, boolByte(same))
@@ -161,6 +167,13 @@ func (l *OpenLine) read(r *rowReader, first *Frontier, follows bool) (same bool)
 	l.Quantity, l.Nanos, l.Tax = r.sum(), r.sum(), r.sum()
 	l.First, l.Last = r.seq(), r.seq()
 	l.Counts = r.bool()
+	l.TaxRate = events.TaxRate(r.uint32())
+	if r.bool() {
+		l.More = new(LineMore)
+		if err := decode(r.take(r.uint()), l.More); err != nil {
+			r.fail()
+		}
+	}
 	if follows && r.bool() {
 		l.Events = *first
 		return true

@@ -101,7 +101,7 @@ func TestSharedTrees(t *testing.T) {
 		leaf++
 		h := events.LeafHash([]byte{leaf})
 		for _, i := range which {
-			if a.Line(prices[i], 1) == nil {
+			if a.Line(prices[i], 1, 0) == nil {
 				a.separate()
 				a.Lines = append(a.Lines, OpenLine{Price: prices[i], Revision: 1})
 			}
@@ -110,7 +110,7 @@ func TestSharedTrees(t *testing.T) {
 		}
 		a.append(e, h)
 		for i, p := range prices {
-			if l := a.Line(p, 1); l != nil && (l.Events.Size != want[i].Size || l.Events.Root() != want[i].Root()) {
+			if l := a.Line(p, 1, 0); l != nil && (l.Events.Size != want[i].Size || l.Events.Root() != want[i].Root()) {
 				t.Fatalf("after event %d of %v: line %d has another tree", leaf, which, i)
 			}
 		}

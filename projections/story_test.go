@@ -246,6 +246,22 @@ func eventOf(kind events.Kind, b []byte) (events.Event, error) {
 		return read[events.InvoicePaid](b)
 	case events.KindInvoiceCancelled:
 		return read[events.InvoiceCancelled](b)
+	case events.KindFeeCharged:
+		return read[events.FeeCharged](b)
+	case events.KindUsageRefunded:
+		return read[events.UsageRefunded](b)
+	case events.KindUsageCorrected:
+		return read[events.UsageCorrected](b)
+	case events.KindLineItemAdded:
+		return read[events.LineItemAdded](b)
+	case events.KindInvoiceDrafted:
+		return read[events.InvoiceDrafted](b)
+	case events.KindInvoiceWrittenOff:
+		return read[events.InvoiceWrittenOff](b)
+	case events.KindInvoiceRefunded:
+		return read[events.InvoiceRefunded](b)
+	case events.KindInvoiceRefundVoided:
+		return read[events.InvoiceRefundVoided](b)
 	case events.KindClockCreated:
 		return read[events.ClockCreated](b)
 	case events.KindClockAdvancing:

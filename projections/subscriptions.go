@@ -39,6 +39,7 @@ type Subscription struct {
 	UpdatedAt events.Time           `cbor:"20,keyasint"`
 	Periods   []Period              `cbor:"21,keyasint,omitempty"` // not yet invoiced, oldest first
 	Parked    string                `cbor:"22,keyasint,omitempty"` // why its due actions have stopped, if they have
+	TaxExempt bool                  `cbor:"23,keyasint,omitempty"`
 }
 
 // Period is a billing period whose invoice is not issued yet.
@@ -96,7 +97,7 @@ func (b *Books) subscriptionCreated(rec *events.Record, e events.SubscriptionCre
 		Merchant: rec.Merchant, Customer: e.Customer, Plan: e.Plan, Product: e.Product,
 		Wallet: e.Wallet, Currency: e.Currency, Name: e.Name, Status: SubscriptionActive,
 		StartedAt: e.StartedAt, Anchor: e.Anchor, Cadence: e.Cadence, EndingAt: e.EndingAt,
-		Clock: e.Clock, Created: rec.Seq, CreatedAt: rec.At, UpdatedAt: rec.At,
+		TaxExempt: e.TaxExempt, Clock: e.Clock, Created: rec.Seq, CreatedAt: rec.At, UpdatedAt: rec.At,
 	}
 	a := b.Active.edit(e.Customer)
 	a.Subscriptions = append(a.Subscriptions, e.Subscription)

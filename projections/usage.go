@@ -170,6 +170,10 @@ func (b *Books) applyUsageTables(rec *events.Record) {
 		b.journal(JournalOfClock, clockAsID(rec.Event.(events.ClockAdvanced).Clock), rec.Seq)
 	case events.KindClockDeleted:
 		b.journal(JournalOfClock, clockAsID(rec.Event.(events.ClockDeleted).Clock), rec.Seq)
+	default:
+		if m := rec.Event.Money(); len(m.Postings) > 0 && !m.Wallet.IsZero() {
+			b.journal(JournalOfWallet, m.Wallet, rec.Seq)
+		}
 	}
 }
 

@@ -203,6 +203,22 @@ func summary(rec *events.Record) string {
 		return say("%s of %s: %s, balance %s", e.Reservation, e.Customer, money(*commands.ReceiptOf(rec).Amount, e.Currency), decimals(e.Balance))
 	case events.ReservationReleased:
 		return say("%s: %s, balance %s", e.Reservation, e.Code, decimals(e.Balance))
+	case events.InvoiceDrafted:
+		return say("%s, %s", e.Invoice, decimals(e.Subtotal.Plus(e.Tax)))
+	case events.InvoiceWrittenOff:
+		return e.Invoice.String()
+	case events.InvoiceRefunded:
+		return say("%s of %s, %s", e.CreditNote, e.Invoice, decimals(e.Nanos.Plus(e.Tax)))
+	case events.InvoiceRefundVoided:
+		return say("%s of %s", e.CreditNote, e.Invoice)
+	case events.FeeCharged:
+		return say("%s to %s, %s", e.Fee, e.Subscription, money(events.SumOf(e.Nanos).Add(e.Tax), e.Currency))
+	case events.UsageRefunded:
+		return say("%s, balance %s", e.Usage, decimals(e.Balance))
+	case events.UsageCorrected:
+		return say("%s in period %d", e.Subscription, e.Corrects)
+	case events.LineItemAdded:
+		return say("%s to %s, %s", e.Line, e.Invoice, money(events.SumOf(e.Nanos).Add(e.Tax), e.Currency))
 	case events.ClockCreated:
 		return say("%s shows %s", e.Clock, when(e.Now))
 	case events.ClockAdvancing:

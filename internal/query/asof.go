@@ -126,6 +126,10 @@ func subscriptionOf(e events.Event) (id events.SubscriptionID) {
 		return e.Subscription
 	case events.InvoiceCancelled:
 		return e.Subscription
+	case events.InvoiceDrafted:
+		return e.Subscription
+	case events.FeeCharged:
+		return e.Subscription
 	case events.SubscriptionTerminated:
 		return e.Subscription
 	case events.DueFailed:
@@ -142,7 +146,8 @@ func subscriptionOf(e events.Event) (id events.SubscriptionID) {
 	case events.LedgerOpened, events.KeyCreated, events.KeyRevoked, events.MerchantCreated, events.MerchantUpdated,
 		events.ProductCreated, events.MetricCreated, events.PriceCreated, events.PlanCreated,
 		events.ProductUpdated, events.MetricUpdated, events.FeeCreated, events.FeeUpdated, events.FeeDeleted,
-		events.PriceRevised, events.PriceDeleted, events.PlanUpdated,
+		events.PriceRevised, events.PriceDeleted, events.PlanUpdated, events.UsageRefunded, events.UsageCorrected, events.LineItemAdded,
+		events.InvoiceWrittenOff, events.InvoiceRefunded, events.InvoiceRefundVoided,
 		events.ConsumerCreated, events.ConsumerErased, events.CustomerCreated, events.WalletOpened, events.WalletToppedUp,
 		events.SubscriptionCreated, events.ReservationCreated, *events.UsageReported, events.ClockCreated, events.ClockAdvancing, events.ClockAdvanced,
 		events.ClockDeleted, events.CustomerUpdated, events.CustomerDeleted, events.ConsumerUpdated:

@@ -1,6 +1,7 @@
 package query
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -79,6 +80,16 @@ type InvoiceLine struct {
 	Root        events.Hash     `json:"root"`
 	First       events.Seq      `json:"firstSequence"`
 	Last        events.Seq      `json:"lastSequence"`
+
+	Kind        events.LineKind    `json:"lineKind,omitempty"` // of what is no usage
+	Fee         events.FeeID       `json:"feeId,omitzero"`
+	Item        events.LineID      `json:"lineItemId,omitzero"`
+	TaxRate     events.TaxRate     `json:"taxRateTenMillionths,omitzero"`
+	Aggregation events.Aggregation `json:"aggregation,omitempty"` // where it is known at the end only; of AVG, Quantity is the sum
+	Factors     []string           `json:"factors,omitempty"`     // of a manual line: quantity and unit price
+	Description string             `json:"description,omitempty"` // of a manual line
+
+	text events.Sealed // of a manual line
 }
 
 // InvoiceArgs are the arguments of [Service.Invoice].
@@ -147,12 +158,18 @@ func (s *Service) Invoices(ctx context.Context, who wire.Who, args InvoicesArgs)
 	return list, err
 }
 
-// live returns what an invoice that is not issued has come to, or nil.
-func (r *reading) live(row *projections.Invoice) *projections.Accrual {
+// live returns what the invoice of a period that is open has come to, and whether the period is. It is what would be issued now.
+func (r *reading) live(row *projections.Invoice) (v commands.Settlement, ok bool) {
 	if row.Status != projections.InvoiceActive && row.Status != projections.InvoiceClosing {
-		return nil
+		return v, false
 	}
-	return r.books.Accruals.Get(projections.PeriodKey{Subscription: row.Subscription, Period: row.Period})
+	s := r.books.Subscriptions.Get(row.Subscription)
+	for i := range s.Periods {
+		if p := &s.Periods[i]; p.N == row.Period {
+			return commands.Settle(r.books, row.Subscription, s, p, p.GraceEnd), true
+		}
+	}
+	return v, false
 }
 
 func (r *reading) renderInvoice(id events.InvoiceID, row *projections.Invoice) (Invoice, error) {
@@ -162,10 +179,9 @@ func (r *reading) renderInvoice(id events.InvoiceID, row *projections.Invoice) (
 		Subtotal: row.Subtotal, Tax: row.Tax, Paid: row.Paid, Unpaid: row.Unpaid, Issued: row.Issued, IssuedAt: row.IssuedAt,
 		DueAt: row.DueAt, PaidAt: row.PaidAt, Code: row.Code, ItemCount: int(row.Lines),
 	}
-	if a := r.live(row); a != nil {
-		sum := a.Issue()
-		inv.Subtotal, inv.Tax, inv.Paid, inv.Unpaid = sum.Subtotal, sum.Tax, sum.Paid, sum.Unpaid
-		inv.ItemCount = len(a.Lines)
+	if v, ok := r.live(row); ok {
+		inv.Subtotal, inv.Tax, inv.Paid, inv.Unpaid = v.Subtotal, v.Tax, v.Paid, v.Unpaid
+		inv.ItemCount = len(v.Lines)
 	}
 	inv.Total = inv.Subtotal.Plus(inv.Tax)
 	inv.GrandTotal = Cents(inv.Total)
@@ -175,13 +191,20 @@ func (r *reading) renderInvoice(id events.InvoiceID, row *projections.Invoice) (
 // invoiceLines returns the lines of an invoice: as closed, in the order of the log, or as they are now.
 func (r *reading) invoiceLines(id events.InvoiceID, row *projections.Invoice) ([]InvoiceLine, error) {
 	lines := []InvoiceLine{}
-	if a := r.live(row); a != nil {
-		for i := range a.Lines {
-			l := &a.Lines[i]
-			lines = append(lines, r.describe(InvoiceLine{
+	if v, ok := r.live(row); ok {
+		for i := range v.Lines {
+			l := &v.Lines[i]
+			line := InvoiceLine{
 				Metric: l.Metric, Price: l.Price, Revision: l.Revision, Term: l.Term, UnitPrice: events.SumOf(l.UnitPrice),
-				Count: l.Events.Size, Quantity: l.Quantity, Amount: l.Nanos, Tax: l.Tax, Root: l.Events.Root(), First: l.First, Last: l.Last,
-			}))
+				Count: l.Events.Size, Quantity: l.Quantity, Amount: l.Nanos, Tax: l.Tax, Root: l.Events.Root(), First: l.First, Last: l.Last, TaxRate: l.TaxRate,
+			}
+			if m := l.More; m != nil {
+				line.Kind, line.Fee, line.Item, line.Aggregation, line.Factors, line.text = m.Of, m.Fee, m.Line, m.Aggregation, m.Factors, m.Text
+			}
+			if err := r.describe(&line); err != nil {
+				return nil, err
+			}
+			lines = append(lines, line)
 		}
 		return lines, nil
 	}
@@ -202,27 +225,42 @@ func (r *reading) invoiceLines(id events.InvoiceID, row *projections.Invoice) ([
 		if !ok {
 			return nil, fmt.Errorf("record %d is no line of invoice %s, but %s", seq, id, rec.Event.Kind())
 		}
-		lines = append(lines, r.describe(InvoiceLine{
+		line := InvoiceLine{
 			ID: e.Line, Sequence: seq, Metric: e.Metric, Price: e.Price, Revision: e.Revision, Term: e.Term,
 			UnitPrice: events.SumOf(e.UnitPrice), Count: e.Count, Quantity: e.Quantity, Amount: e.Nanos, Tax: e.Tax,
-			Root: e.Root, First: e.First, Last: e.Last,
-		}))
+			Root: e.Root, First: e.First, Last: e.Last, Kind: e.Of, Fee: e.Fee, Item: e.Item, TaxRate: e.TaxRate,
+			Aggregation: e.Aggregation, Factors: e.Factors, text: e.Text,
+		}
+		if err := r.describe(&line); err != nil {
+			return nil, err
+		}
+		lines = append(lines, line)
 	}
 	return lines, nil
 }
 
-// describe fills in what a line's metric and price are called.
-func (r *reading) describe(l InvoiceLine) InvoiceLine {
+// describe fills in what a line's metric or fee and its price are called; of a manual line, what its merchant calls it,
+// unless the consumer is erased.
+func (r *reading) describe(l *InvoiceLine) error {
 	if m := r.books.Metrics.Get(l.Metric); m != nil {
 		l.MetricName, l.Unit = m.Name, m.Unit
 	}
+	if f := r.books.Fees.Get(l.Fee); f != nil {
+		l.MetricName = f.Name
+	}
 	if p := r.books.Prices.Get(l.Price); p != nil {
-		l.DisplayName = p.Tariff.DisplayName
 		if t := p.Revision(l.Revision); t != nil {
 			l.DisplayName = t.DisplayName
 		}
 	}
-	return l
+	if l.Kind != events.LineOfManual {
+		return nil
+	}
+	var text wire.LineText
+	_, err := r.unsealInto(l.text, wire.PurposeLine, &text)
+	name := cmp.Or(text.DisplayName, "Line item") // of an erased consumer nothing else is known
+	l.MetricName, l.DisplayName, l.Description = name, name, text.Description
+	return err
 }
 
 // parties fills in the seller and the buyer: as of issue, or as they are now.

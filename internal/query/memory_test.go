@@ -155,6 +155,8 @@ func (m *memory) Open(sealed events.Sealed, purpose string) ([]byte, error) {
 		return fmt.Appendf(nil, `{"name":"Consumer of %d bytes","email":"c@example.com"}`, len(sealed.Box)), nil
 	case wire.PurposeDetails:
 		return []byte(`{"externalId":"ext-1"}`), nil
+	case wire.PurposeLine:
+		return []byte(`{"displayName":"Support"}`), nil
 	case wire.PurposeMetadata:
 		return []byte(`{"model":"large"}`), nil
 	}
@@ -163,7 +165,7 @@ func (m *memory) Open(sealed events.Sealed, purpose string) ([]byte, error) {
 
 // everything is the history that most tests ask about: two months, erasures, terminations, and arrears.
 func everything() projtest.Shape {
-	return projtest.Shape{Seed: 7, Merchants: 3, Customers: 12, Usages: 3000, Lines: 2, Periods: 3, FeeBasisPoints: 250, Arrears: true}
+	return projtest.Shape{Seed: 9, Merchants: 3, Customers: 12, Usages: 3000, Lines: 2, Periods: 3, FeeBasisPoints: 250, Arrears: true}
 }
 
 var operator = wire.Who{Role: events.OperatorKey} //nolint:gochecknoglobals // a constant, in all but syntax

@@ -25,9 +25,11 @@ type auditor struct {
 	subs      map[events.SubscriptionID]subscription
 	periods   map[projections.PeriodKey]*period // that are not invoiced yet
 	open      map[events.InvoiceID]*period      // the same by invoice
-	unpaid    map[events.InvoiceID]events.Sum   // of issued invoices that are not paid
 	reserved  map[events.ReservationID]*reservation
 	charges   map[events.ChargeID]*charge
+	bills     map[events.InvoiceID]*bill // drafted or issued
+	refunded  map[events.UsageID]bool
+	regions   map[events.OrganizationID]string // of consumers, for tax
 	issued    uint64
 	reported  uint64
 }
@@ -41,6 +43,7 @@ type merchant struct {
 type customer struct {
 	merchant events.OrganizationID
 	consumer events.OrganizationID
+	rates    []events.TaxRateOf
 }
 
 type subscription struct {
@@ -49,6 +52,8 @@ type subscription struct {
 	plan     events.PlanID
 	wallet   events.WalletID
 	currency events.Currency
+	cadence  events.Cadence
+	exempt   bool
 }
 
 // reservation is money that is set aside.
@@ -69,7 +74,12 @@ type period struct {
 
 // line is what one price, at one revision, has come to in a period.
 type line struct {
+	of          events.LineKind
 	price       *price
+	rate        events.TaxRate
+	term        events.Term
+	id          events.LineID // of a manual line
+	values      []value       // of an aggregate that is known only at the end
 	count       uint64
 	quantity    events.Sum // units
 	nanos, tax  events.Sum
@@ -91,9 +101,11 @@ func newAuditor() *auditor {
 		subs:      make(map[events.SubscriptionID]subscription),
 		periods:   make(map[projections.PeriodKey]*period),
 		open:      make(map[events.InvoiceID]*period),
-		unpaid:    make(map[events.InvoiceID]events.Sum),
 		reserved:  make(map[events.ReservationID]*reservation),
 		charges:   make(map[events.ChargeID]*charge),
+		bills:     make(map[events.InvoiceID]*bill),
+		refunded:  make(map[events.UsageID]bool),
+		regions:   make(map[events.OrganizationID]string),
 	}
 }
 
@@ -120,29 +132,45 @@ func (a *auditor) check(rec *events.Record) error {
 	case events.InvoiceOpened:
 		return a.opened(rec, e)
 	case events.InvoiceLineClosed:
-		return a.lineClosed(e)
+		return a.lineClosed(rec, e)
 	case events.InvoiceIssued:
 		return a.invoiceIssued(rec, e)
 	case events.InvoiceCancelled:
 		return a.cancelled(e)
 	case events.InvoicePaid:
 		return a.paid(e)
+	case events.InvoiceDrafted:
+		return a.drafted(rec, e)
+	case events.InvoiceWrittenOff:
+		return a.writtenOff(e)
+	case events.InvoiceRefunded:
+		return a.refundedInvoice(e)
+	case events.InvoiceRefundVoided:
+		return a.voided(e)
+	case events.FeeCharged:
+		return a.feeCharged(rec, e)
+	case events.UsageRefunded:
+		return a.refund(rec, e)
+	case events.UsageCorrected:
+		return a.corrected(rec, e)
+	case events.LineItemAdded:
+		return a.lineItem(rec, e)
 	case events.MerchantCreated:
 		a.merchants[rec.Merchant] = &merchant{profile: rec.Seq, settings: e.Settings}
 	case events.MerchantUpdated:
 		return a.updated(rec, e)
 	case events.ConsumerCreated:
-		a.profiles[e.Consumer] = rec.Seq
+		a.profiles[e.Consumer], a.regions[e.Consumer] = rec.Seq, e.Region
 	case events.ConsumerUpdated:
 		a.profiles[e.Consumer] = rec.Seq
 	case events.CustomerCreated:
-		a.customers[e.Customer] = customer{rec.Merchant, e.Consumer}
+		a.customers[e.Customer] = customer{rec.Merchant, e.Consumer, e.TaxRates}
 	case events.MetricCreated:
 		a.metrics[e.Metric] = e.Aggregation
 	case events.PriceCreated, events.PriceRevised, events.PlanCreated, events.PlanUpdated:
 		return a.catalog(rec)
 	case events.SubscriptionCreated:
-		a.subs[e.Subscription] = subscription{rec.Merchant, e.Customer, e.Plan, e.Wallet, e.Currency}
+		a.subs[e.Subscription] = subscription{rec.Merchant, e.Customer, e.Plan, e.Wallet, e.Currency, e.Cadence, e.TaxExempt}
 	case events.WalletOpened:
 		if !e.Earning {
 			a.wallets[e.Wallet] = events.Sum{}
@@ -180,16 +208,16 @@ func (a *auditor) usage(rec *events.Record, e *events.UsageReported) error {
 		return fmt.Errorf("it reports nothing")
 	}
 	a.reported++
-	var instant, accrued events.Sum
+	var cost, accrued, tax events.Sum // of what is debited at once, with tax; of what is owed
 	for i := range e.Lines {
 		u := &e.Lines[i]
-		l, err := a.rate(sub, p, u)
+		l, err := a.rate(rec, e, sub, p, u)
 		if err != nil {
 			return fmt.Errorf("property %d: %w", i, err)
 		}
-		l.add(rec, u, a.metrics[u.Metric])
-		if l.price.Term == events.Instant {
-			instant = instant.Add(u.Nanos).Add(u.Tax)
+		l.add(rec, u, a.metrics[u.Metric], 1)
+		if l.term == events.Instant {
+			cost, tax = cost.Add(u.Nanos).Add(u.Tax), tax.Add(u.Tax)
 		} else {
 			accrued = accrued.Add(u.Nanos).Add(u.Tax)
 		}
@@ -198,51 +226,23 @@ func (a *auditor) usage(rec *events.Record, e *events.UsageReported) error {
 	if m == nil {
 		return fmt.Errorf("merchant %s does not exist", rec.Merchant)
 	}
-	fee := part(p.instant.Plus(instant), m.settings).Plus(part(p.instant, m.settings).Neg())
-	p.instant = p.instant.Plus(instant)
-	from, debited := events.ConsumerMain, instant
+	net := cost.Plus(tax.Neg())
+	fee := part(p.instant.Plus(net), m.settings).Plus(part(p.instant, m.settings).Neg())
+	p.instant = p.instant.Plus(net)
+	from, debited := events.ConsumerMain, cost
 	if !e.Reservation.IsZero() {
 		from, debited = events.ReservationHold, events.Sum{}
-		if err := a.use(e, instant); err != nil {
+		if err := a.use(e, cost); err != nil {
 			return err
 		}
 	}
 	if err := posted(e.Postings, map[events.Role]events.Sum{
-		from: instant.Neg(), events.Merchant: instant.Plus(fee.Neg()), events.PlatformFee: fee,
+		from: cost.Neg(), events.Merchant: net.Plus(fee.Neg()), events.PlatformFee: fee, events.TaxPayable: tax,
 		events.ConsumerUsage: accrued.Neg(), events.Receivable: accrued,
 	}); err != nil {
 		return err
 	}
 	return a.move(e.Wallet, debited.Neg(), e.Balance)
-}
-
-// rate returns the line that a property belongs to, after working out again what it costs.
-func (a *auditor) rate(sub subscription, p *period, u *events.UsageLine) (*line, error) {
-	price := a.prices[priceRevision{u.Price, u.Revision}]
-	if price == nil || price.metric != u.Metric {
-		return nil, fmt.Errorf("price %s at revision %d of metric %s is not in the catalog", u.Price, u.Revision, u.Metric)
-	}
-	if card := a.plans[sub.plan].at(p.opened); card.revisions[u.Price] != u.Revision {
-		return nil, fmt.Errorf("price %s at revision %d is not in plan %s as it was when the period began", u.Price, u.Revision, sub.plan)
-	}
-	if u.Quantity < 1 {
-		return nil, fmt.Errorf("a quantity of %d", u.Quantity)
-	}
-	if price.Model != events.Standard {
-		return nil, fmt.Errorf("price %s is of model %s, which cannot be rated", u.Price, price.Model)
-	}
-	cost := new(big.Int).Mul(big.NewInt(units(u, a.metrics[u.Metric])), big.NewInt(int64(price.UnitPrice)))
-	if got := big.NewInt(int64(u.Nanos)); got.Cmp(cost) != 0 {
-		return nil, fmt.Errorf("%d of metric %s cost %s nanos at price %s, not %s", u.Quantity, u.Metric, cost, u.Price, got)
-	}
-	for _, l := range p.lines {
-		if l.price == price {
-			return l, nil
-		}
-	}
-	l := &line{price: price}
-	p.lines = append(p.lines, l)
-	return l, nil
 }
 
 // units returns how many units a property counts for.
@@ -253,15 +253,18 @@ func units(u *events.UsageLine, agg events.Aggregation) int64 {
 	return u.Quantity
 }
 
-func (l *line) add(rec *events.Record, u *events.UsageLine, agg events.Aggregation) {
+func (l *line) add(rec *events.Record, u *events.UsageLine, agg events.Aggregation, sign int64) {
 	if l.count == 0 {
 		l.first = rec.Seq
 	}
 	l.count++
 	l.last = rec.Seq
-	l.quantity = l.quantity.Add(events.Nanos(units(u, agg)))
-	l.nanos, l.tax = l.nanos.Add(u.Nanos), l.tax.Add(u.Tax)
+	l.quantity = l.quantity.Add(events.Nanos(sign * units(u, agg)))
+	l.nanos, l.tax = l.nanos.Add(events.Nanos(sign)*u.Nanos), l.tax.Add(events.Nanos(sign)*u.Tax)
 	l.leaves.Append(rec.Hash)
+	if e, ok := rec.Event.(*events.UsageReported); ok && l.of == "" {
+		l.values = append(l.values, value{u.Quantity, e.HappenedAt})
+	}
 }
 
 // part returns the platform's part of a sum, rounded half up to a nano. The sum is at least 0.

@@ -2,6 +2,7 @@ package verify
 
 import (
 	"fmt"
+	"math/big"
 
 	"tallystick/events"
 	"tallystick/projections"
@@ -21,18 +22,114 @@ func (a *auditor) opened(rec *events.Record, e events.InvoiceOpened) error {
 	return nil
 }
 
-// lineClosed compares a line with the usage that it stands for.
-func (a *auditor) lineClosed(e events.InvoiceLineClosed) error {
+// lineClosed compares a line with what it stands for.
+func (a *auditor) lineClosed(rec *events.Record, e events.InvoiceLineClosed) error {
 	p := a.open[e.Invoice]
 	if p == nil || p.key.Subscription != e.Subscription {
 		return fmt.Errorf("invoice %s is not that of an open period of subscription %s", e.Invoice, e.Subscription)
 	}
+	sub := a.subs[e.Subscription]
+	card := a.plans[sub.plan].at(p.opened)
 	for _, l := range p.lines {
-		if l.price.id == (priceRevision{e.Price, e.Revision}) {
-			return l.close(e)
+		manual := l.of == events.LineOfManual
+		same := l.of == e.Of && l.rate == e.TaxRate && !manual && l.price.id == (priceRevision{e.Price, e.Revision}) && !(l.closed && l.of == events.LineOfFee)
+		if !same && !(manual && e.Of == events.LineOfManual && l.id == e.Item) {
+			continue
 		}
+		if !manual {
+			if err := l.aggregate(a.metrics[l.price.metric], card.inclusive, &e); err != nil {
+				return err
+			}
+		}
+		if err := closes(sub, &e); err != nil {
+			return err
+		}
+		var agg events.Aggregation
+		var model events.Model
+		var fee events.FeeID
+		if !manual {
+			fee = l.price.fee
+		}
+		if l.of == "" {
+			agg, model = a.metrics[l.price.metric], l.price.Model
+			if agg.Adds() {
+				agg = ""
+			}
+			if model == events.Standard {
+				model = ""
+			}
+		}
+		if e.Aggregation != agg || e.Model != model || e.Fee != fee {
+			return fmt.Errorf("the line of price %s is of another model, aggregation or fee", e.Price)
+		}
+		return l.close(e)
+	}
+	if e.Of == events.LineOfFee && e.Term == events.InArrears {
+		return a.feeInArrears(rec, p, sub, card, e)
 	}
 	return fmt.Errorf("no usage at price %s was reported for invoice %s", e.Price, e.Invoice)
+}
+
+// closes checks that a line moves money, if it does, in the wallet and the currency of its subscription.
+func closes(sub subscription, e *events.InvoiceLineClosed) error {
+	wallet, currency := sub.wallet, sub.currency
+	if len(e.Postings) == 0 {
+		wallet, currency = events.WalletID{}, events.Currency{}
+	}
+	if e.Of != events.LineOfManual && !e.Item.IsZero() {
+		return fmt.Errorf("line %s is of something that a merchant has added", e.Line)
+	}
+	if e.Wallet != wallet || e.Currency != currency {
+		return fmt.Errorf("line %s moves money of another wallet or currency", e.Line)
+	}
+	return nil
+}
+
+// feeInArrears checks a fee that is owed from the end of its period.
+func (a *auditor) feeInArrears(rec *events.Record, p *period, sub subscription, card card, e events.InvoiceLineClosed) error {
+	price := a.prices[priceRevision{e.Price, e.Revision}]
+	if price == nil || price.fee.IsZero() || price.fee != e.Fee || price.Term != events.InArrears || card.revisions[e.Price] != e.Revision {
+		return fmt.Errorf("price %s is no fee of the plan that is paid in arrears", e.Price)
+	}
+	times := feeTimes(price, sub.cadence, p.key.Period)
+	units := times * int64(price.Quantity)
+	l := &line{of: e.Of, price: price, rate: e.TaxRate, term: e.Term, closed: true, nanos: e.Nanos, tax: e.Tax}
+	if want := a.taxRate(sub, card, events.MetricID{}, rec.At); e.TaxRate != want {
+		return fmt.Errorf("a fee is taxed at %d ten-millionths, not %d", e.TaxRate, want)
+	}
+	if times == 0 || e.Quantity != events.SumOf(events.Nanos(units)) || e.UnitPrice != price.UnitPrice {
+		return fmt.Errorf("fee %s is charged %s times, not %d", e.Fee, e.Quantity.Digits(), units)
+	}
+	nanos, _ := e.Nanos.Nanos()
+	tax, _ := e.Tax.Nanos()
+	cost := new(big.Int).Mul(big.NewInt(units), big.NewInt(int64(price.UnitPrice)))
+	if err := taxed(&line{rate: e.TaxRate}, card.inclusive, cost, nanos, tax, "fee "+e.Fee.String()); err != nil {
+		return err
+	}
+	p.lines = append(p.lines, l)
+	return accrues(e.Postings, e.Nanos.Plus(e.Tax))
+}
+
+// feeTimes counts the fees whose own period begins, or ends where it is paid in arrears, in the nth period of a cadence.
+func feeTimes(p *price, period events.Cadence, n uint32) int64 {
+	if p.Cadence == events.Once {
+		if n == 0 {
+			return 1
+		}
+		return 0
+	}
+	months, every := period.Months(), p.Cadence.Months()
+	from, to := int(n)*months, int(n+1)*months
+	if p.Term == events.InArrears {
+		from, to = from+1, to+1
+	}
+	count := int64(0)
+	for month := from; month < to; month++ {
+		if month%every == 0 {
+			count++
+		}
+	}
+	return count
 }
 
 // difference names the first thing that is not as it must be.
@@ -55,6 +152,11 @@ func (l *line) close(e events.InvoiceLineClosed) error {
 		return fmt.Errorf("the line of price %s is closed a second time", e.Price)
 	}
 	l.closed = true
+	if l.of == events.LineOfManual {
+		return difference{
+			{"amount", e.Nanos, l.nanos}, {"tax", e.Tax, l.tax}, {"rate of tax", e.TaxRate, l.rate}, {"root", e.Root, l.leaves.Root()},
+		}.err("manual line " + e.Line.String())
+	}
 	return difference{
 		{"count", e.Count, l.count},
 		{"quantity", e.Quantity.Digits(), l.quantity.Digits()},
@@ -64,7 +166,8 @@ func (l *line) close(e events.InvoiceLineClosed) error {
 		{"first record", e.First, l.first},
 		{"last record", e.Last, l.last},
 		{"metric", e.Metric, l.price.metric},
-		{"payment term", e.Term, l.price.Term},
+		{"payment term", e.Term, l.term},
+		{"rate of tax", e.TaxRate, l.rate},
 		{"unit price", e.UnitPrice, l.price.UnitPrice},
 	}.err("the line of price " + e.Price.String())
 }
@@ -80,43 +183,95 @@ func (a *auditor) close(sub events.SubscriptionID, n uint32, invoice events.Invo
 	return p, nil
 }
 
-// invoiceIssued compares an invoice with its lines and its parties.
-func (a *auditor) invoiceIssued(rec *events.Record, e events.InvoiceIssued) error {
-	p, err := a.close(e.Subscription, e.Period, e.Invoice)
+// bill is an invoice that is drafted or issued, and not paid or given up.
+type bill struct {
+	sub                         events.SubscriptionID
+	period                      uint32
+	lines                       int
+	subtotal, tax, paid, unpaid events.Sum
+	issued, settled             bool
+	credited                    bool // by a credit note that is not void
+}
+
+// total closes a period and adds up its lines.
+func (a *auditor) total(sub events.SubscriptionID, n uint32, invoice events.InvoiceID) (*bill, error) {
+	p, err := a.close(sub, n, invoice)
+	if err != nil {
+		return nil, err
+	}
+	b := &bill{sub: sub, period: n, lines: len(p.lines)}
+	for _, l := range p.lines {
+		if !l.closed {
+			return nil, fmt.Errorf("a line of invoice %s is not closed", invoice)
+		}
+		b.subtotal, b.tax = b.subtotal.Plus(l.nanos), b.tax.Plus(l.tax)
+		if l.term == events.Instant || l.term == events.InAdvance {
+			b.paid = b.paid.Plus(l.nanos).Plus(l.tax)
+		}
+	}
+	b.unpaid = b.subtotal.Plus(b.tax).Plus(b.paid.Neg())
+	a.bills[invoice] = b
+	return b, nil
+}
+
+func (a *auditor) drafted(rec *events.Record, e events.InvoiceDrafted) error {
+	b, err := a.total(e.Subscription, e.Period, e.Invoice)
 	if err != nil {
 		return err
 	}
-	var subtotal, tax, paid events.Sum
-	for _, l := range p.lines {
-		if !l.closed {
-			return fmt.Errorf("the line of price %s is not closed", l.price.id.price)
-		}
-		subtotal, tax = subtotal.Plus(l.nanos), tax.Plus(l.tax)
-		if l.price.Term == events.Instant {
-			paid = paid.Plus(l.nanos).Plus(l.tax)
+	if m := a.merchants[rec.Merchant]; m == nil || !m.settings.ManualApproval {
+		return fmt.Errorf("invoice %s is a draft, and its merchant approves none", e.Invoice)
+	}
+	return b.compare(e.Invoice, int(e.Lines), e.Subtotal, e.Tax, e.Paid, e.Unpaid)
+}
+
+func (b *bill) compare(id events.InvoiceID, lines int, subtotal, tax, paid, unpaid events.Sum) error {
+	return difference{
+		{"number of lines", lines, b.lines},
+		{"subtotal", subtotal, b.subtotal},
+		{"tax", tax, b.tax},
+		{"paid sum", paid, b.paid},
+		{"unpaid sum", unpaid, b.unpaid},
+	}.err("invoice " + id.String())
+}
+
+// invoiceIssued compares an invoice with its lines and its parties.
+func (a *auditor) invoiceIssued(rec *events.Record, e events.InvoiceIssued) error {
+	b := a.bills[e.Invoice]
+	if b == nil {
+		var err error
+		if b, err = a.total(e.Subscription, e.Period, e.Invoice); err != nil {
+			return err
 		}
 	}
-	unpaid := subtotal.Plus(tax).Plus(paid.Neg())
+	if b.issued || b.settled {
+		return fmt.Errorf("invoice %s is issued a second time", e.Invoice)
+	}
+	b.issued = true
 	m, buyer := a.merchants[rec.Merchant], a.customers[e.Customer]
-	if m == nil || a.subs[e.Subscription].customer != e.Customer || buyer.merchant != rec.Merchant {
-		return fmt.Errorf("its merchant or customer are not those of subscription %s", e.Subscription)
+	if m == nil || a.subs[e.Subscription].customer != e.Customer || buyer.merchant != rec.Merchant || b.sub != e.Subscription || b.period != e.Period {
+		return fmt.Errorf("its merchant, customer or period are not those of subscription %s", e.Subscription)
 	}
 	m.number++
-	a.unpaid[e.Invoice] = unpaid
 	a.issued++
+	if err := b.compare(e.Invoice, int(e.Lines), e.Subtotal, e.Tax, e.Paid, e.Unpaid); err != nil {
+		return err
+	}
 	return difference{
 		{"number", e.Number, m.number},
-		{"number of lines", int(e.Lines), len(p.lines)},
-		{"subtotal", e.Subtotal, subtotal},
-		{"tax", e.Tax, tax},
-		{"paid sum", e.Paid, paid},
-		{"unpaid sum", e.Unpaid, unpaid},
 		{"record of the seller's profile", e.Seller, m.profile},
 		{"record of the buyer's profile", e.Buyer, a.profiles[buyer.consumer]},
 	}.err("invoice " + e.Invoice.String())
 }
 
 func (a *auditor) cancelled(e events.InvoiceCancelled) error {
+	if b := a.bills[e.Invoice]; b != nil {
+		if b.issued || b.settled {
+			return fmt.Errorf("invoice %s is issued, and cannot be cancelled", e.Invoice)
+		}
+		b.settled = true
+		return accrues(e.Postings, b.unpaid.Neg())
+	}
 	p, err := a.close(e.Subscription, e.Period, e.Invoice)
 	if err == nil && len(p.lines) > 0 {
 		err = fmt.Errorf("invoice %s has usage, and cannot be cancelled", e.Invoice)
@@ -124,14 +279,49 @@ func (a *auditor) cancelled(e events.InvoiceCancelled) error {
 	return err
 }
 
+// owed returns the bill of an invoice that is issued and not paid.
+func (a *auditor) owed(id events.InvoiceID) (*bill, error) {
+	b := a.bills[id]
+	if b == nil || !b.issued || b.settled {
+		return nil, fmt.Errorf("invoice %s is not issued, or settled already", id)
+	}
+	return b, nil
+}
+
+// paid checks that what is left to pay of an invoice is received by its merchant, less the platform's part, and by the
+// tax; from whom is another matter.
 func (a *auditor) paid(e events.InvoicePaid) error {
-	left, ok := a.unpaid[e.Invoice]
-	if !ok {
-		return fmt.Errorf("invoice %s is not issued, or paid already", e.Invoice)
+	b, err := a.owed(e.Invoice)
+	if err != nil {
+		return err
 	}
-	if !left.IsZero() {
-		return fmt.Errorf("%s of invoice %s is not paid", left, e.Invoice)
+	b.settled = true
+	var released events.Sum
+	for _, p := range e.Postings {
+		if p.Role == events.Receivable {
+			released = released.Add(p.Nanos)
+		}
 	}
-	delete(a.unpaid, e.Invoice)
+	if released != b.unpaid.Neg() {
+		return fmt.Errorf("%s of invoice %s is paid, of %s that is left", released.Neg(), e.Invoice, b.unpaid)
+	}
+	var in events.Sum // into the wallet; below zero where it pays
+	for _, p := range e.Postings {
+		if p.Role == events.ConsumerMain {
+			in = in.Add(p.Nanos)
+		}
+	}
+	if !in.IsZero() {
+		a.wallets[e.Wallet] = a.wallets[e.Wallet].Plus(in)
+	}
 	return nil
+}
+
+func (a *auditor) writtenOff(e events.InvoiceWrittenOff) error {
+	b, err := a.owed(e.Invoice)
+	if err != nil {
+		return err
+	}
+	b.settled = true
+	return accrues(e.Postings, b.unpaid.Neg())
 }

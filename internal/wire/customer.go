@@ -13,8 +13,7 @@ import (
 // record may use it (D4). Where the merchant has a consumer with this address already the command names that one, so
 // that what is sealed is sealed under a key that goes when the consumer is erased.
 func (d *Decoder) createCustomer(c *call, f *fields) (commands.Command, error) {
-	f.only("taxRates", "this ledger computes no tax yet", "null", "{}")
-	cmd := commands.CreateCustomer{Consumer: id[events.OrganizationNoun](f, "consumerId", optional)}
+	cmd := commands.CreateCustomer{Consumer: id[events.OrganizationNoun](f, "consumerId", optional), TaxRates: f.taxRates("taxRates").To}
 	details := Details{ExternalID: f.text("externalId", optional, 255), TaxID: f.text("taxId", optional, 255)}
 	var profile events.Profile
 	g, inline := f.within("consumer", optional)
@@ -70,16 +69,16 @@ func (d *Decoder) consumer(c *call, cmd *commands.CreateCustomer, profile events
 	if err := d.opts.Keyring.Create(cmd.Candidate); err != nil {
 		return fmt.Errorf("making a consumer's key: %w", err)
 	}
+	cmd.Region, _ = commands.TaxRegionOf(profile.Address)
 	cmd.Profile, err = d.seal(cmd.Candidate, PurposeProfile, toJSON(profile))
 	return err
 }
 
 // createSubscription reads the agreement of an existing customer to a plan.
 func (d *Decoder) createSubscription(c *call, f *fields) (commands.Command, error) {
-	const noTax, noMail, noPay = "this ledger computes no tax yet", "this ledger sends no reminders yet", "this ledger takes no payments for subscriptions yet"
+	const noMail, noPay = "this ledger sends no reminders yet", "this ledger takes no payments for subscriptions yet"
 	f.only("customer", "make the customer with CreateCustomer and give its customerId", "null")
 	f.only("autoCharge", noPay, "false")
-	f.only("taxExempt", noTax, "false")
 	f.only("prefundAmount", noPay, `"0"`)
 	f.only("minimumAccountBalance", noPay, `"0"`)
 	f.only("redirectUrls", noPay, "null", "{}")
@@ -90,6 +89,7 @@ func (d *Decoder) createSubscription(c *call, f *fields) (commands.Command, erro
 	cmd := commands.CreateSubscription{
 		Customer: id[events.CustomerNoun](f, "customerId", required), Plan: id[events.PlanNoun](f, "planId", required),
 		StartedAt: f.time("startedAt", required), EndingAt: f.time("endingAt", optional), Clock: f.clock("testClockId", optional),
+		TaxExempt: f.flag("taxExempt"),
 	}
 	if err := f.finish(); err != nil {
 		return nil, err

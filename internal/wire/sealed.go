@@ -24,12 +24,20 @@ const (
 	PurposeMetadata = "usage.metadata"       // of events.UsageReported.Metadata: JSON of a map of strings
 	PurposeExternal = "customer.external_id" // of events.CustomerUpdated.ExternalID: the text itself
 	PurposeTaxID    = "customer.tax_id"      // of events.CustomerUpdated.TaxID: the text itself
+	PurposeLine     = "invoice.line"         // of events.LineItemAdded.Text: JSON of a LineText
+	PurposeRefund   = "refund.reason"        // of the Reason of what takes something back, or corrects it: the text itself
 )
 
 // Details is what a merchant knows of a customer besides the consumer's profile.
 type Details struct {
 	ExternalID string `json:"externalId,omitempty"`
 	TaxID      string `json:"taxId,omitempty"`
+}
+
+// LineText is what a merchant calls a line that it puts on an invoice.
+type LineText struct {
+	DisplayName string `json:"displayName"`
+	Description string `json:"description,omitempty"`
 }
 
 // NormaliseEmail returns the form in which an e-mail address is looked up: without white space around it,

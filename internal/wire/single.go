@@ -135,7 +135,10 @@ func (f *fields) settings(n need) (v events.Settings) {
 	if !ok {
 		return v
 	}
-	v = events.Settings{FeeBasisPoints: uint32(g.number("feeBasisPoints", 10_000)), ManagedPrepaid: g.flag("managedPrepaid")}
+	v = events.Settings{
+		FeeBasisPoints: uint32(g.number("feeBasisPoints", 10_000)), ManagedPrepaid: g.flag("managedPrepaid"),
+		AutomaticTax: g.flag("automaticTax"), ManualApproval: !g.flagOr("autoApprove", true), PaymentDays: uint32(g.number("paymentTermDays", 365)),
+	}
 	f.close(g)
 	return v
 }

@@ -19,13 +19,13 @@ var bodies = []struct {
 }{
 	{
 		"CreateMerchant", `{"profile":{"name":"LLM","email":"a@example.com","phone":"1","taxId":"DE1","address":{"line1":"1","line2":"2",
-			"city":"c","state":"s","country":"DE","zipCode":"z"}},"settings":{"feeBasisPoints":250,"managedPrepaid":true},"currency":"USD"}`,
+			"city":"c","state":"s","country":"DE","zipCode":"z"}},"settings":{"feeBasisPoints":250,"managedPrepaid":true,"automaticTax":true,"autoApprove":false,"paymentTermDays":14},"currency":"USD"}`,
 		commands.CreateMerchant{
 			Profile: events.Profile{
 				Name: "LLM", Email: "a@example.com", Phone: "1", TaxID: "DE1",
 				Address: events.Address{Line1: "1", Line2: "2", City: "c", State: "s", Country: "DE", ZipCode: "z"},
 			},
-			Settings: events.Settings{FeeBasisPoints: 250, ManagedPrepaid: true}, Currency: events.Currency{'U', 'S', 'D'},
+			Settings: events.Settings{FeeBasisPoints: 250, ManagedPrepaid: true, AutomaticTax: true, ManualApproval: true, PaymentDays: 14}, Currency: events.Currency{'U', 'S', 'D'},
 		},
 	},
 	{
@@ -93,11 +93,12 @@ var bodies = []struct {
 	},
 	{"DeletePrice", `{"priceId":"$price"}`, commands.DeletePrice{Price: price}},
 	{
-		"CreateCustomer", `{"consumer":{"name":"Ada","email":" Ada@Example.COM ","phone":"1","address":{"country":"GB"}},"externalId":"x","taxId":"GB1","taxRates":{}}`,
+		"CreateCustomer", `{"consumer":{"name":"Ada","email":" Ada@Example.COM ","phone":"1","address":{"country":"GB"}},"externalId":"x","taxId":"GB1","taxRates":{"default":20,"$A":5.5}}`,
 		commands.CreateCustomer{
 			Candidate: newcomer, Email: digest("email", "ada@example.com"), External: digest("external", merchant.String(), "x"),
-			Profile: events.Sealed{Key: newcomer, Box: []byte(`consumer.profile {"name":"Ada","email":" Ada@Example.COM ","phone":"1","address":{"country":"GB"}}`)},
-			Details: events.Sealed{Key: newcomer, Box: []byte(`customer.details {"externalId":"x","taxId":"GB1"}`)},
+			Profile:  events.Sealed{Key: newcomer, Box: []byte(`consumer.profile {"name":"Ada","email":" Ada@Example.COM ","phone":"1","address":{"country":"GB"}}`)},
+			Details:  events.Sealed{Key: newcomer, Box: []byte(`customer.details {"externalId":"x","taxId":"GB1"}`)},
+			TaxRates: []events.TaxRateOf{{Rate: 20 * events.OnePercent}, {Metric: metricA, Rate: 550_000}},
 		},
 	},
 	{"EraseConsumer", `{"consumerId":"$consumer"}`, commands.EraseConsumer{Consumer: consumer}},
@@ -134,10 +135,10 @@ var bodies = []struct {
 	{"CancelSession", `{"paymentSessionId":"$session"}`, commands.CancelSession{Session: session}},
 	{
 		"CreateSubscription", `{"name":"Ada's","customerId":"$customer","planId":"$plan","startedAt":"2024-01-15T10:30:00Z",
-			"endingAt":"2025-01-15T10:30:00Z","testClockId":"$clock","autoCharge":false,"renewalReminderDays":null}`,
+			"endingAt":"2025-01-15T10:30:00Z","testClockId":"$clock","autoCharge":false,"taxExempt":true,"renewalReminderDays":null}`,
 		commands.CreateSubscription{
 			Customer: customer, Plan: plan, Name: events.Sealed{Key: consumer, Box: []byte("subscription.name Ada's")},
-			StartedAt: at("2024-01-15T10:30:00Z"), EndingAt: at("2025-01-15T10:30:00Z"), Clock: clock,
+			StartedAt: at("2024-01-15T10:30:00Z"), EndingAt: at("2025-01-15T10:30:00Z"), Clock: clock, TaxExempt: true,
 		},
 	},
 	{

@@ -18,6 +18,7 @@ const (
 	hasQuantity
 	hasMetric
 	hasReservation
+	hasPrice
 )
 
 // usageSpans is where the parts of a usage event lie that are shared out when all have been read.
@@ -350,9 +351,13 @@ func property(s *scanner, p *commands.UsageProperty) {
 				s.wrong("quantity", "must be at least 1; leave out what was not used")
 			}
 		case "price":
-			s.wrong("price", "is not supported: this ledger has no prices of the models dynamic and percentage yet")
+			if seen&hasPrice != 0 {
+				s.wrong("price", "is given twice")
+			}
+			seen |= hasPrice
+			namedPrice(s, p)
 		default:
-			s.wrong(quoted(name), "is no field of a property; it has billableMetricId and quantity")
+			s.wrong(quoted(name), "is no field of a property; it has billableMetricId, quantity and price")
 		}
 	}
 	if seen&hasMetric == 0 {
@@ -361,6 +366,20 @@ func property(s *scanner, p *commands.UsageProperty) {
 	if seen&hasQuantity == 0 {
 		s.wrong("quantity", "is required")
 	}
+}
+
+// namedPrice takes the price that a property names, for models that need one.
+func namedPrice(s *scanner, p *commands.UsageProperty) {
+	text := s.text("price")
+	if s.bad != nil {
+		return
+	}
+	price, err := events.ParseNanos(string(text))
+	if err != nil {
+		s.wrong("price", "must be a string of digits with at most 9 decimals, such as \"2.50\"")
+		return
+	}
+	p.Price, p.Priced = price, true
 }
 
 // canonical writes the canonical form of a usage event into d.canon: what its content hash is over.
@@ -372,6 +391,9 @@ func (d *Decoder) canonical(u *commands.ReportUsage, props []commands.UsagePrope
 	for i := range props {
 		b = append(b, props[i].Metric[:]...)
 		b = binary.BigEndian.AppendUint64(b, uint64(props[i].Quantity))
+		if props[i].Priced {
+			b = binary.BigEndian.AppendUint64(append(b, 'p'), uint64(props[i].Price))
+		}
 	}
 	if len(d.pairs) > 0 {
 		b = appendPairs(append(b, 'm'), d.pairs)

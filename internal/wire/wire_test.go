@@ -279,7 +279,7 @@ func TestUsageRefused(t *testing.T) {
 		{"identity of another kind", strings.Replace(`{`+good+`}`, `"$customer"`, `"$A"`, 1), "customerId must be an identity such as cus_"},
 		{"time without a zone", strings.Replace(`{`+good+`}`, `10:30:00Z`, `10:30:00`, 1), "timestamp must be a time in ISO 8601 with a zone"},
 		{"no properties", strings.Replace(`{`+good+`}`, `{"billableMetricId":"$A","quantity":1}`, ``, 1), "properties has no entries"},
-		{"price", strings.Replace(`{`+good+`}`, `:1}`, `:1,"price":"3"}`, 1), "properties[0].price is not supported"},
+		{"price", strings.Replace(`{`+good+`}`, `:1}`, `:1,"price":"3.0000000001"}`, 1), "properties[0].price must be a string of digits with at most 9 decimals"},
 		{"entitlement", `{` + good + `,"entitlementId":"com_1"}`, "entitlementId must be an identity such as com_"},
 		{"not UTF-8", `{"idempotencyKey":"` + "\xff" + `"}`, "a string is not UTF-8"},
 		{"half a character", `{"idempotencyKey":"\ud800"}`, "an escape that means no character"},

@@ -109,6 +109,9 @@ func (g *generator) lateUsage(m *merchant) {
 		if !c.ended && g.rng.IntN(4) == 0 {
 			g.report(c, c.open[0], periodStart(c.open[0].n).Add(time.Hour))
 		}
+		if !c.ended && !g.shape.Plain && g.rng.IntN(2) == 0 {
+			g.extras(c, c.open[0])
+		}
 	}
 }
 
@@ -142,17 +145,35 @@ func (g *generator) issue(c *customer, p *openPeriod, now events.Time) {
 			Count: l.count, Quantity: l.quantity, Nanos: l.nanos, Root: l.leaves.Root(), First: l.first, Last: l.last,
 		})
 	}
+	for _, x := range p.extra {
+		e := x.closed
+		lines++
+		subtotal = subtotal.Plus(e.Nanos)
+		if e.Term == events.InArrears {
+			unpaid = unpaid.Plus(e.Nanos)
+		}
+		e.Line, e.Invoice, e.Subscription, e.Root, e.Count = events.Derive[events.LineNoun](g.env.Command, 500_000+lines), p.invoice, c.sub, x.leaves.Root(), x.leaves.Size
+		g.emit(now, e)
+	}
 	if lines == 0 {
 		g.emit(now, events.InvoiceCancelled{Invoice: p.invoice, Subscription: c.sub, Period: p.n, Code: "NO_USAGE"})
 		return
 	}
+	issued := events.InvoiceIssued{
+		Invoice: p.invoice, Subscription: c.sub, Period: p.n, Lines: lines,
+		Subtotal: subtotal, Paid: subtotal.Plus(unpaid.Neg()), Unpaid: unpaid, DueAt: now, Customer: c.id,
+	}
+	c.merchant.settled++
+	if c.merchant.settled%3 == 0 && !g.shape.Plain {
+		g.draft(c, issued, now)
+	}
 	c.merchant.number++
-	g.emit(now, events.InvoiceIssued{
-		Invoice: p.invoice, Subscription: c.sub, Period: p.n, Number: c.merchant.number, Lines: lines,
-		Subtotal: subtotal, Paid: subtotal.Plus(unpaid.Neg()), Unpaid: unpaid,
-		Seller: c.merchant.profile, Buyer: c.profile, DueAt: now, Customer: c.id,
-	})
+	issued.Number, issued.Seller, issued.Buyer = c.merchant.number, c.merchant.profile, c.profile
+	g.emit(now, issued)
 	if unpaid.IsZero() {
 		g.emit(now, events.InvoicePaid{Invoice: p.invoice, Subscription: c.sub, PaidAt: now})
+	}
+	if !g.shape.Plain {
+		g.afterIssue(c, issued, now)
 	}
 }

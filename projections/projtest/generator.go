@@ -47,6 +47,9 @@ type merchant struct {
 	profile   events.Seq
 	number    uint64 // of the last invoice
 	customers []*customer
+	fee       events.FeeID
+	flat      events.PriceID // of the fee
+	settled   int            // invoices that something happened to
 }
 
 type price struct {
@@ -77,6 +80,14 @@ type openPeriod struct {
 	order   []int      // of those that are used, in the order of their first usage
 	instant events.Sum
 	closed  bool
+	extra   []extraLine
+	last    *events.Record // of the usage in it
+}
+
+// extraLine is a line of an invoice that is no usage.
+type extraLine struct {
+	closed events.InvoiceLineClosed
+	leaves projections.Frontier
 }
 
 type openLine struct {
@@ -184,6 +195,11 @@ func (g *generator) edits(m *merchant) {
 	})
 	g.emit(0, events.PriceCreated{
 		Price: flat, Revision: 1, Fee: fee, Model: events.Standard, Term: events.InAdvance, DisplayName: "Setup", UnitPrice: 5, Cadence: events.Once, Quantity: 1,
+	})
+	m.fee, m.flat = events.Derive[events.FeeNoun](g.env.Command, 55), events.Derive[events.PriceNoun](g.env.Command, 56)
+	g.emit(0, events.FeeCreated{Fee: m.fee, Product: m.product, Name: "base", Description: "Each month"})
+	g.emit(0, events.PriceCreated{
+		Price: m.flat, Revision: 1, Fee: m.fee, Model: events.Standard, Term: events.InAdvance, DisplayName: "Base", UnitPrice: 7, Cadence: events.Monthly, Quantity: 1,
 	})
 	plan := events.Derive[events.PlanNoun](g.env.Command, 54)
 	g.emit(0, events.PlanCreated{

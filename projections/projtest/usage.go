@@ -64,7 +64,8 @@ func (g *generator) report(c *customer, p *openPeriod, at events.Time) {
 		c.balance = c.balance.Add(-instant)
 	}
 	e.Balance = c.balance
-	p.add(g.emit(at, e), e, c.merchant)
+	p.last = g.emit(at, e)
+	p.add(p.last, e, c.merchant)
 	if from == events.ReservationHold {
 		c.reserved.left = c.reserved.left.Add(-instant)
 		if c.reserved.uses--; c.reserved.uses == 0 {

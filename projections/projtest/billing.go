@@ -1,0 +1,145 @@
+package projtest
+
+import (
+	"slices"
+
+	"tallystick/events"
+)
+
+// extras adds lines to an invoice that are no usage: a fee, a line of the merchant's, usage that is taken back and such
+// that is corrected.
+func (g *generator) extras(c *customer, p *openPeriod) {
+	if p.last == nil || p.extra != nil {
+		return
+	}
+	now := periodStart(p.n + 1)
+	m := c.merchant
+	g.command(m.id, events.ActorKey)
+	c.balance = c.balance.Add(-7)
+	x := extraLine{closed: events.InvoiceLineClosed{
+		Of: events.LineOfFee, Fee: m.fee, Price: m.flat, Revision: 1, Term: events.InAdvance, UnitPrice: 7, Quantity: events.SumOf(1), Nanos: events.SumOf(7),
+	}}
+	x.emit(g, now, events.FeeCharged{
+		Subscription: c.sub, Customer: c.id, Wallet: c.wallet, Period: p.n, Fee: m.fee, Price: m.flat, Revision: 1, Term: events.InAdvance,
+		Quantity: 1, UnitPrice: 7, Nanos: 7, Currency: usd, Balance: c.balance,
+		Postings: []events.Posting{{Role: events.ConsumerMain, Nanos: -7}, {Role: events.Merchant, Nanos: 7}},
+	})
+	item := extraLine{closed: events.InvoiceLineClosed{
+		Item: events.Derive[events.LineNoun](g.env.Command, 7), Of: events.LineOfManual, Term: events.InArrears, Quantity: events.SumOf(1), Nanos: events.SumOf(30),
+		Factors: []string{"1.5", "0.00000002"}, Text: g.seal(c.consumer),
+	}}
+	item.emit(g, now, events.LineItemAdded{
+		Line: item.closed.Item, Invoice: p.invoice, Subscription: c.sub, Customer: c.id, Wallet: c.wallet, Period: p.n, Text: item.closed.Text,
+		Quantity: "1.5", UnitPrice: "0.00000002", Nanos: 30, Currency: usd,
+		Postings: []events.Posting{{Role: events.ConsumerUsage, Nanos: -30}, {Role: events.Receivable, Nanos: 30}},
+	})
+	p.extra = append(p.extra, x, item)
+	g.refund(c, p, now)
+	g.correct(c, p, now)
+}
+
+// emit records an event that is a line of its own.
+func (x *extraLine) emit(g *generator, at events.Time, e events.Event) {
+	rec := g.emit(at, e)
+	if x.leaves.Size == 0 {
+		x.closed.First = rec.Seq
+	}
+	x.closed.Last = rec.Seq
+	x.leaves.Append(rec.Hash)
+}
+
+// refund takes the last usage of a period back.
+func (g *generator) refund(c *customer, p *openPeriod, now events.Time) {
+	used := p.last.Event.(*events.UsageReported)
+	g.command(c.merchant.id, events.ActorKey)
+	e := events.UsageRefunded{
+		Usage: events.Derive[events.UsageNoun](p.last.Command, 0), Subscription: c.sub, Customer: c.id, Wallet: c.wallet, Joins: true, Period: p.n,
+		Lines: used.Lines, Currency: usd, Reason: g.seal(c.consumer),
+	}
+	for _, q := range used.Postings {
+		e.Postings = append(e.Postings, events.Posting{Role: q.Role, Nanos: -q.Nanos})
+		if q.Role == events.ConsumerMain {
+			c.balance = c.balance.Add(-q.Nanos)
+		}
+	}
+	e.Balance = c.balance
+	rec := g.emit(now, e)
+	for _, u := range used.Lines {
+		i := slices.Index(c.merchant.metrics, u.Metric)
+		x := extraLine{closed: g.usageLine(c, i, u, events.LineOfRefund, -1)}
+		x.closed.Term, x.closed.First, x.closed.Last = c.merchant.prices[i].term, rec.Seq, rec.Seq
+		x.leaves.Append(rec.Hash)
+		p.extra = append(p.extra, x)
+	}
+}
+
+// correct adds usage of an earlier period.
+func (g *generator) correct(c *customer, p *openPeriod, now events.Time) {
+	price := c.merchant.prices[0]
+	g.command(c.merchant.id, events.ActorKey)
+	u := events.UsageLine{Metric: c.merchant.metrics[0], Quantity: 3, Price: price.id, Revision: 1, Nanos: 3 * price.unit}
+	rec := g.emit(now, events.UsageCorrected{
+		Subscription: c.sub, Customer: c.id, Wallet: c.wallet, Period: p.n, HappenedAt: epoch, Lines: []events.UsageLine{u}, Currency: usd,
+		Postings: []events.Posting{{Role: events.ConsumerUsage, Nanos: -u.Nanos}, {Role: events.Receivable, Nanos: u.Nanos}},
+	})
+	x := extraLine{closed: g.usageLine(c, 0, u, events.LineOfCorrection, 1)}
+	x.closed.Term, x.closed.First, x.closed.Last = events.InArrears, rec.Seq, rec.Seq
+	x.leaves.Append(rec.Hash)
+	p.extra = append(p.extra, x)
+}
+
+func (g *generator) usageLine(c *customer, i int, u events.UsageLine, of events.LineKind, sign int64) events.InvoiceLineClosed {
+	units := u.Quantity
+	if c.merchant.prices[i].term == events.InArrears {
+		units = 1 // it counts
+	}
+	return events.InvoiceLineClosed{
+		Of: of, Metric: u.Metric, Price: u.Price, Revision: 1, UnitPrice: c.merchant.prices[i].unit,
+		Quantity: events.SumOf(events.Nanos(sign * units)), Nanos: events.SumOf(events.Nanos(sign) * u.Nanos),
+	}
+}
+
+// draft lets an invoice wait for approval, which its merchant wants for a moment.
+func (g *generator) draft(c *customer, e events.InvoiceIssued, now events.Time) {
+	m := c.merchant
+	update := func(manual bool) {
+		m.profile = g.emit(0, events.MerchantUpdated{
+			Profile:  events.Profile{Name: "Approving"},
+			Settings: events.Settings{FeeBasisPoints: g.shape.FeeBasisPoints, ManagedPrepaid: true, ManualApproval: manual},
+		}).Seq
+	}
+	update(true)
+	g.emit(now, events.InvoiceDrafted{
+		Invoice: e.Invoice, Subscription: e.Subscription, Period: e.Period, Lines: e.Lines, Subtotal: e.Subtotal, Tax: e.Tax, Paid: e.Paid,
+		Unpaid: e.Unpaid, Customer: e.Customer,
+	})
+	update(false)
+}
+
+// afterIssue refunds what is paid, and voids every other refund; and gives up what is left to pay of some invoices.
+func (g *generator) afterIssue(c *customer, e events.InvoiceIssued, now events.Time) {
+	g.command(c.merchant.id, events.ActorKey)
+	all, fits := e.Subtotal.Nanos()
+	switch {
+	case !e.Unpaid.IsZero() && c.merchant.settled%2 == 0:
+		owed, _ := e.Unpaid.Nanos()
+		g.emit(now, events.InvoiceWrittenOff{
+			Invoice: e.Invoice, Subscription: c.sub, Wallet: c.wallet, Currency: usd,
+			Postings: []events.Posting{{Role: events.ConsumerUsage, Nanos: owed}, {Role: events.Receivable, Nanos: -owed}},
+		})
+	case e.Unpaid.IsZero() && fits && all > 0:
+		note := events.Derive[events.CreditNoteNoun](g.env.Command, 0)
+		c.balance = c.balance.Add(all)
+		g.emit(now, events.InvoiceRefunded{
+			CreditNote: note, Invoice: e.Invoice, Subscription: c.sub, Wallet: c.wallet, Nanos: e.Subtotal, Currency: usd, Balance: c.balance,
+			Postings: []events.Posting{{Role: events.ConsumerMain, Nanos: all}, {Role: events.Merchant, Nanos: -all}},
+		})
+		if c.merchant.settled%2 == 0 {
+			c.balance = c.balance.Add(-all)
+			g.emit(now, events.InvoiceRefundVoided{
+				CreditNote: note, Invoice: e.Invoice, Subscription: c.sub, Wallet: c.wallet, Currency: usd, Balance: c.balance,
+				Postings: []events.Posting{{Role: events.ConsumerMain, Nanos: -all}, {Role: events.Merchant, Nanos: all}},
+			})
+		}
+	}
+}
