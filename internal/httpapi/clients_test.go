@@ -18,6 +18,8 @@ type clients struct {
 	t   testing.TB
 	doc *openapi3.T
 
+	answersOnly bool // requests are not looked at
+
 	mu   sync.Mutex // guards the field below
 	seen map[string]map[int]int
 }
@@ -82,7 +84,7 @@ func (c *clients) check(method, target, body string, r reply) {
 		c.t.Errorf("%s %s answers %d: %s", method, target, r.status, r.raw)
 		return
 	}
-	if r.status < 300 && r.status != http.StatusMultiStatus && op.RequestBody != nil { // of a batch that is not all good, some is bad
+	if r.status < 300 && r.status != http.StatusMultiStatus && !c.answersOnly && op.RequestBody != nil { // of a batch that is not all good, some is bad
 		c.holds(op.OperationID+" request", op.RequestBody.Value.Content["application/json"].Schema, []byte(body))
 	}
 	response := op.Responses.Status(r.status)

@@ -267,15 +267,15 @@ func field(l *line) (name string, required bool, schema object, err error) {
 // typed reads a type with its bounds, and what is inside of it.
 func typed(text string, below []*line) (s object, err error) {
 	kind, rest, _ := strings.Cut(text, " ")
-	switch {
-	case kind == "any" || kind == "object":
+	switch kind {
+	case "any", "object":
 		if s, err = fields(below); err != nil {
 			return nil, err
 		}
 		if kind == "object" {
 			s["type"] = "object"
 		}
-	case kind == "array":
+	case "array":
 		s = object{"type": "array", "items": object{}}
 		for _, l := range below {
 			if items, ok := strings.CutPrefix(l.text, "[] items: "); ok {

@@ -1,0 +1,158 @@
+package httpapi_test
+
+import (
+	"fmt"
+	"strings"
+)
+
+// all tries all operations.
+func (c *conformance) all() {
+	s := c.catalogue()
+	c.customersAndClocks(&s)
+	c.subscriptionsAndUsage(&s)
+	c.money(s)
+	c.endings(s)
+}
+
+// id tries a POST that makes something, and returns its identity.
+func (c *conformance) id(op, path, format string, args ...any) string {
+	c.t.Helper()
+	return c.try(op, 201, "POST", path, fmt.Sprintf(format, args...))["id"].(string)
+}
+
+func (c *conformance) catalogue() (s shop) {
+	m := c.merchant
+	s.product = c.id("createProduct", "/v0/products", `{"merchantId":%q,"name":"LLM API","description":"by the token","metadata":{"team":"core"}}`, m)
+	c.try("listProducts", 200, "GET", "/v0/products?limit=5&merchantId="+m, "")
+	c.try("getProduct", 200, "GET", "/v0/products/"+s.product, "")
+	c.try("updateProduct", 200, "PATCH", "/v0/products/"+s.product, `{"name":"Language model"}`)
+
+	s.metric = c.id("createBillableMetric", "/v0/billableMetrics", `{"merchantId":%q,"productId":%q,"name":"Tokens","description":"Tokens","unit":"tokens","aggregation":"SUM"}`, m, s.product)
+	c.try("listBillableMetrics", 200, "GET", "/v0/billableMetrics?merchantId="+m+"&productId="+s.product, "")
+	c.try("getBillableMetric", 200, "GET", "/v0/billableMetrics/"+s.metric, "")
+	c.try("updateBillableMetric", 200, "PATCH", "/v0/billableMetrics/"+s.metric, `{"unit":"token"}`)
+
+	fee := c.id("createFee", "/v0/fees", `{"merchantId":%q,"productId":%q,"name":"Setup","description":"Once"}`, m, s.product)
+	c.try("listFees", 200, "GET", "/v0/fees?merchantId="+m, "")
+	c.try("getFee", 200, "GET", "/v0/fees/"+fee, "")
+	c.try("updateFee", 200, "PATCH", "/v0/fees/"+fee, `{"description":"Once only"}`)
+
+	s.price = c.id("createPrice", "/v0/prices", `{"billableMetricId":%q,"model":"standard","paymentTerm":"instant","invoiceDisplayName":"Tokens","properties":{"unitPrice":"0.00002"}}`, s.metric)
+	for model, properties := range map[string]string{
+		"dynamic": `{"minPrice":"1","maxPrice":"2"}`, "percentage": `{"percentage":"0.029","minCharge":"0.3","maxCharge":"100"}`,
+		"volume": `{"default":"0.1","parameters":{"function":"linear","gradient":"-0.00001","min":"0.05","max":"0.1"}}`,
+	} {
+		other := c.id("createPrice", "/v0/prices", `{"billableMetricId":%q,"model":%q,"paymentTerm":"in_arrears","invoiceDisplayName":"Tokens","properties":%s}`, s.metric, model, properties)
+		c.try("getPrice", 200, "GET", "/v0/prices/"+other, "")
+	}
+	c.try("listPrices", 200, "GET", "/v0/prices?billableMetricId="+s.metric, "")
+	c.try("updatePrice", 200, "PATCH", "/v0/prices/"+s.price, `{"invoiceDisplayName":"Tokens used"}`)
+	setup := c.id("createPrice", "/v0/prices", `{"feeId":%q,"model":"standard","paymentTerm":"in_arrears","billingCadence":"P1M","invoiceDisplayName":"Base","properties":{"unitPrice":"5"}}`, fee)
+	c.refused("deleteFee", 409, "DELETE", "/v0/fees/"+fee, "")
+
+	s.plan = c.id("createPlan", "/v0/plans", `{"merchantId":%q,"productId":%q,"name":"Pay as you go","currency":"USD","billingCadence":"P1M","prices":[%q]}`, m, s.product, s.price)
+	c.try("listPlans", 200, "GET", "/v0/plans?merchantId="+m, "")
+	c.try("getPlan", 200, "GET", "/v0/plans/"+s.plan, "")
+	c.try("updatePlan", 200, "PATCH", "/v0/plans/"+s.plan, `{"description":"By the token"}`)
+	c.refused("deletePrice", 409, "DELETE", "/v0/prices/"+s.price, "")
+	c.try("deletePrice", 204, "DELETE", "/v0/prices/"+setup, "")
+	c.try("deleteFee", 204, "DELETE", "/v0/fees/"+fee, "")
+	return s
+}
+
+func (c *conformance) customersAndClocks(s *shop) {
+	m := c.merchant
+	consumer := `{"name":"Jane","email":"jane@example.com","address":{"line1":"1 Main St","city":"Berlin","country":"DE","zipCode":"10115"}}`
+	body := fmt.Sprintf(`{"merchantId":%q,"consumer":%s,"externalId":"c-1","taxId":"DE1"}`, m, consumer)
+	s.customer = c.try("createCustomer", 201, "POST", "/v0/customers", body)["customerId"].(string)
+	c.try("createCustomer", 200, "POST", "/v0/customers", body)
+	c.refused("createCustomer", 409, "POST", "/v0/customers", strings.Replace(body, "jane@", "joan@", 1))
+	c.refused("createCustomer", 404, "POST", "/v0/customers", fmt.Sprintf(`{"merchantId":%q,"consumerId":"org_01ARZ3NDEKTSV4RRFFQ69G5FAV"}`, m))
+	c.try("listCustomers", 200, "GET", "/v0/customers?organizationId="+m+"&name=jan", "")
+	got := c.try("getCustomer", 200, "GET", "/v0/customers/"+s.customer, "")
+	c.try("updateCustomer", 200, "PATCH", "/v0/customers/"+s.customer, `{"taxId":"DE2","notificationSettings":{"invoicePaid":false}}`)
+	c.try("getConsumer", 200, "GET", "/v0/consumers/"+got["consumerId"].(string), "")
+	c.try("updateConsumer", 200, "PATCH", "/v0/consumers/"+got["consumerId"].(string), `{"phone":"+49 30 1"}`)
+	c.try("listAvailablePlans", 200, "GET", "/v0/plans/available?customerId="+s.customer, "")
+	spare := c.do(201, "POST", "/v0/customers", fmt.Sprintf(`{"merchantId":%q,"consumer":{"name":"Joe","email":"joe@example.com","address":{}}}`, m))
+	other := spare["customerId"].(string)
+	c.refused("updateCustomer", 409, "PATCH", "/v0/customers/"+other, `{"externalId":"c-1"}`)
+	c.try("deleteCustomer", 204, "DELETE", "/v0/customers/"+other, "")
+
+	s.clock = c.id("createTestClock", "/v0/testClocks", `{"name":"trial","merchantId":%q}`, m)
+	c.try("listTestClocks", 200, "GET", "/v0/testClocks?merchantId="+m, "")
+	c.try("getTestClock", 200, "GET", "/v0/testClocks/"+s.clock, "")
+	c.try("advanceTestClock", 200, "PATCH", "/v0/testClocks/"+s.clock, `{"advanceBy":"PT1H"}`)
+	key := c.id("createKey", "/v0/keys", `{"merchantId":%q,"name":"second"}`, m)
+	c.try("listKeys", 200, "GET", "/v0/keys?merchantId="+m, "")
+	c.try("revokeKey", 204, "DELETE", "/v0/keys/"+key, "")
+	c.refused("revokeKey", 409, "DELETE", "/v0/keys/"+key, "")
+}
+
+func (c *conformance) subscriptionsAndUsage(s *shop) {
+	now := c.do(200, "GET", "/v0/testClocks/"+s.clock, "")["currentTime"]
+	create := fmt.Sprintf(`{"name":"Jane","customerId":%q,"planId":%q,"startedAt":%q,"testClockId":%q}`, s.customer, s.plan, now, s.clock)
+	sub := c.try("createSubscription", 201, "POST", "/v0/subscriptions", create)
+	s.subscription, s.wallet = sub["id"].(string), sub["walletId"].(string)
+	c.try("createSubscription", 200, "POST", "/v0/subscriptions", create)
+	c.try("listSubscriptions", 200, "GET", "/v0/subscriptions?limit=5&status=active&customerId="+s.customer, "")
+	c.try("getSubscription", 200, "GET", "/v0/subscriptions/"+s.subscription, "")
+	c.refused("createUsageEvent", 422, "POST", "/v0/usage", c.usage(*s, "u-0", 100))
+	c.try("createTopUp", 201, "POST", "/v0/wallets/"+s.wallet+"/topups", `{"amount":"20","method":"sandbox"}`)
+
+	u := c.try("createUsageEvent", 201, "POST", "/v0/usage", c.usage(*s, "u-1", 100))
+	c.refused("createUsageEvent", 409, "POST", "/v0/usage", c.usage(*s, "u-1", 101))
+	c.try("batchCreateUsageEvents", 201, "POST", "/v0/usage/batch", `{"events":[`+c.usage(*s, "u-2", 7)+`]}`)
+	span := "startTime=2020-01-01T00:00:00Z&endTime=2100-01-01T00:00:00Z"
+	c.try("listUsageEvents", 200, "GET", "/v0/usage?"+span+"&customerId="+s.customer, "")
+	c.refused("listUsageEvents", 400, "GET", "/v0/usage?customerId="+s.customer, "")
+	c.try("getUsageEvent", 200, "GET", "/v0/usage/"+u["id"].(string), "")
+
+	reservation := fmt.Sprintf(`{"merchantId":%q,"customerId":%q,"entitlementData":[{"billableMetricId":%q,"quantity":10}]}`, c.merchant, s.customer, s.metric)
+	c.try("createEntitlement", 201, "POST", "/v0/entitlements", reservation)
+	c.refused("createEntitlement", 422, "POST", "/v0/entitlements", strings.Replace(reservation, `"quantity":10`, `"quantity":100000000000`, 1))
+	c.try("getActiveEntitlements", 200, "GET", "/v0/entitlements/activeEntitlements?customerId="+s.customer, "")
+}
+
+func (c *conformance) money(s shop) {
+	owner := c.do(200, "GET", "/v0/customers/"+s.customer, "")["consumerId"].(string)
+	c.try("listWallets", 200, "GET", "/v0/wallets?ownedBy="+owner, "")
+	c.try("getWallet", 200, "GET", "/v0/wallets/"+s.wallet, "")
+	top := c.id("createTopUp", "/v0/wallets/"+s.wallet+"/topups", `{"amount":"5","method":"stripe"}`)
+	c.try("listTopUps", 200, "GET", "/v0/wallets/"+s.wallet+"/topups?status=pending", "")
+	got := c.try("getTopUp", 200, "GET", "/v0/wallets/"+s.wallet+"/topups/"+top, "")
+	session := got["payload"].(map[string]any)["paymentSessionId"].(string)
+	c.try("listPaymentSessions", 200, "GET", "/v0/paymentSessions?customerId="+s.customer, "")
+	c.try("getPaymentSession", 200, "GET", "/v0/paymentSessions/"+session, "")
+	c.try("payPaymentSession", 200, "POST", "/v0/paymentSessions/"+session+"/payment", `{"token":"tok_visa"}`)
+	c.until(func() bool {
+		return c.do(200, "GET", "/v0/wallets/"+s.wallet+"/topups/"+top, "")["status"] == "success"
+	})
+	pay := c.id("createPayment", "/v0/payments", `{"amount":"12.50","currency":"USD","merchantId":%q,"customerId":%q,"idempotencyKey":"p-1"}`, c.merchant, s.customer)
+	c.refused("createPayment", 409, "POST", "/v0/payments", fmt.Sprintf(`{"amount":"13","currency":"USD","customerId":%q,"idempotencyKey":"p-1"}`, s.customer))
+	c.try("listPayments", 200, "GET", "/v0/payments?status=pending&customerId="+s.customer, "")
+	open := c.try("getPayment", 200, "GET", "/v0/payments/"+pay, "")["paymentSessionId"].(string)
+	c.try("cancelPaymentSession", 200, "POST", "/v0/paymentSessions/"+open+"/cancellation", "")
+	methods := "/v0/customers/" + s.customer + "/paymentMethods"
+	setup := c.try("createCustomerPaymentMethod", 201, "POST", methods, `{"successRedirectUrl":"https://example.com/ok"}`)
+	c.do(200, "POST", "/v0/paymentSessions/"+setup["id"].(string)+"/payment", `{"token":"tok_visa"}`)
+	c.until(func() bool { return len(c.do(200, "GET", methods, "")["data"].([]any)) == 1 })
+	stored := c.try("listCustomerPaymentMethods", 200, "GET", methods, "")["data"].([]any)[0].(map[string]any)
+	c.try("removeCustomerPaymentMethod", 204, "DELETE", methods+"/"+stored["id"].(string), "")
+}
+
+func (c *conformance) endings(s shop) {
+	c.do(200, "PATCH", "/v0/testClocks/"+s.clock, `{"advanceBy":"P1M2D"}`)
+	list := c.try("listInvoices", 200, "GET", "/v2/invoices?subscriptionId="+s.subscription, "")
+	invoice := list["data"].([]any)[0].(map[string]any)["id"].(string)
+	c.try("getInvoice", 200, "GET", "/v2/invoices/"+invoice+"?expand=lineItems", "")
+	c.try("getInvoiceLineItems", 200, "GET", "/v2/invoices/"+invoice+"/lineItems?limit=1", "")
+
+	c.refused("deleteCustomer", 409, "DELETE", "/v0/customers/"+s.customer, "")
+	c.refused("deleteTestClock", 409, "DELETE", "/v0/testClocks/"+s.clock, "")
+	end := "/v0/subscriptions/" + s.subscription + "/termination"
+	c.try("terminateSubscription", 200, "POST", end, `{"reason":"moved on"}`)
+	c.refused("terminateSubscription", 409, "POST", end, `{"reason":"moved on"}`)
+	c.refused("createUsageEvent", 422, "POST", "/v0/usage", c.usage(s, "u-9", 1))
+	c.try("deleteTestClock", 200, "DELETE", "/v0/testClocks/"+s.clock, "")
+}
