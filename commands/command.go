@@ -95,6 +95,8 @@ func decide(b *projections.Books, c Context, cmd Command, d *decision) *Rejectio
 		return createSubscription(b, c, cmd, d)
 	case TerminateSubscription:
 		return terminateSubscription(b, c, cmd, d)
+	case CreateFeature, UpdateFeature, DeleteFeature, IssueEntitlement, CreateGrant, VoidGrant:
+		return decideEntitlement(b, c, cmd, d)
 	case CreateEntitlement:
 		return createEntitlement(b, c, cmd, d)
 	case CreateTestClock:
@@ -141,6 +143,12 @@ func (RemovePaymentMethod) main() events.Kind   { return events.KindMethodRemove
 func (CreateSubscription) main() events.Kind    { return events.KindSubscriptionCreated }
 func (TerminateSubscription) main() events.Kind { return events.KindSubscriptionTerminated }
 func (CreateEntitlement) main() events.Kind     { return events.KindReservationCreated }
+func (CreateFeature) main() events.Kind         { return events.KindFeatureCreated }
+func (UpdateFeature) main() events.Kind         { return events.KindFeatureUpdated }
+func (DeleteFeature) main() events.Kind         { return events.KindFeatureDeleted }
+func (IssueEntitlement) main() events.Kind      { return events.KindEntitlementIssued }
+func (CreateGrant) main() events.Kind           { return events.KindGrantIssued }
+func (VoidGrant) main() events.Kind             { return events.KindGrantVoided }
 func (CreateTestClock) main() events.Kind       { return events.KindClockCreated }
 func (DeleteTestClock) main() events.Kind       { return events.KindClockDeleted }
 func (UpdateCustomer) main() events.Kind        { return events.KindCustomerUpdated }

@@ -11,15 +11,18 @@ import (
 type dueKind int
 
 const (
-	duePeriodEnd dueKind = iota // close the period, open the next
-	dueGraceEnd                 // issue the invoice
-	dueEnding                   // the subscription ends
-	dueRelease                  // a reservation expires
-	dueExpiry                   // nobody has paid in time
+	duePeriodEnd      dueKind = iota // close the period, open the next
+	dueGraceEnd                      // issue the invoice
+	dueEnding                        // the subscription ends
+	dueRelease                       // a reservation expires
+	dueExpiry                        // nobody has paid in time
+	dueEntitlementEnd                // an entitlement expires
+	dueReset                         // an interval of an entitlement ends
+	dueRenewal                       // a grant has its amount again
 )
 
 func (k dueKind) String() string {
-	return [...]string{"period-end", "grace-end", "ending", "release", "expiry"}[k]
+	return [...]string{"period-end", "grace-end", "ending", "release", "expiry", "entitlement-end", "reset", "renewal"}[k]
 }
 
 // EndedAsPlanned is why a subscription is terminated at its endingAt.
@@ -62,6 +65,7 @@ const (
 	subjectSubscription
 	subjectReservation
 	subjectSession
+	subjectEntitlement
 )
 
 // subject is a thing on which something falls due, by itself. The zero subject is none.
@@ -74,7 +78,8 @@ func onSubscription(id events.SubscriptionID) subject { return subject{subjectSu
 
 func onReservation(id events.ReservationID) subject { return subject{subjectReservation, id} }
 
-func onSession(id events.SessionID) subject { return subject{subjectSession, id} }
+func onSession(id events.SessionID) subject         { return subject{subjectSession, id} }
+func onEntitlement(id events.EntitlementID) subject { return subject{subjectEntitlement, id} }
 
 func (on subject) isZero() bool { return on.kind == noSubject }
 
@@ -88,6 +93,8 @@ func (on subject) String() string {
 		return events.ReservationID(on.id).String()
 	case subjectSession:
 		return events.SessionID(on.id).String()
+	case subjectEntitlement:
+		return events.EntitlementID(on.id).String()
 	}
 	return "nothing"
 }
@@ -123,6 +130,11 @@ func nextDueOn(b *projections.Books, on subject) (n next, clock events.TestClock
 		}
 		n.created, n.merchant = s.Created, s.Merchant
 		return n, s.Clock
+	case subjectEntitlement:
+		e := b.Entitlements.Get(events.EntitlementID(on.id))
+		n.at, n.kind = entitlementDue(b, e)
+		n.created, n.merchant = e.Created, e.Merchant
+		return n, e.Clock
 	}
 	return n, clock
 }
@@ -140,6 +152,8 @@ func decideDue(b *projections.Books, c Context, on subject, d *decision) {
 		s := b.Sessions.Get(id)
 		c.Merchant = s.Merchant
 		endSession(c, id, s, s.ExpiresAt, events.SessionExpired, "", d)
+	case subjectEntitlement:
+		decideEntitlementDue(b, c, events.EntitlementID(on.id), d)
 	}
 }
 

@@ -15,13 +15,15 @@ type CreatePrice struct {
 	Term          events.Term
 	DisplayName   string
 	Description   string
-	UnitPrice     events.Nanos    // standard: of one unit; volume: of the first unit
-	Min, Max      events.Nanos    // dynamic and volume: of the price of a unit; percentage: of the charge
-	Gradient      events.Nanos    // volume: what each unit before changes the price of a unit by
-	Part          events.Fraction // percentage
-	Cadence       events.Cadence  // of a fee
-	Quantity      uint32          // of a fee; 0 stands for 1
-	GrantDiscount bool            // grants lower what this price charges
+	UnitPrice     events.Nanos        // standard: of one unit; volume: of the first unit
+	Min, Max      events.Nanos        // dynamic and volume: of the price of a unit; percentage: of the charge
+	Gradient      events.Nanos        // volume: what each unit before changes the price of a unit by
+	Part          events.Fraction     // percentage
+	Cadence       events.Cadence      // of a fee
+	Quantity      uint32              // of a fee; 0 stands for 1
+	GrantDiscount bool                // grants lower what this price charges
+	Feature       events.FeatureID    // that who subscribes to a plan with this price is entitled to; zero for none
+	Template      events.FeatureTerms // of the entitlement
 }
 
 // UpdatePrice makes the next revision of a price. It bills the periods that begin from now on; what a period
@@ -81,10 +83,14 @@ func createPrice(b *projections.Books, c Context, cmd CreatePrice, d *decision) 
 	if r := priceable(b, c, cmd.Metric, cmd.Fee, cmd.Term, cmd.Model); r != nil {
 		return r
 	}
+	if r := priceFeatureOK(b, c, &cmd); r != nil {
+		return r
+	}
 	d.add(c, c.Now, events.PriceCreated{
 		Price: events.Derive[events.PriceNoun](c.ID, 0), Revision: t.Revision, Metric: cmd.Metric, Fee: cmd.Fee, Model: t.Model, Term: t.Term,
 		DisplayName: t.DisplayName, UnitPrice: t.UnitPrice, Min: t.Min, Max: t.Max, Gradient: t.Gradient, Part: t.Part,
 		Cadence: t.Cadence, Quantity: t.Quantity, Description: t.Description, GrantDiscount: t.GrantDiscount,
+		Feature: cmd.Feature, Template: cmd.Template,
 	})
 	return nil
 }

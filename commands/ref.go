@@ -43,6 +43,9 @@ const (
 	refInvoice
 	refLine
 	refCreditNote
+	refFeature
+	refEntitlement
+	refGrant
 	refClock
 )
 
@@ -111,6 +114,12 @@ func (r Ref) append(b []byte) []byte {
 		return events.LineID(r.id).AppendText(b)
 	case refCreditNote:
 		return events.CreditNoteID(r.id).AppendText(b)
+	case refFeature:
+		return events.FeatureID(r.id).AppendText(b)
+	case refEntitlement:
+		return events.EntitlementID(r.id).AppendText(b)
+	case refGrant:
+		return events.GrantID(r.id).AppendText(b)
 	case refClock:
 		return append(b, events.TestClockID(r.id[:10]).String()...)
 	}
@@ -177,6 +186,12 @@ func (r *Ref) UnmarshalText(b []byte) (err error) {
 		*r, err = parseRef[events.PortalNoun](refPortal, text)
 	case "usr":
 		*r, err = parseRef[events.UserNoun](refUser, text)
+	case "feat":
+		*r, err = parseRef[events.FeatureNoun](refFeature, text)
+	case "ent":
+		*r, err = parseRef[events.EntitlementNoun](refEntitlement, text)
+	case "grt":
+		*r, err = parseRef[events.GrantNoun](refGrant, text)
 	case "tc":
 		var clock events.TestClockID
 		clock, err = events.ParseTestClockID(text)

@@ -30,6 +30,16 @@ func (s *Sequencer) noteDue(e events.Event) {
 		s.noteNext(onSubscription(e.Subscription))
 	case events.ReservationCreated:
 		s.noteNext(onReservation(e.Reservation))
+	case events.EntitlementIssued:
+		s.noteNext(onEntitlement(e.Entitlement))
+	case events.EntitlementReset:
+		s.noteNext(onEntitlement(e.Entitlement))
+	case events.GrantIssued:
+		s.noteNext(onEntitlement(e.Entitlement))
+	case events.GrantRenewed:
+		s.noteNext(onEntitlement(e.Entitlement))
+	case events.FeatureCreated, events.FeatureUpdated, events.FeatureDeleted, events.EntitlementEnded, events.EntitlementUsed, events.GrantVoided:
+		// nothing falls due sooner
 	case events.ClockAdvancing:
 		s.run(e.Clock)
 	case events.SessionOpened:
@@ -88,6 +98,10 @@ func (s *Sequencer) noteAll() {
 		s.agendas.note(s.books, onSession(id))
 		return true
 	})
+	s.books.Entitlements.Each(func(id events.EntitlementID, _ *projections.Entitlement) bool {
+		s.agendas.note(s.books, onEntitlement(id))
+		return true
+	})
 }
 
 // noteRow enters what falls due on a stored row that was taken in, given its whole key.
@@ -100,6 +114,9 @@ func (s *Sequencer) noteRow(key []byte) {
 	}
 	if key[0] == s.books.Sessions.ID {
 		s.agendas.note(s.books, onSession(events.SessionID(key[1:])))
+	}
+	if key[0] == s.books.Entitlements.ID {
+		s.agendas.note(s.books, onEntitlement(events.EntitlementID(key[1:])))
 	}
 }
 
@@ -197,13 +214,11 @@ func (s *Sequencer) park(c Context, on subject, err error) {
 	switch on.kind {
 	case noSubject:
 	case subjectSubscription:
-		switch on.kind {
-		case noSubject:
-		case subjectSubscription:
-			e.Subscription = events.SubscriptionID(on.id)
-		case subjectReservation:
-			e.Reservation = events.ReservationID(on.id)
-		}
+		e.Subscription = events.SubscriptionID(on.id)
+	case subjectReservation:
+		e.Reservation = events.ReservationID(on.id)
+	case subjectEntitlement:
+		e.Entitlement = events.EntitlementID(on.id)
 	case subjectSession:
 		e.Session = events.SessionID(on.id)
 	}

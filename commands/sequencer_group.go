@@ -231,7 +231,7 @@ func (s *Sequencer) businessOf(r *Request) (m events.OrganizationID) {
 	case *ReportUsage, UpdateMerchant, CreateProduct, CreateMetric, CreatePrice, CreatePlan, CreateCustomer,
 		UpdateProduct, UpdateMetric, CreateFee, UpdateFee, DeleteFee, UpdatePrice, DeletePrice, UpdatePlan,
 		CreateSubscription, TerminateSubscription, CreateTestClock, AdvanceTestClock,
-		CreateEntitlement,
+		CreateEntitlement, CreateFeature, UpdateFeature, DeleteFeature, IssueEntitlement, CreateGrant, VoidGrant,
 		CreatePayment, SetupPaymentMethod, RemovePaymentMethod:
 		// must name it
 	}

@@ -66,7 +66,7 @@ func createSubscription(b *projections.Books, c Context, cmd CreateSubscription,
 	if consumer.Type == events.Managed && plan.Prepays() && !m.Settings.ManagedPrepaid {
 		return Reject(ManagedPostpaidOnly, "a managed consumer cannot take a plan with instant prices")
 	}
-	subscribe(c, cmd, plan, consumer, customer, now, d)
+	subscribe(b, c, cmd, plan, consumer, customer, now, d)
 	return nil
 }
 
@@ -94,7 +94,7 @@ func sameProduct(b *projections.Books, c Context, cmd CreateSubscription, plan *
 	return false, nil
 }
 
-func subscribe(c Context, cmd CreateSubscription, plan *projections.Plan, consumer *projections.Consumer,
+func subscribe(b *projections.Books, c Context, cmd CreateSubscription, plan *projections.Plan, consumer *projections.Consumer,
 	customer *projections.Customer, now events.Time, d *decision,
 ) {
 	id := events.Derive[events.SubscriptionNoun](c.ID, 0)
@@ -115,6 +115,9 @@ func subscribe(c Context, cmd CreateSubscription, plan *projections.Plan, consum
 		Invoice: events.Derive[events.InvoiceNoun](c.ID, 1), Subscription: id, Customer: cmd.Customer, Period: 0,
 		Start: cmd.StartedAt, End: end, GraceEnd: end.Add(grace), Currency: plan.Currency,
 	})
+	provision(b, c, events.EntitlementIssued{
+		Customer: cmd.Customer, Subscription: id, Clock: cmd.Clock, ActiveFrom: cmd.StartedAt,
+	}, plan, now, d)
 }
 
 func terminateSubscription(b *projections.Books, c Context, cmd TerminateSubscription, d *decision) *Rejection {
@@ -146,6 +149,7 @@ func terminate(b *projections.Books, c Context, id events.SubscriptionID, s *pro
 	d.main = len(d.drafts)
 	d.add(c, at, e)
 	releaseAll(b, id, at, d)
+	cancelEntitlements(b, c, id, s.Customer, at, d)
 	bill := newBiller(b, c, s)
 	for i := range s.Periods {
 		p := &s.Periods[i]

@@ -91,10 +91,28 @@ func reportUsage(b *projections.Books, c Context, cmd *ReportUsage, d *decision)
 	if r != nil || !d.overdue.isZero() {
 		return r
 	}
+	taken, overdue := u.consumed(b, c, cmd)
+	if !overdue.isZero() {
+		d.overdue = overdue
+		return nil
+	}
+	if r := u.pay(b, c, cmd, e, from, cost, d); r != nil {
+		return r
+	}
+	for i := range taken {
+		d.add(c, u.now, burn(b, c, taken[i], u.now))
+	}
+	return nil
+}
+
+// pay records usage, paid by a reservation or, without one, by the wallet.
+func (u *usageScratch) pay(b *projections.Books, c Context, cmd *ReportUsage, e *events.UsageReported, from *projections.Reservation,
+	cost charge, d *decision,
+) *Rejection {
 	balance := u.rows.balance(b)
 	if from != nil {
 		if from.Held.Cmp(events.SumOf(cost.instant)) < 0 {
-			return Reject(ReservationExceeded, "entitlement %s holds %s %s, and this costs %s", cmd.Reservation, from.Held, s.Currency, cost.instant)
+			return Reject(ReservationExceeded, "entitlement %s holds %s %s, and this costs %s", cmd.Reservation, from.Held, e.Currency, cost.instant)
 		}
 		e.Balance, e.Reservation = balance, cmd.Reservation
 		e.Postings = u.post(b, events.ReservationHold, cost)
@@ -103,7 +121,7 @@ func reportUsage(b *projections.Books, c Context, cmd *ReportUsage, d *decision)
 		return nil
 	}
 	if balance.Cmp(events.SumOf(cost.instant)) < 0 {
-		return Reject(InsufficientFunds, "the wallet holds %s %s, and this costs %s", balance, s.Currency, cost.instant)
+		return Reject(InsufficientFunds, "the wallet holds %s %s, and this costs %s", balance, e.Currency, cost.instant)
 	}
 	e.Balance = balance.Add(cost.instant.Neg())
 	e.Postings = u.post(b, events.ConsumerMain, cost)

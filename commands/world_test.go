@@ -389,7 +389,7 @@ func (w *world) checkIDs(records []events.Record) {
 	made := make(map[string]events.Seq)
 	makes := []events.Kind{
 		events.KindKeyCreated, events.KindMerchantCreated, events.KindConsumerCreated, events.KindCustomerCreated,
-		events.KindWalletOpened, events.KindWalletToppedUp, events.KindSubscriptionCreated, events.KindUsageReported, events.KindReservationCreated,
+		events.KindWalletOpened, events.KindWalletToppedUp, events.KindSubscriptionCreated, events.KindUsageReported, events.KindReservationCreated, events.KindFeatureCreated, events.KindEntitlementIssued, events.KindGrantIssued,
 	}
 	for i := range records {
 		rec := &records[i]
@@ -441,6 +441,11 @@ func dump(b *projections.Books) map[string]string {
 	dumpTable(m, b.Bills)
 	dumpTable(m, b.Credits)
 	dumpTable(m, b.Refunds)
+	dumpTable(m, b.Features)
+	dumpTable(m, b.FeatureKeys)
+	dumpTable(m, b.Entitlements)
+	dumpTable(m, b.Entitled)
+	dumpTable(m, b.Grants)
 	return m
 }
 

@@ -123,6 +123,9 @@ type PriceCreated struct {
 	Quantity      uint32   `cbor:"14,keyasint,omitzero" json:"quantity,omitzero"`         // of a fee
 	Description   string   `cbor:"15,keyasint,omitempty" json:"description,omitempty"`
 	GrantDiscount bool     `cbor:"16,keyasint,omitempty" json:"grantDiscountEnabled,omitempty"`
+
+	Feature  FeatureID    `cbor:"20,keyasint,omitzero" json:"featureId,omitzero"` // that its subscribers are entitled to
+	Template FeatureTerms `cbor:"21,keyasint,omitzero" json:"entitlementTemplate,omitzero"`
 }
 
 // PriceRevised records a price as it is at its next revision. It bills the periods that begin

@@ -102,6 +102,18 @@ func scope(k Kind) byte { //nolint:funlen // a case for each kind, and nothing e
 		return 42
 	case KindInvoiceRefundVoided:
 		return 43
+	case KindFeatureCreated:
+		return 91
+	case KindFeatureUpdated:
+		return 92
+	case KindFeatureDeleted:
+		return 93
+	case KindEntitlementIssued:
+		return 94
+	case KindGrantIssued:
+		return 95
+	case KindGrantVoided:
+		return 96
 	}
 	return noScope
 }

@@ -65,6 +65,16 @@ const (
 	KindInvoiceRefundVoided    Kind = "invoice.refund_voided.v1"
 	KindReservationCreated     Kind = "reservation.created.v1"
 	KindReservationReleased    Kind = "reservation.released.v1"
+	KindFeatureCreated         Kind = "feature.created.v1"
+	KindFeatureUpdated         Kind = "feature.updated.v1"
+	KindFeatureDeleted         Kind = "feature.deleted.v1"
+	KindEntitlementIssued      Kind = "entitlement.issued.v1"
+	KindEntitlementEnded       Kind = "entitlement.ended.v1"
+	KindEntitlementReset       Kind = "entitlement.reset.v1"
+	KindEntitlementUsed        Kind = "entitlement.used.v1"
+	KindGrantIssued            Kind = "grant.issued.v1"
+	KindGrantRenewed           Kind = "grant.renewed.v1"
+	KindGrantVoided            Kind = "grant.voided.v1"
 	KindClockCreated           Kind = "clock.created.v1"
 	KindClockAdvancing         Kind = "clock.advancing.v1"
 	KindClockAdvanced          Kind = "clock.advanced.v1"
@@ -97,6 +107,8 @@ func Kinds() []Kind {
 		KindInvoiceOpened, KindInvoiceClosing, KindInvoiceLineClosed, KindInvoiceIssued, KindInvoicePaid, KindInvoiceCancelled,
 		KindFeeCharged, KindUsageRefunded, KindUsageCorrected, KindLineItemAdded, KindInvoiceDrafted, KindInvoiceWrittenOff, KindInvoiceRefunded, KindInvoiceRefundVoided,
 		KindReservationCreated, KindReservationReleased,
+		KindFeatureCreated, KindFeatureUpdated, KindFeatureDeleted, KindEntitlementIssued, KindEntitlementEnded,
+		KindEntitlementReset, KindEntitlementUsed, KindGrantIssued, KindGrantRenewed, KindGrantVoided,
 		KindClockCreated, KindClockAdvancing, KindClockAdvanced, KindClockDeleted, KindCustomerUpdated, KindCustomerDeleted, KindConsumerUpdated, KindDueFailed,
 		KindSessionOpened,
 		KindSessionEnded,
@@ -157,6 +169,16 @@ func zeros() []Event {
 		InvoiceRefundVoided{},
 		ReservationCreated{},
 		ReservationReleased{},
+		FeatureCreated{},
+		FeatureUpdated{},
+		FeatureDeleted{},
+		EntitlementIssued{},
+		EntitlementEnded{},
+		EntitlementReset{},
+		EntitlementUsed{},
+		GrantIssued{},
+		GrantRenewed{},
+		GrantVoided{},
 		ClockCreated{},
 		ClockAdvancing{},
 		ClockAdvanced{},

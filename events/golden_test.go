@@ -224,6 +224,7 @@ func TestScopes(t *testing.T) {
 		KindLineItemAdded:       40,
 		KindUsageCorrected:      39,
 		KindUsageRefunded:       38,
+		KindFeatureCreated:      91, KindFeatureUpdated: 92, KindFeatureDeleted: 93, KindEntitlementIssued: 94, KindGrantIssued: 95, KindGrantVoided: 96,
 	}
 	for _, k := range Kinds() {
 		if w, ok := want[k]; ok && scope(k) != w || !ok && scope(k) != noScope {

@@ -75,6 +75,12 @@ type (
 	AuthorizationNoun struct{}
 	// PortalNoun stands for a portal link.
 	PortalNoun struct{}
+	// FeatureNoun stands for a feature.
+	FeatureNoun struct{}
+	// EntitlementNoun stands for an entitlement to a feature.
+	EntitlementNoun struct{}
+	// GrantNoun stands for a grant of units.
+	GrantNoun struct{}
 	// CommandNoun stands for a command.
 	CommandNoun struct{}
 )
@@ -106,6 +112,9 @@ func (AuthorizationNoun) prefix() string { return "auth" }
 func (PortalNoun) prefix() string        { return "prt" }
 func (CommandNoun) prefix() string       { return "cmd" }
 func (CreditNoteNoun) prefix() string    { return "crn" }
+func (FeatureNoun) prefix() string       { return "feat" }
+func (EntitlementNoun) prefix() string   { return "ent" }
+func (GrantNoun) prefix() string         { return "grt" }
 
 // The identities, one type for each noun.
 type (
@@ -161,6 +170,12 @@ type (
 	AuthorizationID = ID[AuthorizationNoun]
 	// PortalID identifies a portal link.
 	PortalID = ID[PortalNoun]
+	// FeatureID identifies a feature.
+	FeatureID = ID[FeatureNoun]
+	// EntitlementID identifies an entitlement to a feature.
+	EntitlementID = ID[EntitlementNoun]
+	// GrantID identifies a grant of units.
+	GrantID = ID[GrantNoun]
 	// CommandID identifies a command.
 	CommandID = ID[CommandNoun]
 )

@@ -77,6 +77,9 @@ func TestPrefixes(t *testing.T) {
 		InvoiceNoun{},
 		LineNoun{},
 		ReservationNoun{},
+		FeatureNoun{},
+		EntitlementNoun{},
+		GrantNoun{},
 		CommandNoun{},
 	} {
 		if p := n.prefix(); seen[p] || p == "" || p == "tc" || strings.ToLower(p) != p || strings.Contains(p, "_") {

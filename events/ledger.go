@@ -46,7 +46,8 @@ type DueFailed struct {
 	Due          Time           `cbor:"3,keyasint" json:"dueAt"`
 	Code         string         `cbor:"4,keyasint" json:"code"`
 	Message      string         `cbor:"5,keyasint" json:"message"`
-	Reservation  ReservationID  `cbor:"7,keyasint,omitzero" json:"entitlementId,omitzero"`
+	Reservation  ReservationID  `cbor:"7,keyasint,omitzero" json:"reservationId,omitzero"`
+	Entitlement  EntitlementID  `cbor:"8,keyasint,omitzero" json:"entitlementId,omitzero"`
 	Session      SessionID      `cbor:"6,keyasint,omitzero" json:"paymentSessionId,omitzero"`
 }
 

@@ -135,6 +135,12 @@ type Sum struct {
 // SumOf returns n as a Sum.
 func SumOf(n Nanos) Sum { return Sum{int64(n) >> 63, uint64(n)} }
 
+// SumOfWhole returns n units, of which a Sum counts the billionths.
+func SumOfWhole(n int64) Sum {
+	s, _ := SumOfBig(new(big.Int).Mul(big.NewInt(n), big.NewInt(int64(NanosPerUnit)))) // of any n
+	return s
+}
+
 // Add returns s + n.
 func (s Sum) Add(n Nanos) Sum { return s.Plus(SumOf(n)) }
 

@@ -9,6 +9,26 @@ func decodeEntitlement(kind Kind, b []byte) (Event, error) {
 		return unmarshal[ReservationCreated](b)
 	case KindReservationReleased:
 		return unmarshal[ReservationReleased](b)
+	case KindFeatureCreated:
+		return unmarshal[FeatureCreated](b)
+	case KindFeatureUpdated:
+		return unmarshal[FeatureUpdated](b)
+	case KindFeatureDeleted:
+		return unmarshal[FeatureDeleted](b)
+	case KindEntitlementIssued:
+		return unmarshal[EntitlementIssued](b)
+	case KindEntitlementEnded:
+		return unmarshal[EntitlementEnded](b)
+	case KindEntitlementReset:
+		return unmarshal[EntitlementReset](b)
+	case KindEntitlementUsed:
+		return unmarshal[EntitlementUsed](b)
+	case KindGrantIssued:
+		return unmarshal[GrantIssued](b)
+	case KindGrantRenewed:
+		return unmarshal[GrantRenewed](b)
+	case KindGrantVoided:
+		return unmarshal[GrantVoided](b)
 	}
 	return nil, fmt.Errorf("%w: unknown type of event %.60q", ErrEncoding, kind)
 }

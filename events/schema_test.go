@@ -145,6 +145,7 @@ func primitives() map[string]string {
 		"digest":        "bstr .size 16",
 		"test-clock-id": "bstr .size 10",
 		"role":          "uint .size 1",
+		"interval":      "tstr",
 		"fraction":      "uint .size 4",
 		"tax-rate":      "uint .size 4",
 		"actor":         "[kind: uint .size 1, ? id: bstr .size 16, * any]",

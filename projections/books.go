@@ -78,6 +78,11 @@ type Books struct {
 
 	Reservations *Table[events.ReservationID, Reservation]
 	Held         *Table[events.SubscriptionID, Held]
+	Features     *Table[events.FeatureID, Feature]
+	FeatureKeys  *Table[FeatureKey, events.FeatureID]
+	Entitlements *Table[events.EntitlementID, Entitlement]
+	Entitled     *Table[events.CustomerID, Entitled]
+	Grants       *Table[events.GrantID, Grant]
 
 	Sessions *Table[events.SessionID, Session]
 	Charges  *Table[events.ChargeID, Charge]
@@ -130,6 +135,11 @@ func NewBooks(p Purpose) *Books {
 	b.Refunds = newTable[events.UsageID, Refund](b, p, tableRefunds, "invoices.refunds", rules, keyOfID[events.UsageID]())
 	b.Reservations = newTable[events.ReservationID, Reservation](b, p, tableReservations, "reservations.reservations", rules, keyOfID[events.ReservationID]())
 	b.Held = newTable[events.SubscriptionID, Held](b, p, tableHeld, "reservations.held", rules, keyOfID[events.SubscriptionID]())
+	b.Features = newTable[events.FeatureID, Feature](b, p, tableFeatures, "entitlements.features", rules, keyOfID[events.FeatureID]())
+	b.FeatureKeys = newTable[FeatureKey, events.FeatureID](b, p, tableFeatureKeys, "entitlements.keys", rules, keyOfFeatureKey())
+	b.Entitlements = newTable[events.EntitlementID, Entitlement](b, p, tableEntitlements, "entitlements.entitlements", rules, keyOfID[events.EntitlementID]())
+	b.Entitled = newTable[events.CustomerID, Entitled](b, p, tableEntitled, "entitlements.entitled", rules, keyOfID[events.CustomerID]())
+	b.Grants = newTable[events.GrantID, Grant](b, p, tableGrants, "entitlements.grants", rules, keyOfID[events.GrantID]())
 
 	b.Sessions = newTable[events.SessionID, Session](b, p, tableSessions, "payments.sessions", rules, keyOfID[events.SessionID]())
 	b.Charges = newTable[events.ChargeID, Charge](b, p, tableCharges, "payments.charges", rules, keyOfID[events.ChargeID]())

@@ -51,6 +51,8 @@ type Price struct {
 	Tariff    Tariff                `cbor:"4,keyasint"`
 	Past      []Tariff              `cbor:"5,keyasint,omitempty"` // of earlier revisions, oldest first
 	Plans     []events.PlanID       `cbor:"6,keyasint,omitempty"` // that have it now
+	Feature   events.FeatureID      `cbor:"20,keyasint,omitzero"`
+	Template  events.FeatureTerms   `cbor:"21,keyasint,omitzero"`
 	At        events.Time           `cbor:"7,keyasint"`
 	UpdatedAt events.Time           `cbor:"8,keyasint"`
 }
@@ -131,6 +133,7 @@ type Rate struct {
 	Fee         events.FeeID       `cbor:"12,keyasint,omitzero"`
 	Cadence     events.Cadence     `cbor:"13,keyasint,omitempty"` // of a fee
 	Quantity    uint32             `cbor:"14,keyasint,omitzero"`  // of a fee
+	Feature     events.FeatureID   `cbor:"20,keyasint,omitzero"`  // that who subscribes is entitled to
 }
 
 // CardAt returns what p charges in a period that was opened by a record.
@@ -201,6 +204,7 @@ func (b *Books) feeDeleted(rec *events.Record, e events.FeeDeleted) {
 func (b *Books) priceCreated(rec *events.Record, e events.PriceCreated) {
 	*b.Prices.insert(e.Price) = Price{
 		Merchant: rec.Merchant, Metric: e.Metric, Fee: e.Fee, At: rec.At, UpdatedAt: rec.At,
+		Feature: e.Feature, Template: e.Template,
 		Tariff: Tariff{
 			e.Revision, e.Model, e.Term, e.DisplayName, e.UnitPrice, e.Min, e.Max, e.Gradient, e.Part,
 			e.Cadence, e.Quantity, e.Description, e.GrantDiscount,
@@ -208,6 +212,9 @@ func (b *Books) priceCreated(rec *events.Record, e events.PriceCreated) {
 	}
 	if !e.Fee.IsZero() {
 		b.Fees.edit(e.Fee).Prices++
+	}
+	if !e.Feature.IsZero() {
+		b.Features.edit(e.Feature).Prices++
 	}
 	b.link(LinkPrices, rec.Merchant, e.Price, rec.Seq)
 }
@@ -231,6 +238,9 @@ func (b *Books) priceDeleted(rec *events.Record, e events.PriceDeleted) {
 	assert(len(p.Plans) == 0, rec, "a price deleted that plans have")
 	if !p.Fee.IsZero() {
 		b.Fees.edit(p.Fee).Prices--
+	}
+	if !p.Feature.IsZero() {
+		b.Features.edit(p.Feature).Prices--
 	}
 	b.Prices.remove(e.Price)
 	b.unlink(LinkPrices, rec.Merchant, e.Price)
@@ -295,6 +305,7 @@ func (b *Books) price(rec *events.Record, p *Plan) {
 		rate := Rate{
 			Metric: price.Metric, Price: id, Revision: t.Revision, Model: t.Model, Term: t.Term, UnitPrice: t.UnitPrice,
 			Min: t.Min, Max: t.Max, Gradient: t.Gradient, Part: t.Part, Fee: price.Fee, Cadence: t.Cadence, Quantity: t.Quantity,
+			Feature: price.Feature,
 		}
 		if !price.Fee.IsZero() {
 			p.Card.Fees = append(p.Card.Fees, rate)

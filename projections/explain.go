@@ -64,6 +64,7 @@ func (w LinkOf) String() string {
 		LinkTopUps: "top-up of", LinkPayments: "payment of", LinkPaymentsOfCustomer: "payment of customer",
 		LinkFees: "fee of", LinkInvoices: "invoice of", LinkInvoicesOfCustomer: "invoice of customer", LinkInvoicesOfSubscription: "invoice of subscription",
 		LinkReservations: "reservation of", LinkReservationsOfCustomer: "reservation of customer",
+		LinkFeaturesOfProduct: "feature of", LinkEntitlementsOfCustomer: "entitlement of customer", LinkGrantsOfEntitlement: "grant of",
 	}
 	if int(w) < len(names) && names[w] != "" {
 		return names[w]
@@ -75,10 +76,14 @@ func (w LinkOf) parent(id [16]byte) fmt.Stringer {
 	switch w {
 	case LinkTopUps:
 		return events.WalletID(id)
-	case LinkSubscriptionsOfCustomer, LinkInvoicesOfCustomer, LinkReservationsOfCustomer, LinkSessionsOfCustomer, LinkPaymentsOfCustomer:
+	case LinkSubscriptionsOfCustomer, LinkInvoicesOfCustomer, LinkReservationsOfCustomer, LinkSessionsOfCustomer, LinkPaymentsOfCustomer, LinkEntitlementsOfCustomer:
 		return events.CustomerID(id)
 	case LinkInvoicesOfSubscription, LinkSessionsOfSubscription:
 		return events.SubscriptionID(id)
+	case LinkFeaturesOfProduct:
+		return events.ProductID(id)
+	case LinkGrantsOfEntitlement:
+		return events.EntitlementID(id)
 	}
 	return events.OrganizationID(id)
 }
@@ -115,6 +120,12 @@ func (w LinkOf) child(id [16]byte) fmt.Stringer {
 		return events.InvoiceID(id)
 	case LinkReservations, LinkReservationsOfCustomer:
 		return events.ReservationID(id)
+	case LinkFeaturesOfProduct:
+		return events.FeatureID(id)
+	case LinkEntitlementsOfCustomer:
+		return events.EntitlementID(id)
+	case LinkGrantsOfEntitlement:
+		return events.GrantID(id)
 	}
 	return events.CommandID(id)
 }

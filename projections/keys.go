@@ -47,6 +47,11 @@ import (
 //	0x70 usage.links          what, parent, child              Seq
 //	0x90 reservations.reservations   ReservationID             Reservation
 //	0x91 reservations.held           SubscriptionID            Held
+//	0x92 entitlements.features       FeatureID                 Feature
+//	0x93 entitlements.keys           ProductID, key            FeatureID
+//	0x94 entitlements.entitlements   EntitlementID             Entitlement
+//	0x95 entitlements.entitled       CustomerID                Entitled
+//	0x96 entitlements.grants         GrantID                   Grant
 const (
 	tableOpened        = 0x01
 	tableKeys          = 0x02
@@ -85,6 +90,11 @@ const (
 	tableMethods       = 0x82
 	tableTopUps        = 0x83
 	tablePayments      = 0x84
+	tableFeatures      = 0x92
+	tableFeatureKeys   = 0x93
+	tableEntitlements  = 0x94
+	tableEntitled      = 0x95
+	tableGrants        = 0x96
 )
 
 // id16 is any identity of 16 raw bytes.
@@ -189,6 +199,27 @@ func keyOfPeriod() keyCodec[PeriodKey] {
 				return k, errKey(b)
 			}
 			return PeriodKey{events.SubscriptionID(b[:16]), binary.BigEndian.Uint32(b[16:])}, nil
+		},
+	}
+}
+
+// FeatureKey names a feature by its key, which is unique in its product.
+type FeatureKey struct {
+	Product events.ProductID
+	Key     string
+}
+
+// String returns the product and the key.
+func (k FeatureKey) String() string { return k.Product.String() + " " + k.Key }
+
+func keyOfFeatureKey() keyCodec[FeatureKey] {
+	return keyCodec[FeatureKey]{
+		append: func(b []byte, k FeatureKey) []byte { return append(append(b, k.Product[:]...), k.Key...) },
+		parse: func(b []byte) (k FeatureKey, err error) {
+			if len(b) < 16 {
+				return k, errKey(b)
+			}
+			return FeatureKey{events.ProductID(b[:16]), string(b[16:])}, nil
 		},
 	}
 }

@@ -75,8 +75,28 @@ func (b *Books) applyEntitlement(rec *events.Record) {
 		b.reservationCreated(rec, e)
 	case events.ReservationReleased:
 		b.reservationReleased(rec, e)
+	case events.FeatureCreated:
+		b.featureCreated(rec, e)
+	case events.FeatureUpdated:
+		b.featureUpdated(rec, e)
+	case events.FeatureDeleted:
+		b.featureDeleted(rec, e)
+	case events.EntitlementIssued:
+		b.entitlementIssued(rec, e)
+	case events.EntitlementEnded:
+		b.entitlementEnded(rec, e)
+	case events.EntitlementReset:
+		b.entitlementReset(rec, e)
+	case events.EntitlementUsed:
+		b.entitlementUsed(rec, e)
+	case events.GrantIssued:
+		b.grantIssued(rec, e)
+	case events.GrantRenewed:
+		b.grantRenewed(rec, e)
+	case events.GrantVoided:
+		b.grantVoided(rec, e)
 	default:
-		panic("projections: impossible: an event that no fold knows: " + string(rec.Event.Kind()))
+		assert(false, rec, "an event that no fold knows")
 	}
 }
 

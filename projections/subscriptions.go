@@ -155,6 +155,10 @@ func clockAsID(c events.TestClockID) (id [16]byte) {
 }
 
 func (b *Books) dueFailed(rec *events.Record, e events.DueFailed) {
+	if !e.Entitlement.IsZero() {
+		b.Entitlements.edit(e.Entitlement).Parked = e.Code
+		return
+	}
 	if !e.Reservation.IsZero() {
 		b.Reservations.edit(e.Reservation).Parked = e.Code
 		return

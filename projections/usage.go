@@ -73,6 +73,9 @@ const (
 	LinkTopUps                  LinkOf = 63
 	LinkPayments                LinkOf = 64
 	LinkPaymentsOfCustomer      LinkOf = 65
+	LinkFeaturesOfProduct       LinkOf = 92
+	LinkEntitlementsOfCustomer  LinkOf = 93
+	LinkGrantsOfEntitlement     LinkOf = 94
 )
 
 // link notes in the views that child is one of parent's, since record seq.

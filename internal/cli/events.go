@@ -199,10 +199,6 @@ func summary(rec *events.Record) string {
 		return e.Invoice.String()
 	case events.InvoiceCancelled:
 		return say("%s: %s", e.Invoice, e.Code)
-	case events.ReservationCreated:
-		return say("%s of %s: %s, balance %s", e.Reservation, e.Customer, money(*commands.ReceiptOf(rec).Amount, e.Currency), decimals(e.Balance))
-	case events.ReservationReleased:
-		return say("%s: %s, balance %s", e.Reservation, e.Code, decimals(e.Balance))
 	case events.InvoiceDrafted:
 		return say("%s, %s", e.Invoice, decimals(e.Subtotal.Plus(e.Tax)))
 	case events.InvoiceWrittenOff:
@@ -259,8 +255,9 @@ func summary(rec *events.Record) string {
 		return e.Payment.String()
 	case events.DueFailed:
 		return say("%s of %s: %s", e.Action, e.Subscription, e.Message)
+	default:
+		return entitlementSummary(rec)
 	}
-	return ""
 }
 
 // priceSummary says in a line what a price is at a revision.
@@ -285,4 +282,37 @@ func usageSummary(e *events.UsageReported) string {
 	}
 	net, tax := e.Total()
 	return fmt.Sprintf("%s used %s for %s, balance %s", e.Customer, quantities, money(events.SumOf(net).Add(tax), e.Currency), decimals(e.Balance))
+}
+
+// entitlementSummary says what a record about reservations, features, entitlements and grants says.
+func entitlementSummary(rec *events.Record) string {
+	say := fmt.Sprintf
+	switch e := rec.Event.(type) {
+	case events.ReservationCreated:
+		return say("%s of %s: %s, balance %s", e.Reservation, e.Customer, money(*commands.ReceiptOf(rec).Amount, e.Currency), decimals(e.Balance))
+	case events.ReservationReleased:
+		return say("%s: %s, balance %s", e.Reservation, e.Code, decimals(e.Balance))
+	case events.FeatureCreated:
+		return say("%s, %s, %s", e.Feature, e.Key, e.Type)
+	case events.FeatureUpdated:
+		return say("%s, %s, %s", e.Feature, e.Key, e.Type)
+	case events.FeatureDeleted:
+		return e.Feature.String()
+	case events.EntitlementIssued:
+		return say("%s of %s to %s from %s", e.Entitlement, e.Customer, e.Feature, when(e.ActiveFrom))
+	case events.EntitlementEnded:
+		return say("%s: %s", e.Entitlement, e.Status)
+	case events.EntitlementReset:
+		return say("%s from %s to %s", e.Entitlement, when(e.PeriodStart), when(e.PeriodEnd))
+	case events.EntitlementUsed:
+		return say("%s: %s units, %s beyond its grants", e.Entitlement, e.Units, e.Overage)
+	case events.GrantIssued:
+		return say("%s of %s: %s units from %s", e.Grant, e.Entitlement, e.Amount, when(e.EffectiveAt))
+	case events.GrantRenewed:
+		return say("%s of %s", e.Grant, e.Entitlement)
+	case events.GrantVoided:
+		return say("%s of %s", e.Grant, e.Entitlement)
+	default:
+		return ""
+	}
 }

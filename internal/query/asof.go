@@ -103,12 +103,33 @@ func shows(e events.Event) events.Time {
 	return 0
 }
 
-// clockOf returns the clock of the subscription that a due action is about.
+// clockOf returns the clock of the subscription, or the entitlement, that a due action is about.
 func (r *reading) clockOf(e events.Event) events.TestClockID {
 	if sub := r.books.Subscriptions.Get(subscriptionOf(e)); sub != nil {
 		return sub.Clock
 	}
+	if ent := r.books.Entitlements.Get(entitlementOf(e)); ent != nil {
+		return ent.Clock
+	}
 	return events.TestClockID{}
+}
+
+// entitlementOf returns the entitlement that a due action is about, zero for what is no due action on one.
+func entitlementOf(e events.Event) (id events.EntitlementID) {
+	switch e := e.(type) {
+	case events.EntitlementEnded:
+		return e.Entitlement
+	case events.EntitlementReset:
+		return e.Entitlement
+	case events.GrantIssued:
+		return e.Entitlement
+	case events.GrantRenewed:
+		return e.Entitlement
+	case events.DueFailed:
+		return e.Entitlement
+	default:
+		return id
+	}
 }
 
 // subscriptionOf returns the subscription that a due action is about, zero for what is no due action.
@@ -149,7 +170,9 @@ func subscriptionOf(e events.Event) (id events.SubscriptionID) {
 		events.PriceRevised, events.PriceDeleted, events.PlanUpdated, events.UsageRefunded, events.UsageCorrected, events.LineItemAdded,
 		events.InvoiceWrittenOff, events.InvoiceRefunded, events.InvoiceRefundVoided,
 		events.ConsumerCreated, events.ConsumerErased, events.CustomerCreated, events.WalletOpened, events.WalletToppedUp,
-		events.SubscriptionCreated, events.ReservationCreated, *events.UsageReported, events.ClockCreated, events.ClockAdvancing, events.ClockAdvanced,
+		events.SubscriptionCreated, events.FeatureCreated, events.FeatureUpdated, events.FeatureDeleted,
+		events.EntitlementIssued, events.EntitlementEnded, events.EntitlementReset, events.EntitlementUsed, events.GrantIssued, events.GrantRenewed, events.GrantVoided, events.ReservationCreated,
+		*events.UsageReported, events.ClockCreated, events.ClockAdvancing, events.ClockAdvanced,
 		events.ClockDeleted, events.CustomerUpdated, events.CustomerDeleted, events.ConsumerUpdated:
 	}
 	return id

@@ -147,7 +147,7 @@ func (r *reading) renderActive(id events.ReservationID, row *projections.Reserva
 
 // entitlementQueries are the names of the queries about reservations and entitlements.
 func entitlementQueries() []string {
-	return []string{"ActiveEntitlements", "Reservation"}
+	return []string{"ActiveEntitlements", "GetEntitlement", "GetFeature", "GetGrant", "ListEntitlements", "ListFeatures", "ListGrants", "Reservation"}
 }
 
 // entitlementQuery returns the query of a name, nil for the name of another.
@@ -155,6 +155,18 @@ func (s *Service) entitlementQuery(name string) asked {
 	switch name {
 	case "ActiveEntitlements":
 		return answering(s.ActiveEntitlements)
+	case "GetEntitlement":
+		return answering(s.GetEntitlement)
+	case "GetFeature":
+		return answering(s.GetFeature)
+	case "GetGrant":
+		return answering(s.GetGrant)
+	case "ListEntitlements":
+		return answering(s.ListEntitlements)
+	case "ListFeatures":
+		return answering(s.ListFeatures)
+	case "ListGrants":
+		return answering(s.ListGrants)
 	case "Reservation":
 		return answering(s.Reservation)
 	}

@@ -66,7 +66,8 @@ type Options struct {
 	// Operations are what else can be asked for by name, such as a backup; nil means nothing.
 	Operations map[string]Operation
 
-	MaxWait time.Duration // for a sequence that a caller asks for; default 10 s
+	Clock   func() time.Time // real time; nil means that of the newest record
+	MaxWait time.Duration    // for a sequence that a caller asks for; default 10 s
 }
 
 // Operation is a task for the process that has the ledger open, asked for like a query.
@@ -90,10 +91,22 @@ func New(opts Options) *Service {
 	if opts.Failed == nil {
 		opts.Failed = func() error { return nil }
 	}
+	if opts.Clock == nil {
+		opts.Clock = func() time.Time { return newest(opts.Log) }
+	}
 	if opts.MaxWait == 0 {
 		opts.MaxWait = 10 * time.Second
 	}
 	return &Service{opts}
+}
+
+// newest returns when the newest durable record was made.
+func newest(log Log) time.Time {
+	rec, err := log.Record(log.Durable())
+	if err != nil {
+		return time.Time{}
+	}
+	return rec.RecordedAt.Std()
 }
 
 // At says which state of the ledger a question is about. The zero At means the newest.

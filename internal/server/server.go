@@ -158,7 +158,7 @@ func (s *Server) open(ctx, run context.Context) (err error) {
 	s.Links = links.Links{Base: s.publicURL, Token: s.Keyring.LinkToken}
 	s.Queries = query.New(query.Options{
 		Views: adapted, Log: s.Log, Opener: s.Keyring, Prove: s.prove, Operations: s.operations(),
-		Head: s.Sequencer.Applied, Published: s.published, Failed: s.Err, Links: s.Links,
+		Clock: s.cfg.Clock, Head: s.Sequencer.Applied, Published: s.published, Failed: s.Err, Links: s.Links,
 	})
 	s.decoders.New = func() any { return s.NewDecoder() }
 	s.effects = newEffects(s)

@@ -30,6 +30,7 @@ type auditor struct {
 	bills     map[events.InvoiceID]*bill // drafted or issued
 	refunded  map[events.UsageID]bool
 	regions   map[events.OrganizationID]string // of consumers, for tax
+	grants    map[events.GrantID]*grant
 	issued    uint64
 	reported  uint64
 }
@@ -106,6 +107,7 @@ func newAuditor() *auditor {
 		bills:     make(map[events.InvoiceID]*bill),
 		refunded:  make(map[events.UsageID]bool),
 		regions:   make(map[events.OrganizationID]string),
+		grants:    make(map[events.GrantID]*grant),
 	}
 }
 
@@ -116,10 +118,6 @@ func (a *auditor) check(rec *events.Record) error {
 		return a.usage(rec, e)
 	case events.WalletToppedUp:
 		return a.topUp(e)
-	case events.ReservationCreated:
-		return a.reservationCreated(e)
-	case events.ReservationReleased:
-		return a.reservationReleased(e)
 	case events.PaymentReceived:
 		return a.received(rec, e)
 	case events.ChargeRequested:
@@ -180,6 +178,8 @@ func (a *auditor) check(rec *events.Record) error {
 		events.SubscriptionTerminated, events.InvoiceClosing, events.ClockCreated, events.ClockAdvancing, events.ClockAdvanced,
 		events.ClockDeleted, events.CustomerUpdated, events.CustomerDeleted,
 		events.DueFailed: // nothing of it is added up
+	default:
+		return a.entitlement(rec)
 	}
 	return nil
 }

@@ -98,7 +98,7 @@ func unchecked(k events.Kind, field string) bool {
 	case events.KindPlanCreated:
 		return !strings.HasPrefix(field, ".Prices") && field != ".Plan"
 	case events.KindPriceCreated:
-		return field == ".DisplayName" || field == ".Cadence" || field == ".Description"
+		return field == ".DisplayName" || field == ".Cadence" || field == ".Description" || field == ".Feature" || strings.HasPrefix(field, ".Template")
 	case events.KindWalletToppedUp:
 		return field == ".TopUp" || field == ".Method" || strings.HasPrefix(field, ".Currency")
 	}

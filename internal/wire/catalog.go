@@ -89,16 +89,20 @@ func updateMetric(f *fields) commands.Command {
 	}
 }
 
-const noFeatures = "this ledger has no features yet"
-
 func createPrice(f *fields) commands.Command {
-	f.only("feature", noFeatures, "null")
 	cmd := commands.CreatePrice{
 		Metric: id[events.MetricNoun](f, "billableMetricId", optional), Fee: id[events.FeeNoun](f, "feeId", optional),
 		Term:        events.Term(f.oneOf("paymentTerm", required, words(events.Instant, events.InArrears, events.InAdvance)...)),
 		DisplayName: f.text("invoiceDisplayName", required, 255), Description: f.text("description", optional, 4096),
 		Cadence: events.Cadence(f.nullable("billingCadence", 8)), Quantity: uint32(f.number("quantity", 1_000_000)),
 		GrantDiscount: f.flag("grantDiscountEnabled"),
+	}
+	if s := f.take("feature", optional); s != nil && !s.null() {
+		if g, ok := f.within("feature", optional); ok {
+			cmd.Feature = id[events.FeatureNoun](g, "featureId", required)
+			cmd.Template = g.terms("entitlementTemplate", optional)
+			f.close(g)
+		}
 	}
 	formula := f.formula(required)
 	if f.bad == nil && formula.given == "" && cmd.Fee.IsZero() {
@@ -110,7 +114,7 @@ func createPrice(f *fields) commands.Command {
 }
 
 func updatePrice(f *fields) commands.Command {
-	f.only("feature", noFeatures, "null")
+	f.only("feature", "what a price entitles to stays as it was made; make another price", "null")
 	cmd := commands.UpdatePrice{
 		Price: id[events.PriceNoun](f, "priceId", required), DisplayName: f.change("invoiceDisplayName", 255),
 		Description: f.change("description", 4096), Term: wordChange[events.Term](f, "paymentTerm"), Cadence: wordChange[events.Cadence](f, "billingCadence"),

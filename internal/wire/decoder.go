@@ -40,7 +40,7 @@ func Names() []string {
 		"TerminateSubscription", "CreateTestClock", "AdvanceTestClock",
 		"UpdateCustomer", "DeleteCustomer", "UpdateConsumer", "DeleteTestClock",
 		"UpdateProduct", "UpdateMetric", "CreateFee", "UpdateFee", "DeleteFee", "UpdatePrice", "DeletePrice", "UpdatePlan",
-		"CreateEntitlement",
+		"CreateEntitlement", "CreateFeature", "UpdateFeature", "DeleteFeature", "IssueEntitlement", "CreateGrant", "VoidGrant",
 	}
 }
 
@@ -50,7 +50,7 @@ func Waits(name string) bool {
 	switch name {
 	case "CreatePayment", "SetupPaymentMethod", "PaySession":
 		return true
-	case "CreateCustomer", "UpdateCustomer", "UpdateConsumer", "CreateSubscription", "TerminateSubscription", "AdvanceTestClock":
+	case "IssueEntitlement", "CreateCustomer", "UpdateCustomer", "UpdateConsumer", "CreateSubscription", "TerminateSubscription", "AdvanceTestClock":
 		return true
 	}
 	return false

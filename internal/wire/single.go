@@ -45,6 +45,9 @@ func (d *Decoder) command(c *call, name string, f *fields) (commands.Command, er
 	if cmd, ok := catalog(name, f); ok {
 		return cmd, f.finish()
 	}
+	if cmd, ok, err := d.entitlements(c, name, f); ok {
+		return cmd, err
+	}
 	if cmd, known, err := d.pay(c, name, f); known {
 		return cmd, err
 	}

@@ -153,6 +153,34 @@ var bodies = []struct {
 		},
 	},
 	{
+		"CreateFeature", `{"productId":"$product","key":"sso","name":"SSO","type":"metered","metadata":{"a":"1"}}`,
+		commands.CreateFeature{Product: product, Key: "sso", Name: "SSO", Type: events.FeatureMetered, Metadata: map[string]string{"a": "1"}},
+	},
+	{
+		"UpdateFeature", `{"featureId":"$feature","name":"S","metadata":{}}`,
+		commands.UpdateFeature{
+			Feature: feature, Name: commands.Change[string]{Given: true, To: "S"}, Metadata: commands.Change[map[string]string]{Given: true},
+		},
+	},
+	{"DeleteFeature", `{"featureId":"$feature"}`, commands.DeleteFeature{Feature: feature}},
+	{
+		"IssueEntitlement", `{"customerId":"$customer","featureId":"$feature","activeFrom":"2024-01-15T10:30:00Z","activeTo":null,"subscriptionId":"$sub",
+			"metadata":{"a":"1"},"template":{"type":"metered","usagePeriod":{"interval":"P1M","anchor":"2024-01-01T00:00:00Z"},"issueAfterReset":10.5,
+			"issueAfterResetPriority":-3,"isSoftLimit":true,"preserveOverageAtReset":true,"resetMaxRollover":7,"resetMinRollover":2}}`,
+		commands.IssueEntitlement{
+			Customer: customer, Feature: feature, ActiveFrom: at("2024-01-15T10:30:00Z"), Subscription: sub,
+			Metadata: events.Sealed{Key: consumer, Box: []byte(`entitlement.metadata {"a":"1"}`)},
+			Terms: events.FeatureTerms{
+				Type: events.FeatureMetered, Interval: "P1M", Anchor: at("2024-01-01T00:00:00Z"), Issue: events.SumOf(10_500_000_000), IssuePriority: -3,
+				Soft: true, Preserve: true, MaxRollover: events.SumOfWhole(7), MinRollover: events.SumOfWhole(2),
+			},
+		},
+	},
+	{
+		"VoidGrant", `{"entitlementId":"$entitlement","grantId":"$grant"}`,
+		commands.VoidGrant{Entitlement: entitlement, Grant: grant},
+	},
+	{
 		"CreateTestClock", `{"currentTime":"2024-01-15T10:30:00Z","name":"n","description":"d"}`,
 		commands.CreateTestClock{Now: at("2024-01-15T10:30:00Z"), Name: "n", Description: "d"},
 	},
@@ -179,7 +207,7 @@ var bodies = []struct {
 func given[T any](v T) commands.Change[T] { return commands.Change[T]{Given: true, To: v} }
 
 func TestCommands(t *testing.T) {
-	tested := map[string]bool{"ReportUsage": true}
+	tested := map[string]bool{"ReportUsage": true, "CreateGrant": true} // see TestCreateGrant
 	for _, tt := range bodies {
 		tested[tt.name] = true
 		t.Run(tt.name, func(t *testing.T) {
@@ -189,7 +217,7 @@ func TestCommands(t *testing.T) {
 				t.Fatal(err)
 			}
 			want := commands.Request{Command: tt.want, Merchant: merchant, Actor: owner.Actor()}
-			if diff := cmp.Diff(want, w.Requests[0], cmpopts.EquateEmpty()); diff != "" {
+			if diff := cmp.Diff(want, w.Requests[0], cmpopts.EquateEmpty(), cmp.AllowUnexported(events.Sum{})); diff != "" {
 				t.Errorf("request (-want +got):\n%s", diff)
 			}
 			open := strings.Replace(tt.body, "{", `{"idempotencyKey":"k","merchantId":"$merchant",`, 1)
@@ -459,10 +487,39 @@ func TestWaits(t *testing.T) {
 			waiting++
 		}
 	}
-	if waiting != 9 || Waits("ReportUsage") {
+	if waiting != 10 || Waits("ReportUsage") {
 		t.Errorf("%d commands wait", waiting)
 	}
 	if r := (Who{Role: events.AuditorKey}).MayWrite(merchant); r == nil {
 		t.Error("an auditor may write")
+	}
+}
+
+// TestCreateGrant holds what a grant is read as. It is apart, for its idempotency key is required.
+func TestCreateGrant(t *testing.T) {
+	d, _, _ := newTestDecoder()
+	w, err := decode(d, "CreateGrant", `{"entitlementId":"$entitlement","amount":1000,"effectiveAt":"2024-01-15T10:30:00Z","expiresAt":null,
+		"idempotencyKey":"k","priority":4,"recurrencePeriod":"P1W","resetMaxRollover":0.5}`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := commands.CreateGrant{
+		Entitlement: entitlement, Amount: events.SumOfWhole(1000), EffectiveAt: at("2024-01-15T10:30:00Z"), Recurrence: "P1W", Priority: 4,
+		MaxRollover: events.SumOf(500_000_000),
+	}
+	if diff := cmp.Diff(want, w.Requests[0].Command, cmp.AllowUnexported(events.Sum{})); diff != "" {
+		t.Errorf("command (-want +got):\n%s", diff)
+	}
+	for body, want := range map[string]string{
+		`{"entitlementId":"$entitlement","amount":1}`:                                                    "idempotencyKey is required",
+		`{"entitlementId":"$entitlement","amount":"1","idempotencyKey":"k"}`:                             "amount must be a number",
+		`{"entitlementId":"$entitlement","amount":-1,"idempotencyKey":"k"}`:                              "amount must be a number",
+		`{"entitlementId":"$entitlement","amount":1e3,"idempotencyKey":"k"}`:                             "amount must be a number",
+		`{"entitlementId":"$entitlement","amount":0.0000000001,"idempotencyKey":"k"}`:                    "amount must be a number",
+		`{"entitlementId":"$entitlement","amount":9999999999999999999999999999999,"idempotencyKey":"k"}`: "amount must be a number",
+	} {
+		if _, err := decode(d, "CreateGrant", body); commands.CodeOf(err) != commands.Invalid || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v, want %s", body, err, want)
+		}
 	}
 }

@@ -109,27 +109,30 @@ func made[K events.Noun](n byte) (id events.ID[K]) {
 }
 
 var (
-	merchant  = made[events.OrganizationNoun](1)
-	stranger  = made[events.OrganizationNoun](2)
-	consumer  = made[events.OrganizationNoun](3)
-	newcomer  = made[events.OrganizationNoun](4)
-	erased    = made[events.OrganizationNoun](5)
-	customer  = made[events.CustomerNoun](1)
-	forgotten = made[events.CustomerNoun](2)
-	metricA   = made[events.MetricNoun](1)
-	metricB   = made[events.MetricNoun](2)
-	sub       = made[events.SubscriptionNoun](1)
-	plan      = made[events.PlanNoun](1)
-	wallet    = made[events.WalletNoun](1)
-	product   = made[events.ProductNoun](1)
-	price     = made[events.PriceNoun](1)
-	fee       = made[events.FeeNoun](1)
-	key       = made[events.KeyNoun](1)
-	session   = made[events.SessionNoun](1)
-	method    = made[events.MethodNoun](1)
-	clock     = events.TestClockID{9, 8, 7}
-	owner     = Who{Key: key, Role: events.MerchantKey, Merchant: merchant}
-	operator  = Who{Role: events.OperatorKey}
+	merchant    = made[events.OrganizationNoun](1)
+	stranger    = made[events.OrganizationNoun](2)
+	consumer    = made[events.OrganizationNoun](3)
+	newcomer    = made[events.OrganizationNoun](4)
+	erased      = made[events.OrganizationNoun](5)
+	customer    = made[events.CustomerNoun](1)
+	forgotten   = made[events.CustomerNoun](2)
+	metricA     = made[events.MetricNoun](1)
+	metricB     = made[events.MetricNoun](2)
+	sub         = made[events.SubscriptionNoun](1)
+	plan        = made[events.PlanNoun](1)
+	wallet      = made[events.WalletNoun](1)
+	product     = made[events.ProductNoun](1)
+	price       = made[events.PriceNoun](1)
+	fee         = made[events.FeeNoun](1)
+	key         = made[events.KeyNoun](1)
+	session     = made[events.SessionNoun](1)
+	method      = made[events.MethodNoun](1)
+	clock       = events.TestClockID{9, 8, 7}
+	owner       = Who{Key: key, Role: events.MerchantKey, Merchant: merchant}
+	operator    = Who{Role: events.OperatorKey}
+	feature     = made[events.FeatureNoun](21)
+	entitlement = made[events.EntitlementNoun](22)
+	grant       = made[events.GrantNoun](23)
 )
 
 func newTestDecoder() (*Decoder, *fakeKeyring, *fakeDirectory) {
@@ -160,6 +163,7 @@ func fill(body string) string {
 		"$customer", customer.String(), "$forgotten", forgotten.String(), "$A", metricA.String(), "$B", metricB.String(),
 		"$sub", sub.String(), "$plan", plan.String(), "$wallet", wallet.String(), "$product", product.String(),
 		"$price", price.String(), "$fee", fee.String(), "$session", session.String(), "$method", method.String(), "$key", key.String(), "$clock", clock.String(),
+		"$feature", feature.String(), "$entitlement", entitlement.String(), "$grant", grant.String(),
 	).Replace(body)
 }
 

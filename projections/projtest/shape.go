@@ -53,6 +53,11 @@ func Each(s Shape) iter.Seq[events.Record] {
 		for i := range g.shape.Customers {
 			g.customer(i)
 		}
+		for _, m := range g.merchants {
+			if !g.shape.Plain {
+				g.entitle(m)
+			}
+		}
 		for p := range g.shape.Periods {
 			first, last := g.shape.Usages*p/g.shape.Periods, g.shape.Usages*(p+1)/g.shape.Periods
 			for range last - first {

@@ -31,7 +31,7 @@ func TestReading(t *testing.T) {
 		if e, ok := recs[i].Event.(events.CustomerCreated); ok {
 			customers[recs[i].Merchant] = append(customers[recs[i].Merchant], e.Customer)
 		}
-		if m := recs[i].Event.Money(); len(m.Postings) > 0 {
+		if m := recs[i].Event.Money(); len(m.Postings) > 0 && !m.Wallet.IsZero() {
 			journals[m.Wallet] = append(journals[m.Wallet], recs[i].Seq)
 		}
 	}
