@@ -18,6 +18,9 @@ const (
 	NotFound              Code = "NOT_FOUND"               // what it is about does not exist, or is somebody else's
 	IdempotencyConflict   Code = "IDEMPOTENCY_CONFLICT"    // its key was used for something else
 	Conflict              Code = "CONFLICT"                // it contradicts what exists
+	AlreadyRefunded       Code = "ALREADY_REFUNDED"        // it was taken back before
+	NotRefundable         Code = "NOT_REFUNDABLE"          // it is invoiced, and only its invoice can be refunded
+	InvoiceState          Code = "INVOICE_STATE"           // the invoice is in a state that does not allow it
 	AlreadyTerminated     Code = "ALREADY_TERMINATED"      // the subscription has ended
 	ClockAdvancing        Code = "CLOCK_ADVANCING"         // the test clock is under way; repeat when it has arrived
 	SandboxOnly           Code = "SANDBOX_ONLY"            // not in a ledger of real money
@@ -55,9 +58,9 @@ func (c Code) HTTPStatus() int {
 		return 404
 	case MethodNotAllowed:
 		return 405
-	case IdempotencyConflict, Conflict, PaymentSessionExpired, AlreadyTerminated, ClockAdvancing:
+	case IdempotencyConflict, Conflict, InvoiceState, PaymentSessionExpired, AlreadyTerminated, ClockAdvancing:
 		return 409
-	case ReservationNotActive, ReservationExceeded, NoPaymentMethod, SubscriptionNotActive, MetricNotPriced, InsufficientFunds, PeriodClosed, TimestampInFuture, AmountOutOfRange:
+	case AlreadyRefunded, NotRefundable, ReservationNotActive, ReservationExceeded, NoPaymentMethod, SubscriptionNotActive, MetricNotPriced, InsufficientFunds, PeriodClosed, TimestampInFuture, AmountOutOfRange:
 		return 422
 	case Busy, RateLimited:
 		return 429

@@ -73,6 +73,8 @@ func decide(b *projections.Books, c Context, cmd Command, d *decision) *Rejectio
 	case CreateProduct, UpdateProduct, CreateMetric, UpdateMetric, CreateFee, UpdateFee, DeleteFee,
 		CreatePrice, UpdatePrice, DeletePrice, CreatePlan, UpdatePlan:
 		return decideCatalog(b, c, cmd, d)
+	case RefundUsage, CorrectUsage, ApproveInvoice, CancelInvoice, WriteOffInvoice, CreateLineItem, RefundInvoice, VoidInvoiceRefund:
+		return decideBilling(b, c, cmd, d)
 	case CreateCustomer:
 		return createCustomer(b, c, cmd, d)
 	case EraseConsumer:
@@ -116,6 +118,14 @@ func decide(b *projections.Books, c Context, cmd Command, d *decision) *Rejectio
 }
 
 func (*ReportUsage) main() events.Kind          { return events.KindUsageReported }
+func (RefundUsage) main() events.Kind           { return events.KindUsageRefunded }
+func (CorrectUsage) main() events.Kind          { return events.KindUsageCorrected }
+func (ApproveInvoice) main() events.Kind        { return events.KindInvoiceIssued }
+func (CancelInvoice) main() events.Kind         { return events.KindInvoiceCancelled }
+func (WriteOffInvoice) main() events.Kind       { return events.KindInvoiceWrittenOff }
+func (CreateLineItem) main() events.Kind        { return events.KindLineItemAdded }
+func (RefundInvoice) main() events.Kind         { return events.KindInvoiceRefunded }
+func (VoidInvoiceRefund) main() events.Kind     { return events.KindInvoiceRefundVoided }
 func (CreateMerchant) main() events.Kind        { return events.KindMerchantCreated }
 func (UpdateMerchant) main() events.Kind        { return events.KindMerchantUpdated }
 func (CreateKey) main() events.Kind             { return events.KindKeyCreated }

@@ -14,6 +14,7 @@ import (
 // everything that was answered before, so that a caller can use what it was just told of.
 type directory struct {
 	views query.Views
+	log   query.Log
 	head  func() events.Seq // last record decided
 
 	mu        sync.Mutex // guards the fields below
@@ -23,8 +24,8 @@ type directory struct {
 // maxRemembered bounds how many customers' consumers are remembered; they never change.
 const maxRemembered = 1 << 16
 
-func newDirectory(views query.Views, head func() events.Seq) *directory {
-	return &directory{views: views, head: head, consumers: make(map[events.CustomerID]events.OrganizationID)}
+func newDirectory(views query.Views, log query.Log, head func() events.Seq) *directory {
+	return &directory{views: views, log: log, head: head, consumers: make(map[events.CustomerID]events.OrganizationID)}
 }
 
 // find calls look with the newest books, and if it finds nothing once more with all that is decided now.

@@ -154,7 +154,7 @@ func (s *Server) open(ctx, run context.Context) (err error) {
 		return err
 	}
 	adapted := viewsForQueries{s.Views}
-	s.directory = newDirectory(adapted, s.Sequencer.Applied)
+	s.directory = newDirectory(adapted, s.Log, s.Sequencer.Applied)
 	s.Links = links.Links{Base: s.publicURL, Token: s.Keyring.LinkToken}
 	s.Queries = query.New(query.Options{
 		Views: adapted, Log: s.Log, Opener: s.Keyring, Prove: s.prove, Operations: s.operations(),

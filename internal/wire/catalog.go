@@ -191,7 +191,7 @@ func (f *fields) fraction(name string) events.Fraction {
 	if !f.done(s) {
 		return 0
 	}
-	n, ok := decimal(v, 4)
+	n, ok := readDecimal(v, 4)
 	if !ok || n > 100_000 {
 		f.wrong(name, `must be a string from "0" to "10" with at most 4 decimals; "0.03" is 3%`)
 		return 0
@@ -200,8 +200,8 @@ func (f *fields) fraction(name string) events.Fraction {
 	return events.Fraction(n)
 }
 
-// decimal reads digits with at most the given number of decimals, as a whole number of the smallest of these.
-func decimal(s string, places int) (n uint64, ok bool) {
+// readDecimal reads digits with at most the given number of decimals, as a whole number of the smallest of these.
+func readDecimal(s string, places int) (n uint64, ok bool) {
 	whole, frac, point := strings.Cut(s, ".")
 	if whole == "" || len(whole) > 9 || point && frac == "" || len(frac) > places {
 		return 0, false
@@ -223,7 +223,7 @@ func (f *fields) percent(name string) (v commands.Change[events.TaxRate]) {
 	if !f.done(s) {
 		return v
 	}
-	n, ok := decimal(text, 5)
+	n, ok := readDecimal(text, 5)
 	if !ok || n > uint64(events.MaxTaxRate) {
 		f.wrong(name, "must be a number from 0 to 100, in percent, with at most 5 decimals")
 		return v

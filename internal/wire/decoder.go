@@ -39,6 +39,7 @@ func Names() []string {
 		"CreatePayment", "SetupPaymentMethod", "RemovePaymentMethod", "PaySession", "CancelSession", "CreateSubscription",
 		"TerminateSubscription", "CreateTestClock", "AdvanceTestClock",
 		"UpdateCustomer", "DeleteCustomer", "UpdateConsumer", "DeleteTestClock",
+		"RefundUsage", "CorrectUsage", "ApproveInvoice", "CancelInvoice", "WriteOffInvoice", "CreateLineItem", "RefundInvoice", "VoidInvoiceRefund",
 		"UpdateProduct", "UpdateMetric", "CreateFee", "UpdateFee", "DeleteFee", "UpdatePrice", "DeletePrice", "UpdatePlan",
 		"CreateEntitlement", "CreateFeature", "UpdateFeature", "DeleteFeature", "IssueEntitlement", "CreateGrant", "VoidGrant",
 	}
@@ -49,6 +50,8 @@ func Names() []string {
 func Waits(name string) bool {
 	switch name {
 	case "CreatePayment", "SetupPaymentMethod", "PaySession":
+		return true
+	case "RefundUsage", "CorrectUsage", "WriteOffInvoice", "CreateLineItem", "RefundInvoice", "VoidInvoiceRefund":
 		return true
 	case "IssueEntitlement", "CreateCustomer", "UpdateCustomer", "UpdateConsumer", "CreateSubscription", "TerminateSubscription", "AdvanceTestClock":
 		return true

@@ -10,6 +10,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
+	"github.com/shopspring/decimal"
 )
 
 // bodies is one full body of each command that is no usage, and what it says.
@@ -92,6 +93,43 @@ var bodies = []struct {
 		},
 	},
 	{"DeletePrice", `{"priceId":"$price"}`, commands.DeletePrice{Price: price}},
+	{
+		"RefundUsage", `{"usageEventId":"$usage","refunded":true,"reason":"late"}`,
+		commands.RefundUsage{
+			Usage: usageID, Original: &events.UsageReported{Customer: customer}, Merchant: merchant,
+			Reason: events.Sealed{Key: consumer, Box: []byte("refund.reason late")},
+		},
+	},
+	{
+		"CorrectUsage", `{"customerId":"$customer","timestamp":"2024-01-15T10:30:00Z","properties":[{"billableMetricId":"$A","quantity":3}],"reason":"lost"}`,
+		commands.CorrectUsage{
+			Customer: customer, HappenedAt: at("2024-01-15T10:30:00Z"), Properties: []commands.UsageProperty{{Metric: metricA, Quantity: 3}},
+			Reason: events.Sealed{Key: consumer, Box: []byte("refund.reason lost")}, Settled: commands.SettledPeriod{Subscription: sub, N: 3},
+		},
+	},
+	{"ApproveInvoice", `{"invoiceId":"$invoice"}`, commands.ApproveInvoice{Invoice: invoice}},
+	{"CancelInvoice", `{"invoiceId":"$invoice"}`, commands.CancelInvoice{Invoice: invoice}},
+	{
+		"WriteOffInvoice", `{"invoiceId":"$invoice","reason":"bankrupt"}`,
+		commands.WriteOffInvoice{Invoice: invoice, Reason: events.Sealed{Key: consumer, Box: []byte("refund.reason bankrupt")}},
+	},
+	{
+		"RefundInvoice", `{"invoiceId":"$invoice","reason":null}`,
+		commands.RefundInvoice{Invoice: invoice, Paid: commands.PaidInvoice{Merchant: merchant, Subscription: sub}},
+	},
+	{
+		"VoidInvoiceRefund", `{"invoiceId":"$invoice","refundId":"$note"}`,
+		commands.VoidInvoiceRefund{Invoice: invoice, CreditNote: note, Paid: commands.PaidInvoice{Merchant: merchant, Subscription: sub}},
+	},
+	{
+		"CreateLineItem", `{"invoiceId":"$invoice","displayName":"Support","description":"An hour","currency":"USD","quantity":1.5,"unitPrice":-20,
+			"invoiceAt":null,"periodStart":"2024-01-15T10:30:00Z","periodEnd":null}`,
+		commands.CreateLineItem{
+			Subscription: sub, Invoice: invoice, Currency: events.Currency{'U', 'S', 'D'}, Quantity: decimal.RequireFromString("1.5"),
+			UnitPrice: decimal.NewFromInt(-20), Start: at("2024-01-15T10:30:00Z"),
+			Text: events.Sealed{Key: consumer, Box: []byte(`invoice.line {"displayName":"Support","description":"An hour"}`)},
+		},
+	},
 	{
 		"CreateCustomer", `{"consumer":{"name":"Ada","email":" Ada@Example.COM ","phone":"1","address":{"country":"GB"}},"externalId":"x","taxId":"GB1","taxRates":{"default":20,"$A":5.5}}`,
 		commands.CreateCustomer{
@@ -217,7 +255,7 @@ func TestCommands(t *testing.T) {
 				t.Fatal(err)
 			}
 			want := commands.Request{Command: tt.want, Merchant: merchant, Actor: owner.Actor()}
-			if diff := cmp.Diff(want, w.Requests[0], cmpopts.EquateEmpty(), cmp.AllowUnexported(events.Sum{})); diff != "" {
+			if diff := cmp.Diff(want, w.Requests[0], cmpopts.EquateEmpty(), cmp.Comparer(decimal.Decimal.Equal), cmp.AllowUnexported(events.Sum{})); diff != "" {
 				t.Errorf("request (-want +got):\n%s", diff)
 			}
 			open := strings.Replace(tt.body, "{", `{"idempotencyKey":"k","merchantId":"$merchant",`, 1)
@@ -487,7 +525,7 @@ func TestWaits(t *testing.T) {
 			waiting++
 		}
 	}
-	if waiting != 10 || Waits("ReportUsage") {
+	if waiting != 16 || Waits("ReportUsage") {
 		t.Errorf("%d commands wait", waiting)
 	}
 	if r := (Who{Role: events.AuditorKey}).MayWrite(merchant); r == nil {

@@ -74,6 +74,12 @@ type Directory interface {
 	ManagedConsumer(ctx context.Context, merchant events.OrganizationID, email events.Digest) (events.OrganizationID, bool, error)
 	// ConsumerProfile returns the sealed profile of a consumer, and the record that holds it.
 	ConsumerProfile(ctx context.Context, id events.OrganizationID) (sealed events.Sealed, at events.Seq, found bool, err error)
+	// UsageRecord returns the record of a usage event.
+	UsageRecord(ctx context.Context, id events.UsageID) (events.Record, bool, error)
+	// SettledPeriod returns the invoiced period of a customer's subscription in which an instant lies; the zero one if there is none.
+	SettledPeriod(ctx context.Context, customer events.CustomerID, at events.Time) (commands.SettledPeriod, error)
+	// Billed returns what is known of an invoice.
+	Billed(ctx context.Context, id events.InvoiceID) (Billed, bool, error)
 	// ClockNow returns what a test clock shows.
 	ClockNow(ctx context.Context, id events.TestClockID) (events.Time, bool, error)
 }

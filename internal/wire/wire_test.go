@@ -71,6 +71,20 @@ type fakeDirectory struct {
 	clocks        map[events.TestClockID]events.Time
 }
 
+func (f *fakeDirectory) UsageRecord(_ context.Context, id events.UsageID) (rec events.Record, ok bool, err error) {
+	rec.Merchant, rec.Event = merchant, &events.UsageReported{Customer: customer}
+	return rec, id == usageID, nil
+}
+
+func (f *fakeDirectory) SettledPeriod(context.Context, events.CustomerID, events.Time) (p commands.SettledPeriod, err error) {
+	p.Subscription, p.N = sub, 3
+	return p, nil
+}
+
+func (f *fakeDirectory) Billed(_ context.Context, id events.InvoiceID) (Billed, bool, error) {
+	return Billed{sub, commands.PaidInvoice{Merchant: merchant, Subscription: sub}}, id == invoice, nil
+}
+
 func (f *fakeDirectory) ConsumerOf(_ context.Context, id events.CustomerID) (events.OrganizationID, bool, error) {
 	c, ok := f.consumers[id]
 	return c, ok, nil
@@ -133,6 +147,9 @@ var (
 	feature     = made[events.FeatureNoun](21)
 	entitlement = made[events.EntitlementNoun](22)
 	grant       = made[events.GrantNoun](23)
+	usageID     = made[events.UsageNoun](1)
+	invoice     = made[events.InvoiceNoun](1)
+	note        = made[events.CreditNoteNoun](1)
 )
 
 func newTestDecoder() (*Decoder, *fakeKeyring, *fakeDirectory) {
@@ -164,6 +181,7 @@ func fill(body string) string {
 		"$sub", sub.String(), "$plan", plan.String(), "$wallet", wallet.String(), "$product", product.String(),
 		"$price", price.String(), "$fee", fee.String(), "$session", session.String(), "$method", method.String(), "$key", key.String(), "$clock", clock.String(),
 		"$feature", feature.String(), "$entitlement", entitlement.String(), "$grant", grant.String(),
+		"$price", price.String(), "$fee", fee.String(), "$usage", usageID.String(), "$invoice", invoice.String(), "$note", note.String(), "$session", session.String(), "$method", method.String(), "$key", key.String(), "$clock", clock.String(),
 	).Replace(body)
 }
 
