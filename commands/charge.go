@@ -51,8 +51,12 @@ func failed(b *projections.Books, c Context, q *events.ChargeRequested, now even
 	d.add(c, now, e)
 	switch {
 	case !q.Session.IsZero():
-		if s := b.Sessions.Get(q.Session); s.Declined+1 >= maxDeclined {
-			endSession(c, q.Session, s, now, events.SessionFailed, e.Code, d)
+		s := b.Sessions.Get(q.Session)
+		sub := b.Subscriptions.Get(s.Subscription)
+		if sub != nil && sub.Status == projections.SubscriptionTerminated {
+			endSession(b, c, q.Session, s, now, events.SessionCancelled, e.Code, d) // there is nothing to pay for any more
+		} else if s.Declined+1 >= maxDeclined {
+			endSession(b, c, q.Session, s, now, events.SessionFailed, e.Code, d)
 		}
 	case !q.TopUp.IsZero():
 		d.add(c, now, events.TopUpEnded{TopUp: q.TopUp, Wallet: q.Wallet, Status: events.TopUpFailed, Code: e.Code})
@@ -67,6 +71,7 @@ func succeeded(b *projections.Books, c Context, q *events.ChargeRequested, now e
 		}
 		return
 	}
+	defer d.add(c, now, events.SessionEnded{Session: q.Session, Status: events.SessionCompleted})
 	s := b.Sessions.Get(q.Session)
 	if s.Save && !q.Consumer.IsZero() && q.Method.IsZero() {
 		store(b, c, q, now, d)
@@ -76,8 +81,10 @@ func succeeded(b *projections.Books, c Context, q *events.ChargeRequested, now e
 		credit(b, c, q, methodSession, now, d)
 	case !s.Payment.IsZero():
 		receive(b, c, s, q, now, d)
+	case !s.Subscription.IsZero():
+		credit(b, c, q, methodSession, now, d)
+		activate(b, c, s.Subscription, now, d)
 	}
-	d.add(c, now, events.SessionEnded{Session: q.Session, Status: events.SessionCompleted})
 }
 
 // The methods of top-ups.

@@ -95,6 +95,8 @@ func decide(b *projections.Books, c Context, cmd Command, d *decision) *Rejectio
 		return removePaymentMethod(b, c, cmd, d)
 	case CreateSubscription:
 		return createSubscription(b, c, cmd, d)
+	case UpdateSubscription:
+		return updateSubscription(b, c, cmd, d)
 	case TerminateSubscription:
 		return terminateSubscription(b, c, cmd, d)
 	case CreateFeature, UpdateFeature, DeleteFeature, IssueEntitlement, CreateGrant, VoidGrant:
@@ -144,6 +146,7 @@ func (DeletePrice) main() events.Kind           { return events.KindPriceDeleted
 func (UpdatePlan) main() events.Kind            { return events.KindPlanUpdated }
 func (CreateCustomer) main() events.Kind        { return events.KindCustomerCreated }
 func (EraseConsumer) main() events.Kind         { return events.KindConsumerErased }
+func (UpdateSubscription) main() events.Kind    { return events.KindSubscriptionUpdated }
 func (PaySession) main() events.Kind            { return events.KindChargeRequested }
 func (CancelSession) main() events.Kind         { return events.KindSessionEnded }
 func (SettleCharge) main() events.Kind          { return events.KindChargeSucceeded }

@@ -19,10 +19,11 @@ const (
 	dueEntitlementEnd                // an entitlement expires
 	dueReset                         // an interval of an entitlement ends
 	dueRenewal                       // a grant has its amount again
+	dueReminder                      // the payer is told of a renewal
 )
 
 func (k dueKind) String() string {
-	return [...]string{"period-end", "grace-end", "ending", "release", "expiry", "entitlement-end", "reset", "renewal"}[k]
+	return [...]string{"period-end", "grace-end", "ending", "release", "expiry", "entitlement-end", "reset", "renewal", "reminder"}[k]
 }
 
 // EndedAsPlanned is why a subscription is terminated at its endingAt.
@@ -50,8 +51,11 @@ func nextDue(s *projections.Subscription) (at events.Time, kind dueKind) {
 		} else if s.EndingAt == 0 || p.End < s.EndingAt { // else the ending closes it
 			consider(p.End, duePeriodEnd)
 		}
+		if at := s.Periods[i].RemindAt; at != 0 && s.Status == projections.SubscriptionActive {
+			consider(at, dueReminder)
+		}
 	}
-	if s.EndingAt != 0 && s.Status == projections.SubscriptionActive {
+	if s.EndingAt != 0 && s.Status != projections.SubscriptionTerminated {
 		consider(s.EndingAt, dueEnding)
 	}
 	return at, kind
@@ -151,7 +155,7 @@ func decideDue(b *projections.Books, c Context, on subject, d *decision) {
 		id := events.SessionID(on.id)
 		s := b.Sessions.Get(id)
 		c.Merchant = s.Merchant
-		endSession(c, id, s, s.ExpiresAt, events.SessionExpired, "", d)
+		endSession(b, c, id, s, s.ExpiresAt, events.SessionExpired, "", d)
 	case subjectEntitlement:
 		decideEntitlementDue(b, c, events.EntitlementID(on.id), d)
 	}
@@ -170,6 +174,13 @@ func decideSubscriptionDue(b *projections.Books, c Context, id events.Subscripti
 		for i := range s.Periods {
 			if p := &s.Periods[i]; p.Closing && p.GraceEnd == at {
 				bill.issue(id, p, at, d)
+				return
+			}
+		}
+	case dueReminder:
+		for i := range s.Periods {
+			if p := &s.Periods[i]; p.RemindAt == at {
+				bill.draft(d, at, p, events.SubscriptionReminded{Subscription: id, Customer: s.Customer, Period: p.N, RenewsAt: p.End})
 				return
 			}
 		}

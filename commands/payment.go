@@ -76,7 +76,7 @@ func createPayment(b *projections.Books, c Context, cmd CreatePayment, d *decisi
 	case cmd.Customer.IsZero() && cmd.Save:
 		return Reject(Invalid, "savePaymentMethod needs a customerId")
 	case cmd.Customer.IsZero():
-	case customer == nil || customer.Merchant != c.Merchant:
+	case customer == nil || customer.Deleted || customer.Merchant != c.Merchant:
 		return Reject(NotFound, "no customer %s", cmd.Customer)
 	case b.Consumers.Get(customer.Consumer).Erased:
 		return Reject(Conflict, "consumer %s is erased", customer.Consumer)
@@ -102,7 +102,7 @@ func setupPaymentMethod(b *projections.Books, c Context, cmd SetupPaymentMethod,
 		return r
 	}
 	customer := b.Customers.Get(cmd.Customer)
-	if customer == nil || customer.Merchant != c.Merchant {
+	if customer == nil || customer.Deleted || customer.Merchant != c.Merchant {
 		return Reject(NotFound, "no customer %s", cmd.Customer)
 	}
 	if b.Consumers.Get(customer.Consumer).Erased {
@@ -124,7 +124,7 @@ func setupPaymentMethod(b *projections.Books, c Context, cmd SetupPaymentMethod,
 
 func removePaymentMethod(b *projections.Books, c Context, cmd RemovePaymentMethod, d *decision) *Rejection {
 	customer := b.Customers.Get(cmd.Customer)
-	if customer == nil || customer.Merchant != c.Merchant {
+	if customer == nil || customer.Deleted || customer.Merchant != c.Merchant {
 		return Reject(NotFound, "no customer %s", cmd.Customer)
 	}
 	m := b.Methods.Get(cmd.Method)

@@ -156,6 +156,12 @@ func receiptOf(rec *events.Record, amount *events.Sum) Receipt { //nolint:funlen
 		r.ID = Ref{refWallet, e.Wallet}
 	case events.SubscriptionCreated:
 		r.ID = Ref{refSubscription, e.Subscription}
+	case events.SubscriptionActivated:
+		r.ID = Ref{refSubscription, e.Subscription}
+	case events.SubscriptionUpdated:
+		r.ID = Ref{refSubscription, e.Subscription}
+	case events.SubscriptionReminded:
+		r.ID = Ref{refSubscription, e.Subscription}
 	case events.SubscriptionTerminated:
 		r.ID = Ref{refSubscription, e.Subscription}
 	case events.ClockCreated:

@@ -42,6 +42,10 @@ func (s *Sequencer) noteDue(e events.Event) {
 		// nothing falls due sooner
 	case events.ClockAdvancing:
 		s.run(e.Clock)
+	case events.SubscriptionUpdated:
+		s.noteNext(onSubscription(e.Subscription))
+	case events.SubscriptionReminded:
+		s.noteNext(onSubscription(e.Subscription))
 	case events.SessionOpened:
 		s.noteNext(onSession(e.Session))
 	case events.ChargeSucceeded:
@@ -60,7 +64,11 @@ func (s *Sequencer) noteDue(e events.Event) {
 		events.ReservationReleased, events.InvoiceLineClosed, events.InvoicePaid, events.ClockCreated, events.ClockAdvanced, events.DueFailed,
 		events.ClockDeleted, events.CustomerUpdated, events.CustomerDeleted, events.ConsumerUpdated:
 		// nothing falls due sooner
-	case events.SubscriptionCreated, events.SubscriptionTerminated:
+	case events.SubscriptionCreated:
+		if e.Pending {
+			s.noteNext(onSubscription(e.Subscription))
+		}
+	case events.SubscriptionActivated, events.SubscriptionTerminated:
 		// what follows on the invoices of its periods says it
 	}
 }

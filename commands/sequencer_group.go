@@ -233,7 +233,7 @@ func (s *Sequencer) businessOf(r *Request) (m events.OrganizationID) {
 		UpdateProduct, UpdateMetric, CreateFee, UpdateFee, DeleteFee, UpdatePrice, DeletePrice, UpdatePlan,
 		CreateSubscription, TerminateSubscription, CreateTestClock, AdvanceTestClock,
 		CreateEntitlement, CreateFeature, UpdateFeature, DeleteFeature, IssueEntitlement, CreateGrant, VoidGrant,
-		CreatePayment, SetupPaymentMethod, RemovePaymentMethod:
+		CreatePayment, SetupPaymentMethod, RemovePaymentMethod, UpdateSubscription:
 		// must name it
 	}
 	return r.Merchant

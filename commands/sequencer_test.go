@@ -407,8 +407,8 @@ func TestDueByItself(t *testing.T) {
 		w.seq.Stop()
 		running.Wait()
 		added := w.log.records[before:]
-		if len(added) != 3 { // closed, opened, cancelled
-			t.Fatalf("%d events in forty days, want 3", len(added))
+		if len(added) != 4 { // reminded, closed, opened, cancelled
+			t.Fatalf("%d events in forty days, want 4", len(added))
 		}
 		for _, rec := range added {
 			if late := rec.RecordedAt.Std().Sub(rec.At.Std()); late < 0 || late > time.Second {

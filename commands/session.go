@@ -45,6 +45,17 @@ func chargeable(field string, n events.Nanos) *Rejection {
 	return nil
 }
 
+// cents rounds an amount up to whole cents, and to the least that the processor takes. Nothing stays nothing.
+func cents(n events.Nanos) events.Nanos {
+	if n <= 0 {
+		return 0
+	}
+	if part := n % centNanos; part != 0 {
+		n += centNanos - part
+	}
+	return max(n, minCharge)
+}
+
 // redirects refuses URLs that nobody can be sent to.
 func redirects(onSuccess, onFailure string) *Rejection {
 	return first(optional("successRedirectUrl", onSuccess, maxURL), optional("failureRedirectUrl", onFailure, maxURL))
@@ -131,12 +142,12 @@ func cancelSession(b *projections.Books, c Context, cmd CancelSession, d *decisi
 	if r != nil || !d.overdue.isZero() {
 		return r
 	}
-	endSession(c, cmd.Session, s, now, events.SessionCancelled, "", d)
+	endSession(b, c, cmd.Session, s, now, events.SessionCancelled, "", d)
 	return nil
 }
 
 // endSession ends a session that was not paid, and what waited for it.
-func endSession(c Context, id events.SessionID, s *projections.Session, at events.Time,
+func endSession(b *projections.Books, c Context, id events.SessionID, s *projections.Session, at events.Time,
 	status events.SessionStatus, code string, d *decision,
 ) {
 	d.add(c, at, events.SessionEnded{Session: id, Status: status, Code: code})
@@ -147,6 +158,7 @@ func endSession(c Context, id events.SessionID, s *projections.Session, at event
 		}
 		d.add(c, at, e)
 	}
+	abandon(b, c, s, at, status, d)
 }
 
 // openSession adds the opening of a payment session that ends after a term.

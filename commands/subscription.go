@@ -7,15 +7,35 @@ import (
 	"tallystick/projections"
 )
 
-// CreateSubscription makes the agreement of a customer to a plan, active at once.
+// CreateSubscription makes the agreement of a customer to a plan: active at once, or, where something is to be paid first,
+// once a payment session is paid.
 type CreateSubscription struct {
-	Customer  events.CustomerID
-	Plan      events.PlanID
-	Name      events.Sealed
-	StartedAt events.Time
-	EndingAt  events.Time // zero for an indefinite one
-	Clock     events.TestClockID
-	TaxExempt bool
+	Customer     events.CustomerID
+	New          *CreateCustomer // instead of Customer: the customer is made, or found by its e-mail address
+	Plan         events.PlanID
+	Name         events.Sealed
+	StartedAt    events.Time
+	EndingAt     events.Time // zero for an indefinite one
+	Clock        events.TestClockID
+	TaxExempt    bool
+	AutoCharge   bool         // invoices are paid with the stored method
+	Minimum      events.Nanos // that the wallet is topped up to, now and at each renewal; 0 for none
+	Reminders    events.Reminders
+	ReminderDays uint32 // 1 to 30; 0 for the plan's
+	OnSuccess    string
+	OnFailure    string
+	Term         time.Duration // of the payment session; 0 for 240 minutes
+}
+
+// UpdateSubscription changes the terms of a subscription that is not terminated. A new minimum counts from the next renewal on.
+type UpdateSubscription struct {
+	Subscription events.SubscriptionID
+	EndingAt     Change[events.Time] // zero for an indefinite one
+	AutoCharge   Change[bool]
+	Minimum      Change[events.Nanos]
+	Reminders    Change[events.Reminders]
+	ReminderDays Change[uint32]
+	TaxExempt    Change[bool]
 }
 
 // TerminateSubscription ends a subscription now. Its open periods are invoiced at once (A29).
@@ -27,114 +47,301 @@ type TerminateSubscription struct {
 // maxBackdating is how long before its creation a subscription may have started.
 const maxBackdating = 366 * 24 * time.Hour
 
+// Why a subscription is terminated that nobody has paid for (A16).
+const (
+	SessionNotPaid   = "PAYMENT_SESSION_EXPIRED"
+	SessionNotWanted = "PAYMENT_SESSION_CANCELLED"
+	SessionDeclined  = "PAYMENT_SESSION_FAILED"
+)
+
+// agreementOK refuses terms that make no sense by themselves.
+func agreementOK(startedAt, endingAt events.Time, minimum events.Nanos, reminders events.Reminders, days uint32) *Rejection {
+	if r := first(billable("startedAt", startedAt), billable("endingAt", endingAt)); r != nil {
+		return r
+	}
+	switch {
+	case endingAt != 0 && endingAt <= startedAt:
+		return Reject(Invalid, "endingAt must be after startedAt")
+	case minimum < 0 || minimum > maxCharge:
+		return Reject(Invalid, "minimumAccountBalance is %s; it must be from 0 to %s", minimum, events.Nanos(maxCharge))
+	case reminders != "" && reminders != events.RemindersOn && reminders != events.RemindersOff:
+		return Reject(Invalid, "reminders %.40q is neither on nor off", reminders)
+	case days > maxReminderDays:
+		return Reject(Invalid, "renewalReminderDays is %d; it must be from 1 to %d", days, maxReminderDays)
+	}
+	return nil
+}
+
+// agreement is what a subscription is decided on.
+type agreement struct {
+	cmd      CreateSubscription
+	merchant *projections.MerchantRow
+	plan     *projections.Plan
+	owner    events.OrganizationID // the consumer
+	consumer *projections.Consumer
+	now      events.Time
+}
+
 func createSubscription(b *projections.Books, c Context, cmd CreateSubscription, d *decision) *Rejection {
 	if cmd.StartedAt.IsZero() {
 		return Reject(Invalid, "startedAt is required")
 	}
-	if r := first(billable("startedAt", cmd.StartedAt), billable("endingAt", cmd.EndingAt)); r != nil {
+	if cmd.Term == 0 {
+		cmd.Term = subscribeTerm
+	}
+	if r := first(
+		agreementOK(cmd.StartedAt, cmd.EndingAt, cmd.Minimum, cmd.Reminders, cmd.ReminderDays), redirects(cmd.OnSuccess, cmd.OnFailure),
+	); r != nil {
 		return r
 	}
-	if cmd.EndingAt != 0 && cmd.EndingAt <= cmd.StartedAt {
-		return Reject(Invalid, "endingAt must be after startedAt")
+	if cmd.Term < shortestTerm || cmd.Term > longestTerm {
+		return Reject(Invalid, "sessionExpiryMinutes is %d; it must be from 1 to %d", cmd.Term/time.Minute, longestTerm/time.Minute)
 	}
-	m, r := merchantOf(b, c)
-	if r != nil {
+	j := agreement{cmd: cmd}
+	var r *Rejection
+	if j.merchant, r = merchantOf(b, c); r != nil {
 		return r
 	}
-	plan := b.Plans.Get(cmd.Plan)
-	if plan == nil || plan.Merchant != c.Merchant {
+	j.plan = b.Plans.Get(cmd.Plan)
+	if j.plan == nil || j.plan.Merchant != c.Merchant {
 		return Reject(NotFound, "no plan %s", cmd.Plan)
-	}
-	customer := b.Customers.Get(cmd.Customer)
-	if customer == nil || customer.Deleted || customer.Merchant != c.Merchant {
-		return Reject(NotFound, "no customer %s", cmd.Customer)
 	}
 	if r := clockUsable(b, c, cmd.Clock); r != nil {
 		return r
 	}
-	now := b.ClockNow(cmd.Clock, c.Now)
-	if cmd.StartedAt < now.Add(-maxBackdating) {
-		return Reject(Invalid, "startedAt %s is more than a year ago", cmd.StartedAt)
-	}
-	if done, r := sameProduct(b, c, cmd, plan, d); done || r != nil {
+	if r := j.who(b, c, d); r != nil {
 		return r
 	}
-	consumer := b.Consumers.Get(customer.Consumer)
-	if consumer.Erased {
-		return Reject(Conflict, "consumer %s is erased", customer.Consumer)
+	if !cmd.Name.IsZero() && cmd.Name.Key != j.owner {
+		return Reject(Busy, "the consumer was made by another command just now; repeat")
 	}
-	if consumer.Type == events.Managed && plan.Prepays() && !m.Settings.ManagedPrepaid {
+	j.now = b.ClockNow(cmd.Clock, c.Now)
+	if cmd.StartedAt < j.now.Add(-maxBackdating) {
+		return Reject(Invalid, "startedAt %s is more than a year ago", cmd.StartedAt)
+	}
+	if done, r := sameProduct(b, c, j.cmd.Customer, cmd.Plan, j.plan, d); done || r != nil {
+		return r
+	}
+	switch {
+	case j.consumer.Erased:
+		return Reject(Conflict, "consumer %s is erased", j.owner)
+	case j.consumer.Type == events.Managed && !j.merchant.Settings.ManagedPrepaid && j.plan.Prepays():
 		return Reject(ManagedPostpaidOnly, "a managed consumer cannot take a plan with instant prices")
+	case j.consumer.Type == events.Managed && !j.merchant.Settings.ManagedPrepaid && cmd.Minimum > 0:
+		return Reject(ManagedPostpaidOnly, "a managed consumer cannot prepay: minimumAccountBalance must be 0")
 	}
-	subscribe(b, c, cmd, plan, consumer, customer, now, d)
+	j.subscribe(b, c, d)
+	return nil
+}
+
+// who finds the customer that the subscription is for, or adds the making of it.
+func (j *agreement) who(b *projections.Books, c Context, d *decision) *Rejection {
+	if j.cmd.New == nil {
+		customer := b.Customers.Get(j.cmd.Customer)
+		if customer == nil || customer.Deleted || customer.Merchant != c.Merchant {
+			return Reject(NotFound, "no customer %s", j.cmd.Customer)
+		}
+		j.owner, j.consumer = customer.Consumer, b.Consumers.Get(customer.Consumer)
+		return nil
+	}
+	if !j.cmd.Customer.IsZero() {
+		return Reject(Invalid, "give either customerId or customer")
+	}
+	if r := createCustomer(b, c, *j.cmd.New, d); r != nil {
+		return r
+	}
+	if d.existing != nil {
+		j.cmd.Customer, d.existing = events.CustomerID(d.existing.ID.id), nil
+		j.owner = b.Customers.Get(j.cmd.Customer).Consumer
+		j.consumer = b.Consumers.Get(j.owner)
+		return nil
+	}
+	for i := range d.drafts {
+		if e, ok := d.drafts[i].event.(events.CustomerCreated); ok {
+			j.cmd.Customer, j.owner = e.Customer, e.Consumer
+		}
+	}
+	if j.consumer = b.Consumers.Get(j.owner); j.consumer == nil { // it is being made
+		j.consumer = &projections.Consumer{Type: events.Managed, Manager: c.Merchant, Wallets: []projections.WalletRef{
+			{Currency: j.merchant.Currency, Wallet: events.Derive[events.WalletNoun](c.ID, 1), Bound: c.Merchant},
+		}}
+	}
 	return nil
 }
 
 // sameProduct answers with the subscription that the customer has to the plan, or
 // refuses if it has one to another plan of the product (A1, A2).
-func sameProduct(b *projections.Books, c Context, cmd CreateSubscription, plan *projections.Plan, d *decision) (done bool, _ *Rejection) {
-	active := b.Active.Get(cmd.Customer)
-	if active == nil {
-		return false, nil
-	}
-	for _, id := range active.Subscriptions {
-		s := b.Subscriptions.Get(id)
-		if overdue(s, b.ClockNow(s.Clock, c.Now)) { // it may end
-			d.overdue = onSubscription(id)
-			return true, nil
+func sameProduct(b *projections.Books, c Context, customer events.CustomerID, planID events.PlanID, plan *projections.Plan, d *decision) (done bool, _ *Rejection) {
+	for _, of := range []*projections.Active{b.Active.Get(customer), b.Pending.Get(customer)} {
+		if of == nil {
+			continue
 		}
-		if s.Plan == cmd.Plan {
-			d.existing = &Receipt{Status: Duplicate, Seq: s.Created, ID: Ref{refSubscription, id}}
-			return true, nil
-		}
-		if s.Product == plan.Product {
-			return false, Reject(Conflict, "the customer has subscription %s to another plan of this product", id)
+		for _, id := range of.Subscriptions {
+			s := b.Subscriptions.Get(id)
+			if d.overdue = overdueOn(b, c, id, s); !d.overdue.isZero() { // it may end
+				return true, nil
+			}
+			if s.Plan == planID {
+				d.existing = &Receipt{Status: Duplicate, Seq: s.Created, ID: Ref{refSubscription, id}}
+				return true, nil
+			}
+			if s.Product == plan.Product {
+				return false, Reject(Conflict, "the customer has subscription %s to another plan of this product", id)
+			}
 		}
 	}
 	return false, nil
 }
 
-func subscribe(b *projections.Books, c Context, cmd CreateSubscription, plan *projections.Plan, consumer *projections.Consumer,
-	customer *projections.Customer, now events.Time, d *decision,
-) {
-	id := events.Derive[events.SubscriptionNoun](c.ID, 0)
-	wallet := consumer.WalletFor(plan.Currency, c.Merchant)
+// overdueOn returns what has fallen due, unnoticed, on a subscription or on the payment session that it waits for.
+func overdueOn(b *projections.Books, c Context, id events.SubscriptionID, s *projections.Subscription) (on subject) {
+	now := b.ClockNow(s.Clock, c.Now)
+	if overdue(s, now) {
+		return onSubscription(id)
+	}
+	if s.Status == projections.SubscriptionPending && !s.Session.IsZero() {
+		if next, _ := nextDueOn(b, onSession(s.Session)); next.at != 0 && next.at <= now {
+			return onSession(s.Session)
+		}
+	}
+	return on
+}
+
+// shortfall returns what a wallet lacks to a minimum, raised to whole cents and to what the processor takes at least (12.3).
+func shortfall(minimum events.Nanos, balance events.Sum) events.Nanos {
+	if minimum == 0 || balance.Cmp(events.SumOf(minimum)) >= 0 {
+		return 0
+	}
+	lacks, ok := balance.Neg().Add(minimum).Nanos()
+	if !ok || lacks > maxCharge {
+		lacks = maxCharge
+	}
+	return cents(lacks)
+}
+
+// subscribe adds the subscription, and what is to be paid for it.
+func (j *agreement) subscribe(b *projections.Books, c Context, d *decision) {
+	cmd, now := &j.cmd, j.now
+	wallet := j.consumer.WalletFor(j.plan.Currency, c.Merchant)
 	if wallet.IsZero() {
 		wallet = events.Derive[events.WalletNoun](c.ID, 2)
-		d.add(c, now, events.WalletOpened{Wallet: wallet, Owner: customer.Consumer, Currency: plan.Currency, Bound: consumer.Manager})
+		d.add(c, now, events.WalletOpened{Wallet: wallet, Owner: j.owner, Currency: j.plan.Currency, Bound: j.consumer.Manager})
 	}
-	anchor := hour(cmd.StartedAt)
+	e := events.SubscriptionCreated{
+		Subscription: events.Derive[events.SubscriptionNoun](c.ID, 0), Customer: cmd.Customer, Plan: cmd.Plan, Product: j.plan.Product,
+		Wallet: wallet, Currency: j.plan.Currency, Name: cmd.Name, StartedAt: cmd.StartedAt, Anchor: hour(cmd.StartedAt), Cadence: j.plan.Cadence,
+		EndingAt: cmd.EndingAt, Clock: cmd.Clock, TaxExempt: cmd.TaxExempt, AutoCharge: cmd.AutoCharge, Minimum: cmd.Minimum, Reminders: cmd.Reminders, ReminderDays: cmd.ReminderDays,
+	}
+	charge := shortfall(cmd.Minimum, b.BalanceOf(projections.MainAccount(wallet, j.plan.Currency)))
+	e.Pending = charge > 0
 	d.main = len(d.drafts)
-	d.add(c, now, events.SubscriptionCreated{
-		Subscription: id, Customer: cmd.Customer, Plan: cmd.Plan, Product: plan.Product, Wallet: wallet,
-		Currency: plan.Currency, Name: cmd.Name, StartedAt: cmd.StartedAt, Anchor: anchor, Cadence: plan.Cadence,
-		EndingAt: cmd.EndingAt, Clock: cmd.Clock, TaxExempt: cmd.TaxExempt,
-	})
-	end := periodEnd(anchor, plan.Cadence, 0)
-	d.add(c, now, events.InvoiceOpened{
-		Invoice: events.Derive[events.InvoiceNoun](c.ID, 1), Subscription: id, Customer: cmd.Customer, Period: 0,
-		Start: cmd.StartedAt, End: end, GraceEnd: end.Add(grace), Currency: plan.Currency,
-	})
-	provision(b, c, events.EntitlementIssued{
-		Customer: cmd.Customer, Subscription: id, Clock: cmd.Clock, ActiveFrom: cmd.StartedAt,
-	}, plan, now, d)
+	d.add(c, now, e)
+	if !e.Pending {
+		d.add(c, now, firstPeriod(c, &e))
+		provision(b, c, events.EntitlementIssued{Customer: e.Customer, Subscription: e.Subscription, Clock: e.Clock, ActiveFrom: e.StartedAt}, j.plan, now, d)
+		return
+	}
+	session := openSession(c, now, cmd.Term, events.SessionOpened{
+		Amount: charge, Currency: j.plan.Currency, Customer: cmd.Customer, Consumer: j.owner, Subscription: e.Subscription, Wallet: wallet,
+		Save: cmd.AutoCharge, OnSuccess: cmd.OnSuccess, OnFailure: cmd.OnFailure, Clock: cmd.Clock,
+	}, d)
+	if m := b.Methods.Get(j.consumer.MethodFor(c.Merchant)); cmd.AutoCharge && m != nil {
+		d.add(c, now, events.ChargeRequested{
+			Charge: events.Derive[events.ChargeNoun](c.ID, 4), Provider: m.Provider, Card: m.Card, Amount: charge, Currency: j.plan.Currency,
+			Session: session, Method: j.consumer.MethodFor(c.Merchant), Customer: cmd.Customer, Consumer: j.owner, Subscription: e.Subscription,
+			Wallet: wallet, OffSession: true, Clock: cmd.Clock,
+		})
+	}
+}
+
+// firstPeriod returns the opening of the first period of a subscription.
+func firstPeriod(c Context, e *events.SubscriptionCreated) events.InvoiceOpened {
+	end := periodEnd(e.Anchor, e.Cadence, 0)
+	return events.InvoiceOpened{
+		Invoice: events.Derive[events.InvoiceNoun](c.ID, 1), Subscription: e.Subscription, Customer: e.Customer, Period: 0,
+		Start: e.StartedAt, End: end, GraceEnd: end.Add(grace), Currency: e.Currency,
+	}
+}
+
+// activate adds that a subscription is paid for, if it waits for that. What was paid for one that has ended meanwhile stays
+// in the wallet.
+func activate(b *projections.Books, c Context, id events.SubscriptionID, now events.Time, d *decision) {
+	s := b.Subscriptions.Get(id)
+	if s.Status != projections.SubscriptionPending {
+		return
+	}
+	d.add(c, now, events.SubscriptionActivated{Subscription: id, Customer: s.Customer, Plan: s.Plan})
+	d.add(c, now, firstPeriod(c, &events.SubscriptionCreated{
+		Subscription: id, Customer: s.Customer, Anchor: s.Anchor, Cadence: s.Cadence, StartedAt: s.StartedAt, Currency: s.Currency,
+	}))
+	provision(b, c, events.EntitlementIssued{Customer: s.Customer, Subscription: id, Clock: s.Clock, ActiveFrom: s.StartedAt}, b.Plans.Get(s.Plan), now, d)
+}
+
+// abandon ends a subscription that waits for a payment session which has ended unpaid (A16).
+func abandon(b *projections.Books, c Context, session *projections.Session, at events.Time, status events.SessionStatus, d *decision) {
+	id := session.Subscription
+	if id.IsZero() {
+		return
+	}
+	s := b.Subscriptions.Get(id)
+	if s.Status != projections.SubscriptionPending {
+		return
+	}
+	code := SessionNotPaid
+	switch status {
+	case events.SessionCancelled:
+		code = SessionNotWanted
+	case events.SessionFailed:
+		code = SessionDeclined
+	case events.SessionPending, events.SessionProcessing, events.SessionCompleted, events.SessionExpired:
+	}
+	d.add(c, at, events.SubscriptionTerminated{Subscription: id, EndedAt: at, By: c.Merchant.String(), Code: code})
+}
+
+// subscriptionOf returns a subscription of the merchant that is not terminated, and what time it is for it. Where something is
+// overdue on it, that comes first.
+func subscriptionOf(b *projections.Books, c Context, id events.SubscriptionID, d *decision) (s *projections.Subscription, now events.Time, _ *Rejection) {
+	s = b.Subscriptions.Get(id)
+	if s == nil || s.Merchant != c.Merchant {
+		return nil, 0, Reject(NotFound, "no subscription %s", id)
+	}
+	if s.Status == projections.SubscriptionTerminated {
+		return nil, 0, Reject(AlreadyTerminated, "subscription %s ended at %s", id, s.EndedAt)
+	}
+	if r := clockUsable(b, c, s.Clock); r != nil {
+		return nil, 0, r
+	}
+	d.overdue = overdueOn(b, c, id, s)
+	return s, b.ClockNow(s.Clock, c.Now), nil
+}
+
+func updateSubscription(b *projections.Books, c Context, cmd UpdateSubscription, d *decision) *Rejection {
+	s, now, r := subscriptionOf(b, c, cmd.Subscription, d)
+	if r != nil || !d.overdue.isZero() {
+		return r
+	}
+	e := events.SubscriptionUpdated{
+		Subscription: cmd.Subscription, EndingAt: cmd.EndingAt.over(s.EndingAt), AutoCharge: cmd.AutoCharge.over(s.AutoCharge),
+		Minimum: cmd.Minimum.over(s.Minimum), Reminders: cmd.Reminders.over(s.Reminders), ReminderDays: cmd.ReminderDays.over(s.ReminderDays),
+		TaxExempt: cmd.TaxExempt.over(s.TaxExempt),
+	}
+	if r := agreementOK(s.StartedAt, e.EndingAt, e.Minimum, e.Reminders, e.ReminderDays); r != nil {
+		return r
+	}
+	if cmd.EndingAt.Given && e.EndingAt != 0 && e.EndingAt <= now {
+		return Reject(Invalid, "endingAt must be in the future; end the subscription instead")
+	}
+	if e.Minimum > 0 && !mayPrepay(b, c, b.Consumers.Get(b.Customers.Get(s.Customer).Consumer)) {
+		return Reject(ManagedPostpaidOnly, "a managed consumer cannot prepay: minimumAccountBalance must be 0")
+	}
+	d.add(c, now, e)
+	return nil
 }
 
 func terminateSubscription(b *projections.Books, c Context, cmd TerminateSubscription, d *decision) *Rejection {
-	s := b.Subscriptions.Get(cmd.Subscription)
-	if s == nil || s.Merchant != c.Merchant {
-		return Reject(NotFound, "no subscription %s", cmd.Subscription)
-	}
-	if s.Status == projections.SubscriptionTerminated {
-		return Reject(AlreadyTerminated, "subscription %s ended at %s", cmd.Subscription, s.EndedAt)
-	}
-	if r := clockUsable(b, c, s.Clock); r != nil {
+	s, now, r := subscriptionOf(b, c, cmd.Subscription, d)
+	if r != nil || !d.overdue.isZero() {
 		return r
-	}
-	now := b.ClockNow(s.Clock, c.Now)
-	if overdue(s, now) {
-		d.overdue = onSubscription(cmd.Subscription)
-		return nil
 	}
 	terminate(b, c, cmd.Subscription, s, now, events.SubscriptionTerminated{
 		Subscription: cmd.Subscription, EndedAt: now, By: c.Merchant.String(), Reason: cmd.Reason,
@@ -142,12 +349,15 @@ func terminateSubscription(b *projections.Books, c Context, cmd TerminateSubscri
 	return nil
 }
 
-// terminate records the end of a subscription and closes and invoices its open periods at once.
+// terminate records the end of a subscription and closes and invoices its open periods at once. Nobody pays for it any more.
 func terminate(b *projections.Books, c Context, id events.SubscriptionID, s *projections.Subscription, at events.Time,
 	e events.SubscriptionTerminated, d *decision,
 ) {
 	d.main = len(d.drafts)
 	d.add(c, at, e)
+	if session := b.Sessions.Get(s.Session); session != nil && session.Status == events.SessionPending && session.Invoice.IsZero() {
+		d.add(c, at, events.SessionEnded{Session: s.Session, Status: events.SessionCancelled})
+	}
 	releaseAll(b, id, at, d)
 	cancelEntitlements(b, c, id, s.Customer, at, d)
 	bill := newBiller(b, c, s)

@@ -430,6 +430,7 @@ func dump(b *projections.Books) map[string]string {
 	dumpTable(m, b.Accounts)
 	dumpTable(m, b.Subscriptions)
 	dumpTable(m, b.Active)
+	dumpTable(m, b.Pending)
 	dumpTable(m, b.Clocks)
 	dumpTable(m, b.Accruals)
 	dumpTable(m, b.Numbers)

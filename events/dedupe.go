@@ -114,6 +114,8 @@ func scope(k Kind) byte { //nolint:funlen // a case for each kind, and nothing e
 		return 95
 	case KindGrantVoided:
 		return 96
+	case KindSubscriptionUpdated:
+		return 66
 	}
 	return noScope
 }

@@ -95,6 +95,9 @@ const (
 	KindTopUpEnded             Kind = "wallet.top_up_ended.v1"
 	KindPaymentCreated         Kind = "payment.created.v1"
 	KindPaymentReceived        Kind = "payment.received.v1"
+	KindSubscriptionActivated  Kind = "subscription.activated.v1"
+	KindSubscriptionUpdated    Kind = "subscription.updated.v1"
+	KindSubscriptionReminded   Kind = "subscription.reminded.v1"
 )
 
 // Kinds returns every kind, in the order of the constants.
@@ -122,6 +125,9 @@ func Kinds() []Kind {
 		KindTopUpEnded,
 		KindPaymentCreated,
 		KindPaymentReceived,
+		KindSubscriptionActivated,
+		KindSubscriptionUpdated,
+		KindSubscriptionReminded,
 	}
 }
 
@@ -199,6 +205,9 @@ func zeros() []Event {
 		TopUpEnded{},
 		PaymentCreated{},
 		PaymentReceived{},
+		SubscriptionActivated{},
+		SubscriptionUpdated{},
+		SubscriptionReminded{},
 	}
 }
 
@@ -339,6 +348,12 @@ func Decode(kind Kind, b []byte) (Event, error) { //nolint:funlen // a case for 
 		return unmarshal[TopUpEnded](b)
 	case KindPaymentCreated:
 		return unmarshal[PaymentCreated](b)
+	case KindSubscriptionActivated:
+		return unmarshal[SubscriptionActivated](b)
+	case KindSubscriptionUpdated:
+		return unmarshal[SubscriptionUpdated](b)
+	case KindSubscriptionReminded:
+		return unmarshal[SubscriptionReminded](b)
 	case KindPaymentReceived:
 		return unmarshal[PaymentReceived](b)
 	}

@@ -66,6 +66,7 @@ var exampleTexts = map[reflect.Type]string{
 	reflect.TypeFor[Cadence]():       string(Monthly),
 	reflect.TypeFor[TaxBehavior]():   string(Inclusive),
 	reflect.TypeFor[ConsumerKind]():  string(Managed),
+	reflect.TypeFor[Reminders]():     string(RemindersOn),
 	reflect.TypeFor[SessionMode]():   string(PayMode),
 	reflect.TypeFor[SessionStatus](): string(SessionCompleted),
 	reflect.TypeFor[TopUpStatus]():   string(TopUpFailed),

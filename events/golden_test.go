@@ -225,6 +225,7 @@ func TestScopes(t *testing.T) {
 		KindUsageCorrected:      39,
 		KindUsageRefunded:       38,
 		KindFeatureCreated:      91, KindFeatureUpdated: 92, KindFeatureDeleted: 93, KindEntitlementIssued: 94, KindGrantIssued: 95, KindGrantVoided: 96,
+		KindSubscriptionUpdated: 66,
 	}
 	for _, k := range Kinds() {
 		if w, ok := want[k]; ok && scope(k) != w || !ok && scope(k) != noScope {

@@ -66,6 +66,7 @@ type Books struct {
 
 	Subscriptions *Table[events.SubscriptionID, Subscription]
 	Active        *Table[events.CustomerID, Active]
+	Pending       *Table[events.CustomerID, Active]
 	Clocks        *Table[events.TestClockID, Clock]
 
 	Accruals *Table[PeriodKey, Accrual]
@@ -123,6 +124,7 @@ func NewBooks(p Purpose) *Books {
 
 	b.Subscriptions = newTable[events.SubscriptionID, Subscription](b, p, tableSubscriptions, "subscriptions.subscriptions", rules, keyOfID[events.SubscriptionID]())
 	b.Active = newTable[events.CustomerID, Active](b, p, tableActive, "subscriptions.active", rules, keyOfID[events.CustomerID]())
+	b.Pending = newTable[events.CustomerID, Active](b, p, tablePending, "subscriptions.pending", rules, keyOfID[events.CustomerID]())
 	b.Clocks = newTable[events.TestClockID, Clock](b, p, tableClocks, "subscriptions.clocks", rules, keyOfClock())
 
 	b.Accruals = newTable[PeriodKey, Accrual](b, p, tableAccruals, "invoices.open", rules, keyOfPeriod())
@@ -438,6 +440,12 @@ func (b *Books) apply(rec *events.Record) { //nolint:funlen // a case for each k
 		b.paymentReceived(rec, e)
 	case events.SubscriptionCreated:
 		b.subscriptionCreated(rec, e)
+	case events.SubscriptionActivated:
+		b.subscriptionActivated(rec, e)
+	case events.SubscriptionUpdated:
+		b.subscriptionUpdated(rec, e)
+	case events.SubscriptionReminded:
+		b.subscriptionReminded(rec, e)
 	case events.SubscriptionTerminated:
 		b.subscriptionTerminated(rec, e)
 	case events.InvoiceOpened:

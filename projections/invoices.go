@@ -384,6 +384,7 @@ func (b *Books) lineItemAdded(rec *events.Record, e events.LineItemAdded) {
 func (b *Books) invoiceOpened(rec *events.Record, e events.InvoiceOpened) {
 	s := b.Subscriptions.edit(e.Subscription)
 	s.Periods = append(s.Periods, Period{N: e.Period, Invoice: e.Invoice, Start: e.Start, End: e.End, GraceEnd: e.GraceEnd, Opened: rec.Seq})
+	b.remind(s, &s.Periods[len(s.Periods)-1], rec.At)
 	*b.Accruals.insert(PeriodKey{e.Subscription, e.Period}) = Accrual{Invoice: e.Invoice}
 	*b.Invoices.insert(e.Invoice) = Invoice{
 		Merchant: rec.Merchant, Subscription: e.Subscription, Customer: e.Customer, Period: e.Period,
@@ -404,7 +405,7 @@ func (b *Books) invoiceClosing(rec *events.Record, e events.InvoiceClosing) {
 		if p.N != e.Period {
 			continue
 		}
-		p.Closing, p.Closed = true, rec.Seq
+		p.Closing, p.Closed, p.RemindAt = true, rec.Seq, 0
 		if e.End != 0 {
 			p.End, p.GraceEnd = e.End, e.GraceEnd
 			inv.End, inv.GraceEnd = e.End, e.GraceEnd

@@ -41,6 +41,7 @@ import (
 //	0x82 payments.methods      MethodID                         Method
 //	0x83 payments.topups       TopUpID                          TopUp
 //	0x84 payments.payments     PaymentID                        Payment
+//	0x85 subscriptions.pending CustomerID                       Active
 //	0x60 usage.totals         CustomerID, MetricID             Total
 //	0x61 usage.journals       what, identity                   Journal
 //	0x62 usage.pages          what, identity, page             Page
@@ -95,6 +96,7 @@ const (
 	tableEntitlements  = 0x94
 	tableEntitled      = 0x95
 	tableGrants        = 0x96
+	tablePending       = 0x85
 )
 
 // id16 is any identity of 16 raw bytes.

@@ -132,6 +132,7 @@ func (b *Books) sessionOpened(rec *events.Record, e events.SessionOpened) {
 	}
 	if !e.Subscription.IsZero() {
 		b.link(LinkSessionsOfSubscription, e.Subscription, e.Session, rec.Seq)
+		b.Subscriptions.edit(e.Subscription).Session = e.Session
 	}
 	if !e.TopUp.IsZero() {
 		b.TopUps.edit(e.TopUp).Session = e.Session

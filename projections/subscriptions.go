@@ -2,6 +2,7 @@ package projections
 
 import (
 	"slices"
+	"time"
 
 	"tallystick/events"
 )
@@ -11,6 +12,7 @@ type Status string
 
 // The states of a subscription.
 const (
+	SubscriptionPending    Status = "pending_payment"
 	SubscriptionActive     Status = "active"
 	SubscriptionTerminated Status = "terminated"
 )
@@ -40,6 +42,12 @@ type Subscription struct {
 	Periods   []Period              `cbor:"21,keyasint,omitempty"` // not yet invoiced, oldest first
 	Parked    string                `cbor:"22,keyasint,omitempty"` // why its due actions have stopped, if they have
 	TaxExempt bool                  `cbor:"23,keyasint,omitempty"`
+
+	AutoCharge   bool             `cbor:"40,keyasint,omitempty"`
+	Minimum      events.Nanos     `cbor:"41,keyasint,omitempty"` // that its wallet is topped up to; 0 for none
+	Reminders    events.Reminders `cbor:"42,keyasint,omitempty"`
+	ReminderDays uint32           `cbor:"43,keyasint,omitempty"`
+	Session      events.SessionID `cbor:"44,keyasint,omitzero"` // the payment session that it was paid by, or waits for
 }
 
 // Period is a billing period whose invoice is not issued yet.
@@ -52,6 +60,7 @@ type Period struct {
 	Closing  bool             `cbor:"6,keyasint,omitempty"`
 	Opened   events.Seq       `cbor:"7,keyasint"` // the record that opened it
 	Closed   events.Seq       `cbor:"8,keyasint,omitzero"`
+	RemindAt events.Time      `cbor:"20,keyasint,omitzero"` // when the payer is to be told of its end, if that is still to be done
 }
 
 // PeriodAt returns the open period that t falls into, or nil.
@@ -64,7 +73,30 @@ func (s *Subscription) PeriodAt(t events.Time) *Period {
 	return nil
 }
 
-// Active is the subscriptions of a customer that are not terminated.
+// remind works out when the payer is told of the end of p: as many days before it as s says, or else its plan. Nobody is told
+// of what is over, or nearly.
+func (b *Books) remind(s *Subscription, p *Period, at events.Time) {
+	plan := b.Plans.Get(s.Plan)
+	p.RemindAt = 0
+	if p.Closing || s.Reminders == events.RemindersOff || s.Reminders == "" && (plan == nil || plan.NoReminder) {
+		return
+	}
+	days := s.ReminderDays
+	if days == 0 && plan != nil {
+		days = plan.ReminderDays
+	}
+	if days == 0 {
+		days = defaultReminderDays
+	}
+	if t := p.End.Add(-time.Duration(days) * 24 * time.Hour); t > at && t > p.Start {
+		p.RemindAt = t
+	}
+}
+
+// defaultReminderDays is how long before a renewal its payer is told of it where nobody has said.
+const defaultReminderDays = 3
+
+// Active is the subscriptions of a customer that are active, or, in the table of those that are pending, pending.
 type Active struct {
 	Subscriptions []events.SubscriptionID `cbor:"1,keyasint"`
 }
@@ -95,11 +127,17 @@ func (b *Books) ClockNow(clock events.TestClockID, real events.Time) events.Time
 func (b *Books) subscriptionCreated(rec *events.Record, e events.SubscriptionCreated) {
 	*b.Subscriptions.insert(e.Subscription) = Subscription{
 		Merchant: rec.Merchant, Customer: e.Customer, Plan: e.Plan, Product: e.Product,
-		Wallet: e.Wallet, Currency: e.Currency, Name: e.Name, Status: SubscriptionActive,
+		Wallet: e.Wallet, Currency: e.Currency, Name: e.Name, Status: SubscriptionActive, AutoCharge: e.AutoCharge,
+		Minimum: e.Minimum, Reminders: e.Reminders, ReminderDays: e.ReminderDays,
 		StartedAt: e.StartedAt, Anchor: e.Anchor, Cadence: e.Cadence, EndingAt: e.EndingAt,
 		TaxExempt: e.TaxExempt, Clock: e.Clock, Created: rec.Seq, CreatedAt: rec.At, UpdatedAt: rec.At,
 	}
-	a := b.Active.edit(e.Customer)
+	of := b.Active
+	if e.Pending {
+		b.Subscriptions.edit(e.Subscription).Status = SubscriptionPending
+		of = b.Pending
+	}
+	a := of.edit(e.Customer)
 	a.Subscriptions = append(a.Subscriptions, e.Subscription)
 	if !e.Clock.IsZero() {
 		b.Clocks.edit(e.Clock).Active++
@@ -110,16 +148,55 @@ func (b *Books) subscriptionCreated(rec *events.Record, e events.SubscriptionCre
 
 func (b *Books) subscriptionTerminated(rec *events.Record, e events.SubscriptionTerminated) {
 	s := b.Subscriptions.edit(e.Subscription)
-	assert(s.Status == SubscriptionActive, rec, "a subscription terminated that is not active")
+	assert(s.Status != SubscriptionTerminated, rec, "a subscription terminated twice")
+	of := b.Active
+	if s.Status == SubscriptionPending {
+		of = b.Pending
+	}
 	s.Status, s.EndedAt, s.EndedBy, s.Reason, s.Code = SubscriptionTerminated, e.EndedAt, e.By, e.Reason, e.Code
 	s.UpdatedAt = rec.At
 	if !s.Clock.IsZero() {
 		b.Clocks.edit(s.Clock).Active--
 	}
-	a := b.Active.edit(s.Customer)
-	a.Subscriptions = slices.DeleteFunc(a.Subscriptions, func(id events.SubscriptionID) bool { return id == e.Subscription })
+	forget(of, s.Customer, e.Subscription)
+}
+
+// forget takes a subscription from those of a customer.
+func forget(of *Table[events.CustomerID, Active], customer events.CustomerID, sub events.SubscriptionID) {
+	a := of.edit(customer)
+	a.Subscriptions = slices.DeleteFunc(a.Subscriptions, func(id events.SubscriptionID) bool { return id == sub })
 	if len(a.Subscriptions) == 0 {
-		b.Active.remove(s.Customer)
+		of.remove(customer)
+	}
+}
+
+func (b *Books) subscriptionActivated(rec *events.Record, e events.SubscriptionActivated) {
+	s := b.Subscriptions.edit(e.Subscription)
+	assert(s.Status == SubscriptionPending, rec, "a subscription activated that is not pending")
+	s.Status, s.UpdatedAt = SubscriptionActive, rec.At
+	forget(b.Pending, s.Customer, e.Subscription)
+	a := b.Active.edit(s.Customer)
+	a.Subscriptions = append(a.Subscriptions, e.Subscription)
+}
+
+func (b *Books) subscriptionUpdated(rec *events.Record, e events.SubscriptionUpdated) {
+	s := b.Subscriptions.edit(e.Subscription)
+	s.EndingAt, s.AutoCharge, s.Minimum, s.TaxExempt, s.UpdatedAt = e.EndingAt, e.AutoCharge, e.Minimum, e.TaxExempt, rec.At
+	if s.Reminders == e.Reminders && s.ReminderDays == e.ReminderDays {
+		return
+	}
+	s.Reminders, s.ReminderDays = e.Reminders, e.ReminderDays
+	for i := range s.Periods {
+		b.remind(s, &s.Periods[i], rec.At)
+	}
+}
+
+func (b *Books) subscriptionReminded(rec *events.Record, e events.SubscriptionReminded) {
+	s := b.Subscriptions.edit(e.Subscription)
+	for i := range s.Periods {
+		if p := &s.Periods[i]; p.N == e.Period {
+			p.RemindAt = 0
+		}
 	}
 }
 

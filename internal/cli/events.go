@@ -253,6 +253,12 @@ func summary(rec *events.Record) string {
 		return say("%s of %s", e.Payment, money(events.SumOf(e.Amount), e.Currency))
 	case events.PaymentReceived:
 		return e.Payment.String()
+	case events.SubscriptionActivated:
+		return e.Subscription.String()
+	case events.SubscriptionUpdated:
+		return e.Subscription.String()
+	case events.SubscriptionReminded:
+		return say("%s renews at %s", e.Subscription, when(e.RenewsAt))
 	case events.DueFailed:
 		return say("%s of %s: %s", e.Action, e.Subscription, e.Message)
 	default:

@@ -28,6 +28,12 @@ type Subscription struct {
 	TerminationReason string       `json:"terminationReason,omitempty"`
 	CreatedAt         events.Time  `json:"createdAt" format:"date-time"`
 	UpdatedAt         events.Time  `json:"updatedAt" format:"date-time"`
+
+	MinimumAccountBalance  string                     `json:"minimumAccountBalance,omitempty" doc:"In billionths of the currency's unit"`
+	PrefundAmount          string                     `json:"prefundAmount,omitempty" deprecated:"true"`
+	RenewalReminderEnabled *bool                      `json:"renewalReminderEnabled" nullable:"true"`
+	RenewalReminderDays    *uint32                    `json:"renewalReminderDays" nullable:"true"`
+	Payment                *query.SubscriptionPayment `json:"payment,omitempty" doc:"While something is to be paid"`
 }
 
 // SubscriptionCreate is what a subscription is made of: one of customer and customerId is given.
@@ -84,7 +90,8 @@ func renderSubscription(s *query.Subscription) (Subscription, error) {
 		ID: s.ID.String(), Object: "subscription", Name: s.Name, CustomerID: s.Customer.String(), PlanID: s.Plan.String(),
 		Status: string(s.Status), StartedAt: s.StartedAt, EndingAt: maybe(s.EndingAt), WalletID: s.Wallet.String(),
 		TestClockID: s.Clock.String(), TerminatedAt: maybe(s.EndedAt), TerminatedBy: s.EndedBy, TerminationReason: s.Reason,
-		CreatedAt: s.CreatedAt, UpdatedAt: s.UpdatedAt,
+		CreatedAt: s.CreatedAt, UpdatedAt: s.UpdatedAt, AutoCharge: s.AutoCharge, MinimumAccountBalance: nanosText(s.Minimum),
+		PrefundAmount: nanosText(s.Minimum), RenewalReminderEnabled: s.Reminders, RenewalReminderDays: s.ReminderDays, Payment: s.Payment,
 	}, nil
 }
 
@@ -118,6 +125,12 @@ func (a *API) subscriptions() []operation {
 		summary: "End a subscription", body: bodyOf[SubscriptionTermination](), answers: answers[Subscription](http.StatusOK),
 		handle: func(c *call) (answer, error) {
 			return changed(c, "subscription", "TerminateSubscription", "subscriptionId", http.StatusOK, c.subscription)
+		},
+	}, {
+		id: "updateSubscription", method: http.MethodPatch, path: "/v0/subscriptions/{id}", tag: "Subscriptions",
+		summary: "Change a subscription", body: bodyOf[SubscriptionUpdate](), answers: answers[Subscription](http.StatusOK),
+		handle: func(c *call) (answer, error) {
+			return changed(c, "subscription", "UpdateSubscription", "subscriptionId", http.StatusOK, c.subscription)
 		},
 	}}
 }
@@ -168,4 +181,22 @@ func (c *call) subscription(id events.SubscriptionID) (Subscription, error) {
 		return Subscription{}, err
 	}
 	return renderSubscription(&s)
+}
+
+// nanosText returns an amount in nanos as digits.
+func nanosText(n events.Nanos) string { return strconv.FormatInt(int64(n), 10) }
+
+// SubscriptionUpdate is what of a subscription can be changed.
+type SubscriptionUpdate struct {
+	EndingAt               *string `json:"endingAt,omitempty" format:"date-time" nullable:"true"`
+	Status                 string  `json:"status,omitempty" enum:"active,terminated"`
+	TerminatedAt           string  `json:"terminatedAt,omitempty" format:"date-time"`
+	TerminatedBy           string  `json:"terminatedBy,omitempty"`
+	TerminationReason      string  `json:"terminationReason,omitempty" maxLength:"1000"`
+	AutoCharge             *bool   `json:"autoCharge,omitempty"`
+	TaxExempt              *bool   `json:"taxExempt,omitempty"`
+	MinimumAccountBalance  string  `json:"minimumAccountBalance,omitempty" doc:"In units of the currency"`
+	RenewalReminderEnabled *bool   `json:"renewalReminderEnabled,omitempty" nullable:"true"`
+	RenewalReminderDays    *int    `json:"renewalReminderDays,omitempty" nullable:"true" minimum:"1" maximum:"30"`
+	PaymentTermDays        *int    `json:"paymentTermDays,omitempty" minimum:"0" maximum:"365"`
 }

@@ -157,6 +157,12 @@ func subscriptionOf(e events.Event) (id events.SubscriptionID) {
 		return e.Subscription
 	case events.ReservationReleased:
 		return e.Subscription
+	case events.SubscriptionActivated:
+		return e.Subscription
+	case events.SubscriptionReminded:
+		return e.Subscription
+	case events.SubscriptionUpdated:
+		return e.Subscription
 	case events.SessionOpened:
 		return e.Subscription
 	case events.ChargeRequested:

@@ -3,6 +3,7 @@ package query
 import (
 	"context"
 
+	"tallystick/commands"
 	"tallystick/events"
 	"tallystick/internal/wire"
 	"tallystick/projections"
@@ -34,6 +35,27 @@ type Subscription struct {
 	Periods   []Period              `json:"openPeriods"`      // not yet invoiced, oldest first
 	CreatedAt events.Time           `json:"createdAt"`
 	UpdatedAt events.Time           `json:"updatedAt"`
+
+	AutoCharge   bool                 `json:"autoCharge"`
+	Minimum      events.Nanos         `json:"minimumAccountBalance"` // in nanos
+	Reminders    *bool                `json:"renewalReminderEnabled"`
+	ReminderDays *uint32              `json:"renewalReminderDays"`
+	Payment      *SubscriptionPayment `json:"payment,omitempty"` // while it waits to be paid
+}
+
+// SubscriptionPayment is what a subscription waits for. Amounts are in units.
+type SubscriptionPayment struct {
+	Session   events.SessionID `json:"paymentSessionId"`
+	URL       string           `json:"checkoutUrl"`
+	Amount    string           `json:"amount"`
+	Status    string           `json:"status"` // "pending"
+	Breakdown Breakdown        `json:"breakdown"`
+}
+
+// Breakdown is what an amount to be paid is for, in units.
+type Breakdown struct {
+	Upfront string `json:"upfrontCharges"`
+	Wallet  string `json:"walletCharge"`
 }
 
 // Period is a billing period whose invoice is not issued yet.
@@ -145,6 +167,7 @@ func (r *reading) renderSubscription(id events.SubscriptionID, row *projections.
 		EndingAt: row.EndingAt, EndedAt: row.EndedAt, EndedBy: row.EndedBy, Code: row.Code, Clock: row.Clock,
 		Halted: row.Parked, Periods: []Period{}, CreatedAt: row.CreatedAt, UpdatedAt: row.UpdatedAt,
 	}
+	r.renderTerms(&sub, row)
 	for i := range row.Periods {
 		p := &row.Periods[i]
 		period := Period{p.N, p.Invoice, projections.InvoiceActive, p.Start, p.End, p.GraceEnd}
@@ -157,6 +180,41 @@ func (r *reading) renderSubscription(id events.SubscriptionID, row *projections.
 	if sub.Name, sub.Erased, err = r.text(row.Name, wire.PurposeName); err != nil {
 		return sub, err
 	}
-	sub.Reason, _, err = r.text(row.Reason, wire.PurposeReason)
+	if sub.Reason, _, err = r.text(row.Reason, wire.PurposeReason); sub.Reason == "" {
+		sub.Reason = endedBecause(row.Code)
+	}
 	return sub, err
+}
+
+// renderTerms fills in how a subscription is paid for.
+func (r *reading) renderTerms(sub *Subscription, row *projections.Subscription) {
+	sub.AutoCharge, sub.Minimum, sub.ReminderDays = row.AutoCharge, row.Minimum, orNil(row.ReminderDays)
+	if row.Reminders != "" {
+		on := row.Reminders == events.RemindersOn
+		sub.Reminders = &on
+	}
+	session := r.books.Sessions.Get(row.Session)
+	if session == nil || row.Status != projections.SubscriptionPending {
+		return
+	}
+	rest, _ := session.Amount.Plus(session.Upfront.Neg())
+	sub.Payment = &SubscriptionPayment{
+		Session: row.Session, URL: r.opts.Links.Checkout(row.Session), Amount: decimals(session.Amount), Status: "pending",
+		Breakdown: Breakdown{decimals(session.Upfront), decimals(rest)},
+	}
+}
+
+// endedBecause returns why a subscription has ended by itself, in words.
+func endedBecause(code string) string {
+	switch code {
+	case commands.EndedAsPlanned:
+		return "ended as planned"
+	case commands.SessionNotPaid:
+		return "payment session expired"
+	case commands.SessionNotWanted:
+		return "payment session cancelled"
+	case commands.SessionDeclined:
+		return "payment session failed"
+	}
+	return ""
 }

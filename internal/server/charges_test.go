@@ -136,3 +136,32 @@ func TestCharges(t *testing.T) {
 		t.Errorf("the merchant has %v", v["balanceNanos"])
 	}
 }
+
+// TestPrepaid makes a subscription whose wallet is to hold a minimum, together with its customer, pays it, and lets another's
+// session expire on a test clock; a charge with a stored method comes at once, and a clock waits for it.
+func TestPrepaid(t *testing.T) {
+	p := openShop(t)
+	product := p.do("CreateProduct", `{"name":"API","description":"by the token"}`)["id"].(string)
+	metric := p.do("CreateMetric", `{"productId":"`+product+`","name":"Tokens","description":"Tokens","unit":"tokens","aggregation":"SUM"}`)["id"].(string)
+	price := p.do("CreatePrice", `{"billableMetricId":"`+metric+`","model":"standard","paymentTerm":"instant","invoiceDisplayName":"Tokens","properties":{"unitPrice":"0.01"}}`)["id"].(string)
+	plan := p.do("CreatePlan", `{"productId":"`+product+`","name":"Pro","currency":"USD","billingCadence":"P1M","prices":["`+price+`"]}`)["id"].(string)
+	clock := p.do("CreateTestClock", `{"currentTime":"2031-01-31T12:00:00Z"}`)["id"].(string)
+	join := func(email string) (id string, v map[string]any) {
+		id = p.do("CreateSubscription", `{"name":"s","planId":"`+plan+`","startedAt":"2031-01-31T12:00:00Z","testClockId":"`+clock+`","minimumAccountBalance":"200","autoCharge":true,
+			"customer":{"name":"Jane","email":"`+email+`","address":{"country":"DE","zipCode":"10115"}}}`)["id"].(string)
+		return id, p.ask("Subscription", map[string]any{"subscriptionId": id})
+	}
+	paid, v := join("jane@example.com")
+	payment := v["payment"].(map[string]any)
+	if v["status"] != "pending_payment" || payment["amount"] != "200.00" && payment["amount"] != "200" {
+		t.Fatalf("the new subscription is %v", v)
+	}
+	p.do("PaySession", `{"paymentSessionId":"`+payment["paymentSessionId"].(string)+`","token":"tok_slow"}`)
+	p.await("Subscription", map[string]any{"subscriptionId": paid}, "status", "active")
+	unpaid, _ := join("joe@example.com")
+	p.do("AdvanceTestClock", `{"testClockId":"`+clock+`","advanceBy":"PT4H"}`)
+	v = p.ask("Subscription", map[string]any{"subscriptionId": unpaid})
+	if v["status"] != "terminated" || v["terminationReason"] != "payment session expired" {
+		t.Errorf("the unpaid subscription is %v", v)
+	}
+}

@@ -124,6 +124,7 @@ func (a *auditor) check(rec *events.Record) error {
 		return a.requested(e)
 	case events.ChargeSucceeded:
 		return a.came(e.Charge)
+	case events.SubscriptionActivated, events.SubscriptionUpdated, events.SubscriptionReminded: // nothing of it is added up
 	case events.SessionOpened, events.SessionEnded, events.ChargeFailed,
 		events.ChargeActionRequired, events.MethodStored, events.MethodRemoved, events.TopUpRequested, events.TopUpEnded,
 		events.PaymentCreated: // nothing of it is added up

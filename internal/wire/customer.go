@@ -74,48 +74,6 @@ func (d *Decoder) consumer(c *call, cmd *commands.CreateCustomer, profile events
 	return err
 }
 
-// createSubscription reads the agreement of an existing customer to a plan.
-func (d *Decoder) createSubscription(c *call, f *fields) (commands.Command, error) {
-	const noMail, noPay = "this ledger sends no reminders yet", "this ledger takes no payments for subscriptions yet"
-	f.only("customer", "make the customer with CreateCustomer and give its customerId", "null")
-	f.only("autoCharge", noPay, "false")
-	f.only("prefundAmount", noPay, `"0"`)
-	f.only("minimumAccountBalance", noPay, `"0"`)
-	f.only("redirectUrls", noPay, "null", "{}")
-	f.only("sessionExpiryMinutes", noPay, "240")
-	f.only("renewalReminderEnabled", noMail, "null", "false")
-	f.only("renewalReminderDays", noMail, "null")
-	name := f.text("name", required, 255)
-	cmd := commands.CreateSubscription{
-		Customer: id[events.CustomerNoun](f, "customerId", required), Plan: id[events.PlanNoun](f, "planId", required),
-		StartedAt: f.time("startedAt", required), EndingAt: f.time("endingAt", optional), Clock: f.clock("testClockId", optional),
-		TaxExempt: f.flag("taxExempt"),
-	}
-	if err := f.finish(); err != nil {
-		return nil, err
-	}
-	var err error
-	cmd.Name, err = d.sealFor(c.ctx, cmd.Customer, PurposeName, []byte(name))
-	return cmd, err
-}
-
-func (d *Decoder) terminateSubscription(c *call, f *fields) (commands.Command, error) {
-	cmd := commands.TerminateSubscription{Subscription: id[events.SubscriptionNoun](f, "subscriptionId", required)}
-	reason := f.text("reason", required, 1000)
-	if err := f.finish(); err != nil {
-		return nil, err
-	}
-	consumer, ok, err := d.opts.Directory.SubscriptionConsumer(c.ctx, cmd.Subscription)
-	if err != nil {
-		return nil, fmt.Errorf("looking up subscription %s: %w", cmd.Subscription, err)
-	}
-	if !ok {
-		return nil, commands.Reject(commands.NotFound, "no subscription %s", cmd.Subscription)
-	}
-	cmd.Reason, err = d.seal(consumer, PurposeReason, []byte(reason))
-	return cmd, err
-}
-
 // missingConsumer makes of the error that a consumer has no key the refusal that there is no such consumer.
 func missingConsumer(err error, id events.OrganizationID) error {
 	if errors.Is(err, keyring.ErrUnknown) {

@@ -36,7 +36,7 @@ func Names() []string {
 	return []string{
 		"ReportUsage", "CreateMerchant", "UpdateMerchant", "CreateKey", "RevokeKey", "CreateProduct", "CreateMetric",
 		"CreatePrice", "CreatePlan", "CreateCustomer", "EraseConsumer", "TopUp",
-		"CreatePayment", "SetupPaymentMethod", "RemovePaymentMethod", "PaySession", "CancelSession", "CreateSubscription",
+		"CreatePayment", "SetupPaymentMethod", "RemovePaymentMethod", "UpdateSubscription", "PaySession", "CancelSession", "CreateSubscription",
 		"TerminateSubscription", "CreateTestClock", "AdvanceTestClock",
 		"UpdateCustomer", "DeleteCustomer", "UpdateConsumer", "DeleteTestClock",
 		"RefundUsage", "CorrectUsage", "ApproveInvoice", "CancelInvoice", "WriteOffInvoice", "CreateLineItem", "RefundInvoice", "VoidInvoiceRefund",
@@ -49,7 +49,7 @@ func Names() []string {
 // sender was told. So a door can read the others meanwhile.
 func Waits(name string) bool {
 	switch name {
-	case "CreatePayment", "SetupPaymentMethod", "PaySession":
+	case "CreatePayment", "UpdateSubscription", "SetupPaymentMethod", "PaySession":
 		return true
 	case "RefundUsage", "CorrectUsage", "WriteOffInvoice", "CreateLineItem", "RefundInvoice", "VoidInvoiceRefund":
 		return true

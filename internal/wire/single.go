@@ -83,6 +83,8 @@ func (d *Decoder) command(c *call, name string, f *fields) (commands.Command, er
 		return cmd, f.finish()
 	case "CreateSubscription":
 		return d.createSubscription(c, f)
+	case "UpdateSubscription":
+		return d.updateSubscription(c, f)
 	case "TerminateSubscription":
 		return d.terminateSubscription(c, f)
 	case "CreateEntitlement":

@@ -173,11 +173,33 @@ var bodies = []struct {
 	{"CancelSession", `{"paymentSessionId":"$session"}`, commands.CancelSession{Session: session}},
 	{
 		"CreateSubscription", `{"name":"Ada's","customerId":"$customer","planId":"$plan","startedAt":"2024-01-15T10:30:00Z",
-			"endingAt":"2025-01-15T10:30:00Z","testClockId":"$clock","autoCharge":false,"taxExempt":true,"renewalReminderDays":null}`,
+			"endingAt":"2025-01-15T10:30:00Z","testClockId":"$clock","autoCharge":true,"taxExempt":true,"renewalReminderDays":null,
+			"renewalReminderEnabled":false,"minimumAccountBalance":"200.00","prefundAmount":"200","redirectUrls":{"onSuccess":"https://a.example"},"sessionExpiryMinutes":1.5}`,
 		commands.CreateSubscription{
 			Customer: customer, Plan: plan, Name: events.Sealed{Key: consumer, Box: []byte("subscription.name Ada's")},
-			StartedAt: at("2024-01-15T10:30:00Z"), EndingAt: at("2025-01-15T10:30:00Z"), Clock: clock, TaxExempt: true,
+			StartedAt: at("2024-01-15T10:30:00Z"), EndingAt: at("2025-01-15T10:30:00Z"), Clock: clock, TaxExempt: true, AutoCharge: true,
+			Reminders: events.RemindersOff, Minimum: 200_000_000_000, OnSuccess: "https://a.example", Term: 90 * time.Second,
 		},
+	},
+	{
+		"CreateSubscription", `{"name":"Ada's","planId":"$plan","startedAt":"2024-01-15T10:30:00Z","customer":{"name":"Ada","email":"ada@example.com","address":{"country":"GB","zipCode":"1"}}}`,
+		commands.CreateSubscription{
+			Plan: plan, Name: events.Sealed{Key: newcomer, Box: []byte("subscription.name Ada's")}, StartedAt: at("2024-01-15T10:30:00Z"),
+			New: &commands.CreateCustomer{Candidate: newcomer, Email: digest("email", "ada@example.com"), Region: "GB", Profile: events.Sealed{
+				Key: newcomer, Box: []byte(`consumer.profile {"name":"Ada","email":"ada@example.com","address":{"country":"GB","zipCode":"1"}}`),
+			}},
+		},
+	},
+	{
+		"UpdateSubscription", `{"subscriptionId":"$sub","endingAt":null,"autoCharge":true,"minimumAccountBalance":"0","renewalReminderEnabled":null,"renewalReminderDays":7,"status":"active","taxExempt":true}`,
+		commands.UpdateSubscription{
+			Subscription: sub, EndingAt: given(events.Time(0)), AutoCharge: given(true), Minimum: given(events.Nanos(0)), Reminders: given(events.Reminders("")), ReminderDays: given(uint32(7)),
+			TaxExempt: given(true),
+		},
+	},
+	{
+		"UpdateSubscription", `{"subscriptionId":"$sub","status":"terminated","terminationReason":"moved away"}`,
+		commands.TerminateSubscription{Subscription: sub, Reason: events.Sealed{Key: consumer, Box: []byte("subscription.reason moved away")}},
 	},
 	{
 		"TerminateSubscription", `{"subscriptionId":"$sub","reason":"moved away"}`,
@@ -360,8 +382,10 @@ func TestCommandsRefused(t *testing.T) {
 		{"CreateCustomer", `{"consumer":{"name":"n","email":"e@x","address":{"country":"Deutschland"}}}`, "consumer.address.country has too many characters"},
 		{"CreateCustomer", `{"consumer":{"name":"n","email":"e@x","address":{"country":"d1"}}}`, "consumer.address.country must be two capital letters"},
 		{"CreateCustomer", `{"consumerId":"$merchant","taxId":"x"}`, "no consumer $merchant"},
-		{"CreateSubscription", `{"customer":{"name":"n"}}`, "customer is not supported: make the customer with CreateCustomer"},
-		{"CreateSubscription", `{"minimumAccountBalance":"200.00"}`, "minimumAccountBalance is not supported"},
+		{"CreateSubscription", `{"name":"n","planId":"$plan","startedAt":"2024-01-15T10:30:00Z"}`, "customer or customerId is required, one of them"},
+		{"CreateSubscription", `{"name":"n","planId":"$plan","startedAt":"2024-01-15T10:30:00Z","customer":{"name":"n","email":"a@b","address":{"country":"US","zipCode":"1"}}}`, "address.state is required"},
+		{"CreateSubscription", `{"name":"n","planId":"$plan","startedAt":"2024-01-15T10:30:00Z","customerId":"$customer","minimumAccountBalance":"200.00","prefundAmount":"100"}`, "prefundAmount is the old name of minimumAccountBalance"},
+		{"CreateSubscription", `{"name":"n","planId":"$plan","startedAt":"2024-01-15T10:30:00Z","customerId":"$customer","sessionExpiryMinutes":0.5}`, "sessionExpiryMinutes must be a number of minutes"},
 		{"CreateSubscription", `{"name":"n","customerId":"cus_01JD3W8X5KQ7M2N4P6R8T0V2W4","planId":"$plan","startedAt":"2024-01-15T10:30:00Z"}`, "no customer cus_01JD3W8X5KQ7M2N4P6R8T0V2W4"},
 		{"TerminateSubscription", `{"subscriptionId":"sub_01JD3W8X5KQ7M2N4P6R8T0V2W4","reason":"r"}`, "no subscription sub_01JD3W8X5KQ7M2N4P6R8T0V2W4"},
 		{"TerminateSubscription", `{"subscriptionId":"$sub","reason":""}`, "reason may not be empty"},

@@ -39,6 +39,18 @@ func (g *generator) other(n uint32) {
 		}
 	case 12, 13, 14:
 		g.payments(c)
+	case 15:
+		if !c.ended {
+			g.command(m.id, events.ActorKey)
+			g.emit(now, events.SubscriptionUpdated{
+				Subscription: c.sub, AutoCharge: g.rng.IntN(2) == 0, Minimum: 5 * events.NanosPerUnit, Reminders: events.RemindersOn, ReminderDays: uint32(1 + g.rng.IntN(30)),
+			})
+		}
+	case 16:
+		if !c.ended {
+			g.command(m.id, events.ActorDue)
+			g.emit(now, events.SubscriptionReminded{Subscription: c.sub, Customer: c.id, Period: n, RenewsAt: periodStart(n + 1)})
+		}
 	case 7:
 		if !c.ended {
 			g.command(m.id, events.ActorDue)

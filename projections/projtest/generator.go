@@ -253,7 +253,11 @@ func (g *generator) customer(i int) {
 	g.emit(epoch, events.SubscriptionCreated{
 		Subscription: c.sub, Customer: c.id, Plan: m.plan, Product: m.product, Wallet: c.wallet, Currency: usd,
 		Name: g.seal(c.consumer), StartedAt: epoch, Anchor: epoch, Cadence: events.Monthly, Clock: m.clock,
+		Pending: i%3 == 1,
 	})
+	if i%3 == 1 {
+		g.emit(epoch, events.SubscriptionActivated{Subscription: c.sub, Customer: c.id, Plan: m.plan})
+	}
 	g.openPeriod(c, 0, events.Derive[events.InvoiceNoun](g.env.Command, 1))
 }
 
