@@ -1,6 +1,7 @@
 package server_test
 
 import (
+	"context"
 	"encoding/json"
 	"testing"
 	"time"
@@ -37,7 +38,7 @@ func (p *shop) open() {
 }
 
 func (p *shop) close() {
-	if err := p.s.Close(p.t.Context()); err != nil {
+	if err := p.s.Close(context.WithoutCancel(p.t.Context())); err != nil {
 		p.t.Error(err)
 	}
 }

@@ -214,6 +214,7 @@ func (d *doors) tryStreams(ctx context.Context) (*publisher.Publisher, error) {
 		return nil, err
 	}
 	d.running.Go(func() { d.mirrorKeys(ctx) })
+	d.running.Go(func() { d.notify(ctx) })
 	return p, nil
 }
 

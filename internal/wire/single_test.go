@@ -549,7 +549,7 @@ func TestWaits(t *testing.T) {
 			waiting++
 		}
 	}
-	if waiting != 16 || Waits("ReportUsage") {
+	if waiting != 17 || Waits("ReportUsage") {
 		t.Errorf("%d commands wait", waiting)
 	}
 	if r := (Who{Role: events.AuditorKey}).MayWrite(merchant); r == nil {
