@@ -11,6 +11,7 @@ type UpdateCustomer struct {
 	External   Change[events.Digest] // of the merchant's own id; zero for none
 	ExternalID events.Sealed         // with External
 	TaxID      Change[events.Sealed]
+	TaxRates   Change[[]events.TaxRateOf]
 
 	InvoiceIssued   Change[bool] // whether the customer gets these notices
 	InvoicePaid     Change[bool]
@@ -29,6 +30,7 @@ type UpdateConsumer struct {
 	Base     events.Seq
 	Email    events.Digest
 	Profile  events.Sealed
+	Region   string
 }
 
 // customerOf returns a customer that a command may be about.
@@ -63,6 +65,7 @@ func updateCustomer(b *projections.Books, c Context, cmd UpdateCustomer, d *deci
 	e := events.CustomerUpdated{
 		Customer: cmd.Customer, ExternalGiven: cmd.External.Given, External: cmd.External.To, ExternalID: cmd.ExternalID,
 		TaxIDGiven: cmd.TaxID.Given, TaxID: cmd.TaxID.To, Muted: muted,
+		RatesGiven: cmd.TaxRates.Given, TaxRates: cmd.TaxRates.To,
 	}
 	c.Merchant = row.Merchant
 	d.add(c, c.Now, e)
@@ -132,6 +135,6 @@ func updateConsumer(b *projections.Books, c Context, cmd UpdateConsumer, d *deci
 		}
 	}
 	c.Merchant = row.Manager
-	d.add(c, c.Now, events.ConsumerUpdated{Consumer: cmd.Consumer, Email: cmd.Email, Profile: cmd.Profile})
+	d.add(c, c.Now, events.ConsumerUpdated{Consumer: cmd.Consumer, Email: cmd.Email, Profile: cmd.Profile, Region: cmd.Region})
 	return nil
 }

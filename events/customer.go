@@ -1,14 +1,16 @@
 package events
 
-// CustomerUpdated records what a merchant knows of a customer from now on. The texts that are not given stay as they were.
+// CustomerUpdated records what a merchant knows of a customer from now on. The texts and rates that are not given stay as they were.
 type CustomerUpdated struct {
-	Customer      CustomerID `cbor:"1,keyasint" json:"customerId"`
-	ExternalGiven bool       `cbor:"2,keyasint,omitempty" json:"externalIdGiven,omitempty"`
-	External      Digest     `cbor:"3,keyasint,omitzero" json:"externalDigest,omitzero"` // keyed hash of the merchant's own id; zero for none
-	ExternalID    Sealed     `cbor:"4,keyasint,omitzero" json:"externalId,omitzero"`
-	TaxIDGiven    bool       `cbor:"5,keyasint,omitempty" json:"taxIdGiven,omitempty"`
-	TaxID         Sealed     `cbor:"6,keyasint,omitzero" json:"taxId,omitzero"`
-	Muted         Muted      `cbor:"7,keyasint,omitzero" json:"muted,omitzero"` // always given
+	Customer      CustomerID  `cbor:"1,keyasint" json:"customerId"`
+	ExternalGiven bool        `cbor:"2,keyasint,omitempty" json:"externalIdGiven,omitempty"`
+	External      Digest      `cbor:"3,keyasint,omitzero" json:"externalDigest,omitzero"` // keyed hash of the merchant's own id; zero for none
+	ExternalID    Sealed      `cbor:"4,keyasint,omitzero" json:"externalId,omitzero"`
+	TaxIDGiven    bool        `cbor:"5,keyasint,omitempty" json:"taxIdGiven,omitempty"`
+	TaxID         Sealed      `cbor:"6,keyasint,omitzero" json:"taxId,omitzero"`
+	Muted         Muted       `cbor:"7,keyasint,omitzero" json:"muted,omitzero"` // always given
+	RatesGiven    bool        `cbor:"8,keyasint,omitempty" json:"taxRatesGiven,omitempty"`
+	TaxRates      []TaxRateOf `cbor:"9,keyasint,omitempty" json:"taxRates,omitempty"`
 }
 
 // Muted says which notices a customer does not get. The zero Muted is all of them.
@@ -28,6 +30,7 @@ type ConsumerUpdated struct {
 	Consumer OrganizationID `cbor:"1,keyasint" json:"consumerId"`
 	Email    Digest         `cbor:"2,keyasint" json:"emailDigest"` // keyed hash of the normalised address, for look-up
 	Profile  Sealed         `cbor:"3,keyasint" json:"profile"`
+	Region   string         `cbor:"4,keyasint,omitempty" json:"taxRegion,omitempty"` // where its address is complete
 }
 
 func (CustomerUpdated) Kind() Kind { return KindCustomerUpdated }

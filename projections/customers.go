@@ -174,6 +174,9 @@ func (b *Books) customerUpdated(rec *events.Record, e events.CustomerUpdated) {
 	if e.TaxIDGiven {
 		c.TaxID = &e.TaxID
 	}
+	if e.RatesGiven {
+		c.TaxRates = e.TaxRates
+	}
 	c.Muted, c.UpdatedAt = e.Muted, rec.At
 }
 
@@ -203,7 +206,7 @@ func (b *Books) consumerUpdated(rec *events.Record, e events.ConsumerUpdated) {
 		b.Emails.remove(pair{c.Manager, c.Email})
 		*b.Emails.insert(pair{c.Manager, e.Email}) = e.Consumer
 	}
-	c.Email, c.Profile, c.Sealed = e.Email, rec.Seq, e.Profile
+	c.Email, c.Profile, c.Sealed, c.Region = e.Email, rec.Seq, e.Profile, e.Region
 }
 
 // owe notes that an invoice of a customer is open, and settled that it is not any more.

@@ -36,7 +36,13 @@ func TestCustomers(t *testing.T) {
 	}
 	w.call(w.key, "GET", "/v0/customers?organizationId="+w.merchant+"&name=ab", "").code(t, 400, "INVALID")
 
-	c := w.do(200, "PATCH", "/v0/customers/"+id, `{"externalId":"c-2","taxId":null,"notificationSettings":{"invoicePaid":false}}`)
+	c := w.do(200, "PATCH", "/v0/customers/"+id, `{"externalId":"c-2","taxId":null,"taxRates":{"default":8.875},"notificationSettings":{"invoicePaid":false}}`)
+	if fmt.Sprint(c["taxRates"]) != "map[default:8.875]" {
+		t.Errorf("the tax rates are %v", c["taxRates"])
+	}
+	if c := w.do(200, "PATCH", "/v0/customers/"+id, `{"taxRates":10}`); fmt.Sprint(c["taxRates"]) != "map[default:10]" {
+		t.Errorf("one rate for everything is %v", c["taxRates"])
+	}
 	if c["externalId"] != "c-2" || c["taxId"] != nil || fmt.Sprint(c["notificationSettings"]) != "map[invoiceIssued:true invoicePaid:false renewalReminder:true]" {
 		t.Errorf("the changed customer is %v", c)
 	}

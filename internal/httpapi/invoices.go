@@ -1,6 +1,7 @@
 package httpapi
 
 import (
+	"cmp"
 	"net/http"
 	"strconv"
 
@@ -95,12 +96,33 @@ func (c *call) renderInvoice(q *query.Invoice) (Invoice, error) {
 }
 
 func renderLine(l *query.InvoiceLine) InvoiceLine {
+	source := l.Metric.String()
 	v := InvoiceLine{
-		EventType: "usage", EventID: l.ID.String(), EventSourceID: l.Metric.String(), BillableMetricID: l.Metric.String(),
+		EventType: "usage", EventID: l.ID.String(), BillableMetricID: source,
 		LineItemType: "charge", MeterEventID: l.ID.String(), InvoiceDisplayName: l.DisplayName, MetricName: l.MetricName,
-		MetricDescription: l.MetricName, MetricUnit: l.Unit, Quantity: Decimal{decimal.NewFromBigInt(l.Quantity.Big(), 0)},
-		UnitPrice: l.UnitPrice.String(), TotalPrice: l.Amount.String(), TotalTax: l.Tax.String(), TotalAmount: l.Amount.Plus(l.Tax).String(),
+		MetricDescription: cmp.Or(l.Description, l.MetricName), MetricUnit: l.Unit, Quantity: Decimal{decimal.NewFromBigInt(l.Quantity.Big(), 0)},
+		UnitPrice: l.UnitPrice.String(), TaxRate: Decimal{decimal.New(int64(l.TaxRate), -7)}, TotalPrice: l.Amount.String(), TotalTax: l.Tax.String(), TotalAmount: l.Amount.Plus(l.Tax).String(),
 	}
+	if !l.Fee.IsZero() {
+		v.EventType, source = "fee", l.Fee.String()
+	}
+	switch l.Kind {
+	case events.LineOfManual:
+		v.EventType, source = "fee", l.Item.String()
+		if l.Amount.Sign() < 0 {
+			v.EventType = "discount"
+		}
+		if len(l.Factors) == 2 {
+			if quantity, err := decimal.NewFromString(l.Factors[0]); err == nil {
+				v.Quantity = Decimal{quantity}
+			}
+			v.UnitPrice = l.Factors[1]
+		}
+	case events.LineOfRefund:
+		v.LineItemType = "refund"
+	case events.LineOfFee, events.LineOfCorrection:
+	}
+	v.EventSourceID = source
 	return v
 }
 

@@ -32,6 +32,7 @@ type UsageEvent struct {
 type UsageProperty struct {
 	BillableMetricID string `json:"billableMetricId"`
 	Quantity         int64  `json:"quantity" minimum:"1"`
+	Price            string `json:"price,omitempty"`
 }
 
 // UsageBilling is what a usage event cost, in billionths of the currency's unit.
@@ -101,7 +102,7 @@ func renderUsage(u *query.UsageEvent) (UsageEvent, error) {
 		},
 	}
 	for i := range u.Properties {
-		v.Properties = append(v.Properties, UsageProperty{u.Properties[i].Metric.String(), u.Properties[i].Quantity})
+		v.Properties = append(v.Properties, UsageProperty{u.Properties[i].Metric.String(), u.Properties[i].Quantity, u.Properties[i].Reported})
 	}
 	return v, nil
 }

@@ -1,6 +1,7 @@
 package query
 
 import (
+	"cmp"
 	"context"
 	"strings"
 
@@ -18,6 +19,7 @@ type APICustomer struct {
 	Organization *APIOrganization      `json:"organization,omitempty"` // the consumer; none once it is erased
 	TaxID        string                `json:"taxId,omitempty"`
 	ExternalID   string                `json:"externalId,omitempty"`
+	TaxRates     map[string]Percent    `json:"taxRates,omitempty"` // in percent, by plan, by metric, and default
 	TaxAddress   APITaxAddress         `json:"validTaxAddress"`
 	Notices      APINotices            `json:"notificationSettings"`
 	CreatedAt    events.Time           `json:"createdAt"`
@@ -68,6 +70,12 @@ func renderAPICustomer(r *reading, id events.CustomerID, row *projections.Custom
 		ID: id, Object: "customer", Merchant: c.Merchant, Consumer: c.Consumer, TaxID: c.TaxID, ExternalID: c.ExternalID,
 		TaxAddress: taxAddress(c.Profile), CreatedAt: c.CreatedAt, UpdatedAt: row.UpdatedAt,
 		Notices: APINotices{!row.Muted.InvoiceIssued, !row.Muted.InvoicePaid, !row.Muted.RenewalReminder},
+	}
+	for _, rate := range row.TaxRates {
+		if v.TaxRates == nil {
+			v.TaxRates = make(map[string]Percent, len(row.TaxRates))
+		}
+		v.TaxRates[cmp.Or(rate.Metric.String(), rate.Plan.String(), "default")] = Percent(rate.Rate)
 	}
 	if c.Profile != nil {
 		v.Organization = renderAPIOrganization(c.Consumer, c.Profile)

@@ -38,6 +38,7 @@ type UsageProperty struct {
 	Revision uint32          `json:"revision"`
 	Amount   events.Sum      `json:"amountNanos"`
 	Tax      events.Sum      `json:"taxNanos"`
+	Reported string          `json:"price,omitempty"` // in units, where it was reported with the usage
 }
 
 // UsageBilling is what a usage event cost, all properties together.
@@ -107,7 +108,7 @@ func (r *reading) renderUsage(rec *events.Record, invoices map[uint32]events.Inv
 	for i := range e.Lines {
 		l := &e.Lines[i]
 		u.Properties = append(u.Properties, UsageProperty{
-			l.Metric, l.Quantity, l.Price, l.Revision, events.SumOf(l.Nanos), events.SumOf(l.Tax),
+			l.Metric, l.Quantity, l.Price, l.Revision, events.SumOf(l.Nanos), events.SumOf(l.Tax), reported(l.At),
 		})
 	}
 	if _, ok := invoices[e.Period]; !ok {
@@ -119,6 +120,14 @@ func (r *reading) renderUsage(rec *events.Record, invoices map[uint32]events.Inv
 	var err error
 	u.Metadata, u.Erased, err = r.metadata(e.Metadata)
 	return u, err
+}
+
+// reported returns a price that came with usage, in units, "" for none.
+func reported(at events.Nanos) string {
+	if at == 0 {
+		return ""
+	}
+	return at.String()
 }
 
 // UsageEvents is a part of a subscription's usage, newest first.

@@ -13,6 +13,7 @@ import (
 // updateCustomer reads what a merchant knows of a customer from now on. null, or an empty text, stands for none.
 func (d *Decoder) updateCustomer(c *call, f *fields) (commands.Command, error) {
 	cmd := commands.UpdateCustomer{Customer: id[events.CustomerNoun](f, "customerId", required)}
+	cmd.TaxRates = f.taxRates("taxRates")
 	external, taxID := f.change("externalId", 255), f.change("taxId", 255)
 	if g, ok := f.within("notificationSettings", optional); ok {
 		cmd.InvoiceIssued, cmd.InvoicePaid = flagChange(g, "invoiceIssued"), flagChange(g, "invoicePaid")
@@ -93,6 +94,7 @@ func (d *Decoder) updateConsumer(c *call, f *fields) (commands.Command, error) {
 		return nil, invalid("a consumer has a name and an e-mail address")
 	}
 	cmd.Base, cmd.Email = at, d.opts.Keyring.EmailDigest(normal)
+	cmd.Region, _ = commands.TaxRegionOf(p.Address)
 	cmd.Profile, err = d.seal(cmd.Consumer, PurposeProfile, toJSON(p))
 	return cmd, err
 }

@@ -247,10 +247,11 @@ var bodies = []struct {
 	{"DeleteTestClock", `{"testClockId":"$clock"}`, commands.DeleteTestClock{Clock: clock}},
 	{
 		"UpdateCustomer",
-		`{"customerId":"$customer","externalId":"c-2","taxId":null,"notificationSettings":{"invoicePaid":false}}`,
+		`{"customerId":"$customer","externalId":"c-2","taxId":null,"taxRates":8.875,"notificationSettings":{"invoicePaid":false}}`,
 		commands.UpdateCustomer{
 			Customer: customer, External: commands.Change[events.Digest]{Given: true, To: digest("external", merchant.String(), "c-2")},
 			ExternalID: events.Sealed{Key: consumer, Box: []byte("customer.external_id c-2")}, TaxID: commands.Change[events.Sealed]{Given: true},
+			TaxRates:    commands.Change[[]events.TaxRateOf]{Given: true, To: []events.TaxRateOf{{Rate: 887_500}}},
 			InvoicePaid: commands.Change[bool]{Given: true},
 		},
 	},

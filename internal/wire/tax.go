@@ -14,7 +14,7 @@ import (
 const maxTaxRates = 200
 
 // taxRates returns a customer's rates of tax: an object of percents, by the identity of a plan or of a metric, or
-// under "default". null is none.
+// under "default"; or one percent for everything. null is none.
 func (f *fields) taxRates(name string) (v commands.Change[[]events.TaxRateOf]) {
 	s := f.take(name, optional)
 	if s == nil {
@@ -22,6 +22,12 @@ func (f *fields) taxRates(name string) (v commands.Change[[]events.TaxRateOf]) {
 	}
 	v.Given = true
 	if s.null() {
+		return v
+	}
+	if c := s.next(); c == '-' || c-'0' <= 9 { // one rate for everything
+		if v.To = []events.TaxRateOf{{Rate: f.percent(name).To}}; v.To[0].Rate == 0 {
+			f.note(name, []byte{0})
+		}
 		return v
 	}
 	g := f.d.object(f.path+name+".", s.b)
