@@ -71,6 +71,7 @@ func New(opts Options) (*API, error) {
 	config.Info.Description = description
 	config.Components.Schemas = huma.NewMapRegistry("#/components/schemas/", schemaName)
 	config.Components.Schemas.RegisterTypeAlias(reflect.TypeFor[query.Percent](), reflect.TypeFor[float64]())
+	config.Components.Schemas.RegisterTypeAlias(reflect.TypeFor[query.Units](), reflect.TypeFor[float64]())
 	config.Components.SecuritySchemes = map[string]*huma.SecurityScheme{
 		"key": {Type: "http", Scheme: "bearer", Description: "An API key, sk_test_… or sk_live_…"},
 	}
@@ -99,7 +100,7 @@ func (a *API) operations() []operation {
 	var all []operation
 	for _, part := range [][]operation{
 		a.products(), a.metrics(), a.fees(), a.prices(), a.plans(), a.customers(), a.subscriptions(), a.usage(), a.wallets(), a.invoices(),
-		a.payments(), a.entitlements(), a.clocks(), a.keys(),
+		a.payments(), a.entitlements(), a.features(), a.access(), a.clocks(), a.keys(),
 	} {
 		all = append(all, part...)
 	}

@@ -10,6 +10,7 @@ func (c *conformance) all() {
 	s := c.catalogue()
 	c.customersAndClocks(&s)
 	c.subscriptionsAndUsage(&s)
+	c.access(s)
 	c.money(s)
 	c.endings(s)
 }
@@ -155,4 +156,25 @@ func (c *conformance) endings(s shop) {
 	c.refused("terminateSubscription", 409, "POST", end, `{"reason":"moved on"}`)
 	c.refused("createUsageEvent", 422, "POST", "/v0/usage", c.usage(s, "u-9", 1))
 	c.try("deleteTestClock", 200, "DELETE", "/v0/testClocks/"+s.clock, "")
+}
+
+func (c *conformance) access(s shop) {
+	feature := c.id("createFeature", "/v0/features", `{"merchantId":%q,"productId":%q,"key":"tokens","name":"Tokens","type":"metered"}`, c.merchant, s.product)
+	spare := c.id("createFeature", "/v0/features", `{"merchantId":%q,"productId":%q,"key":"spare","name":"Spare"}`, c.merchant, s.product)
+	c.refused("createFeature", 409, "POST", "/v0/features", fmt.Sprintf(`{"merchantId":%q,"productId":%q,"key":"spare","name":"Again"}`, c.merchant, s.product))
+	c.try("listFeatures", 200, "GET", "/v0/features?productId="+s.product, "")
+	c.try("getFeature", 200, "GET", "/v0/features/"+feature, "")
+	c.try("updateFeature", 200, "PATCH", "/v0/features/"+spare, `{"name":"Left over"}`)
+	c.try("deleteFeature", 204, "DELETE", "/v0/features/"+spare, "")
+
+	issue := fmt.Sprintf(`{"customerId":%q,"featureId":%q,"template":{"type":"metered","usagePeriod":{"interval":"P1M"},"isSoftLimit":true,"issueAfterReset":100}}`, s.customer, feature)
+	entitlement := "/v1/entitlements/" + c.id("issueEntitlement", "/v1/entitlements", "%s", issue)
+	c.refused("issueEntitlement", 404, "POST", "/v1/entitlements", strings.Replace(issue, feature, "feat_01ARZ3NDEKTSV4RRFFQ69G5FAV", 1))
+	c.try("listEntitlements", 200, "GET", "/v1/entitlements?customerId="+s.customer, "")
+	c.try("getEntitlement", 200, "GET", entitlement, "")
+	grant := c.id("createEntitlementGrant", entitlement+"/grants", `{"amount":1000,"idempotencyKey":"g-1"}`)
+	c.refused("createEntitlementGrant", 409, "POST", entitlement+"/grants", `{"amount":1,"idempotencyKey":"g-1"}`)
+	c.try("listEntitlementGrants", 200, "GET", entitlement+"/grants?includeVoided=true", "")
+	c.try("getEntitlementGrant", 200, "GET", entitlement+"/grants/"+grant, "")
+	c.try("voidEntitlementGrant", 200, "DELETE", entitlement+"/grants/"+grant, "")
 }
