@@ -4,7 +4,7 @@ GO     ?= go
 TOOL   := $(GO) tool -modfile=tools/go.mod
 TRACE  ?= ../shared/data/azure-llm-2023-conv.csv
 
-.PHONY: check test race lint fmt fuzz crash kill trace bench
+.PHONY: check test race lint fmt fuzz crash kill life trace bench
 
 check: ## what CI runs
 	bash .ci/run
@@ -39,6 +39,9 @@ crash: ## simulated power cuts: CRASHES of the log, a tenth as many of the views
 ROUNDS ?= 100
 kill: ## a real server killed ROUNDS times under load
 	$(GO) test -count=1 -timeout 4h -run 'Kill' ./internal/killtest -rounds $(ROUNDS)
+
+life: ## random lives of hundreds of customers, against a model of their money; a failure prints its seed
+	$(GO) test -count=1 -timeout 4h -run TestLife -v ./internal/scenario -long
 
 trace: ## the demo on a real trace, against an independent computation
 	TALLY_TRACE=$(abspath $(TRACE)) $(GO) test -count=1 -tags trace -run '^TestTrace$$' -v ./internal/demo
