@@ -98,6 +98,7 @@ func (c *conformance) subscriptionsAndUsage(s *shop) {
 	c.try("createSubscription", 200, "POST", "/v0/subscriptions", create)
 	c.try("listSubscriptions", 200, "GET", "/v0/subscriptions?limit=5&status=active&customerId="+s.customer, "")
 	c.try("getSubscription", 200, "GET", "/v0/subscriptions/"+s.subscription, "")
+	c.try("updateSubscription", 200, "PATCH", "/v0/subscriptions/"+s.subscription, `{"renewalReminderDays":7}`)
 	c.refused("createUsageEvent", 422, "POST", "/v0/usage", c.usage(*s, "u-0", 100))
 	c.try("createTopUp", 201, "POST", "/v0/wallets/"+s.wallet+"/topups", `{"amount":"20","method":"sandbox"}`)
 
@@ -108,6 +109,9 @@ func (c *conformance) subscriptionsAndUsage(s *shop) {
 	c.try("listUsageEvents", 200, "GET", "/v0/usage?"+span+"&customerId="+s.customer, "")
 	c.refused("listUsageEvents", 400, "GET", "/v0/usage?customerId="+s.customer, "")
 	c.try("getUsageEvent", 200, "GET", "/v0/usage/"+u["id"].(string), "")
+
+	c.try("refundUsageEvent", 200, "PATCH", "/v0/usage/"+u["id"].(string), `{"refunded":true,"reason":"a mistake"}`)
+	c.refused("refundUsageEvent", 422, "PATCH", "/v0/usage/"+u["id"].(string), `{"refunded":true}`)
 
 	reservation := fmt.Sprintf(`{"merchantId":%q,"customerId":%q,"entitlementData":[{"billableMetricId":%q,"quantity":10}]}`, c.merchant, s.customer, s.metric)
 	c.try("createEntitlement", 201, "POST", "/v0/entitlements", reservation)

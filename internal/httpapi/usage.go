@@ -63,6 +63,12 @@ type UsagePropertyReport struct {
 	Price            string `json:"price,omitempty" doc:"For prices of the models dynamic and percentage"`
 }
 
+// UsageRefund says that usage is taken back.
+type UsageRefund struct {
+	Refunded bool   `json:"refunded"`
+	Reason   string `json:"reason,omitempty" maxLength:"1000"`
+}
+
 // UsageBatch is several usage events.
 type UsageBatch struct {
 	Events []UsageReport `json:"events" minItems:"1" maxItems:"1000" nullable:"false"`
@@ -115,6 +121,11 @@ func (a *API) usage() []operation {
 		id: "batchCreateUsageEvents", method: http.MethodPost, path: "/v0/usage/batch", tag: "Usage", summary: "Report usage, up to 1000 events at once",
 		body: bodyOf[UsageBatch](), loose: true, batch: true, limit: maxBatch, handle: a.reportBatch,
 		answers: map[int]bodyType{201: bodyOf[BatchUsageEvents](), 207: bodyOf[BatchUsageEvents]()},
+	}, {
+		id: "refundUsageEvent", method: http.MethodPatch, path: "/v0/usage/{id}", tag: "Usage", summary: "Take usage back",
+		body: bodyOf[UsageRefund](), answers: answers[UsageEvent](http.StatusOK), handle: func(c *call) (answer, error) {
+			return changed(c, "usage event", "RefundUsage", "usageEventId", http.StatusOK, c.usageEvent)
+		},
 	}, {
 		id: "listUsageEvents", method: http.MethodGet, path: "/v0/usage", tag: "Usage", summary: "List usage events",
 		params: paged(
