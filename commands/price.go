@@ -213,7 +213,7 @@ func bounds(lowName, highName string, low, high events.Nanos) *Rejection {
 
 func priceOf(b *projections.Books, c Context, id events.PriceID) (*projections.Price, *Rejection) {
 	p := b.Prices.Get(id)
-	if p == nil || p.Merchant != c.Merchant {
+	if p == nil || p.Merchant != c.Merchant || p.Deleted {
 		return nil, Reject(NotFound, "no price %s", id)
 	}
 	return p, nil

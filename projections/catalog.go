@@ -55,6 +55,7 @@ type Price struct {
 	Template  events.FeatureTerms   `cbor:"21,keyasint,omitzero"`
 	At        events.Time           `cbor:"7,keyasint"`
 	UpdatedAt events.Time           `cbor:"8,keyasint"`
+	Deleted   bool                  `cbor:"9,keyasint,omitempty"` // periods that have begun with it still end with it
 }
 
 // Tariff is a price at one revision.
@@ -242,7 +243,7 @@ func (b *Books) priceDeleted(rec *events.Record, e events.PriceDeleted) {
 	if !p.Feature.IsZero() {
 		b.Features.edit(p.Feature).Prices--
 	}
-	b.Prices.remove(e.Price)
+	p.Deleted, p.UpdatedAt = true, rec.At
 	b.unlink(LinkPrices, rec.Merchant, e.Price)
 }
 

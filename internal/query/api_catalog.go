@@ -268,7 +268,12 @@ type GetPriceArgs struct {
 func (s *Service) GetPrice(ctx context.Context, who wire.Who, args GetPriceArgs) (APIPrice, error) {
 	return apiOne(ctx, s, who, args.AtLeast, "price", args.Price,
 		func(b *projections.Books) *projections.Table[events.PriceID, projections.Price] { return b.Prices },
-		func(p *projections.Price) events.OrganizationID { return p.Merchant }, renderAPIPrice)
+		func(p *projections.Price) events.OrganizationID { return p.Merchant }, func(r *reading, id events.PriceID, p *projections.Price) (APIPrice, error) {
+			if p.Deleted {
+				return APIPrice{}, missing("price", id.String())
+			}
+			return renderAPIPrice(r, id, p)
+		})
 }
 
 // GetPlanArgs are the arguments of [Service.GetPlan].
@@ -337,7 +342,9 @@ func (s *Service) ListPrices(ctx context.Context, who wire.Who, args ListPricesA
 	return apiCatalog(ctx, s, who, args.Merchant, args.APIPage, func(r *reading) listing[events.PriceID, projections.Price, APIPrice] {
 		return listing[events.PriceID, projections.Price, APIPrice]{
 			table: r.books.Prices, from: source{link: projections.LinkPrices},
-			match:  func(p *projections.Price) bool { return args.Metric.IsZero() || p.Metric == args.Metric },
+			match: func(p *projections.Price) bool {
+				return !p.Deleted && (args.Metric.IsZero() || p.Metric == args.Metric)
+			},
 			render: func(id events.PriceID, p *projections.Price) (APIPrice, error) { return renderAPIPrice(r, id, p) },
 		}
 	})

@@ -104,6 +104,7 @@ func (s *Service) Prices(ctx context.Context, who wire.Who, args CatalogArgs) (L
 	return catalog(ctx, s, who, args, func(r *reading) listing[events.PriceID, projections.Price, Price] {
 		return listing[events.PriceID, projections.Price, Price]{
 			table: r.books.Prices, from: source{link: projections.LinkPrices},
+			match: func(p *projections.Price) bool { return !p.Deleted },
 			render: func(id events.PriceID, p *projections.Price) (Price, error) {
 				return Price{
 					id, p.Tariff.Revision, p.Merchant, p.Metric, p.Tariff.Model, p.Tariff.Term, p.Tariff.DisplayName,

@@ -21,6 +21,7 @@ func Names() []string {
 		"Usage", "UsageEvent", "UsageEvents", "Wallet",
 	}
 	names = append(names, catalogQueries()...)
+	names = append(names, invoiceQueries()...)
 	names = append(names, entitlementQueries()...)
 	names = append(names, paymentQueries()...)
 	slices.Sort(names)
@@ -57,6 +58,9 @@ func (s *Service) query(name string) asked {
 		return nil
 	}
 	if ask := s.catalogQuery(name); ask != nil {
+		return ask
+	}
+	if ask := s.invoiceQuery(name); ask != nil {
 		return ask
 	}
 	if ask := s.entitlementQuery(name); ask != nil {

@@ -40,6 +40,9 @@ type Invoice struct {
 	DueAt        events.Time               `json:"dueAt,omitzero"`
 	PaidAt       events.Time               `json:"paidAt,omitzero"`
 	Code         string                    `json:"code,omitempty"` // why it was cancelled
+	AutoApprove  bool                      `json:"autoApprove"`    // without ApproveInvoice
+	CreatedAt    events.Time               `json:"createdAt"`
+	UpdatedAt    events.Time               `json:"updatedAt"`
 	Seller       *Seller                   `json:"seller,omitempty"`
 	Buyer        *Buyer                    `json:"buyer,omitempty"`
 	ItemCount    int                       `json:"itemCount"`
@@ -177,7 +180,10 @@ func (r *reading) renderInvoice(id events.InvoiceID, row *projections.Invoice) (
 		ID: id, Merchant: row.Merchant, Customer: row.Customer, Subscription: row.Subscription, Period: row.Period,
 		Status: row.Status, Number: row.Number, Currency: row.Currency, Start: row.Start, End: row.End, GraceEnd: row.GraceEnd,
 		Subtotal: row.Subtotal, Tax: row.Tax, Paid: row.Paid, Unpaid: row.Unpaid, Issued: row.Issued, IssuedAt: row.IssuedAt,
-		DueAt: row.DueAt, PaidAt: row.PaidAt, Code: row.Code, ItemCount: int(row.Lines),
+		DueAt: row.DueAt, PaidAt: row.PaidAt, Code: row.Code, ItemCount: int(row.Lines), CreatedAt: row.CreatedAt, UpdatedAt: row.UpdatedAt,
+	}
+	if m := r.books.Merchants.Get(row.Merchant); m != nil {
+		inv.AutoApprove = !m.Settings.ManualApproval
 	}
 	if v, ok := r.live(row); ok {
 		inv.Subtotal, inv.Tax, inv.Paid, inv.Unpaid = v.Subtotal, v.Tax, v.Paid, v.Unpaid

@@ -27,7 +27,14 @@ type UsageEvent struct {
 	Metadata     map[string]string     `json:"metadata,omitempty"`
 	Erased       bool                  `json:"erased,omitempty"` // the consumer is: there is no metadata to read
 	Billing      UsageBilling          `json:"billing"`
+	Refund       *UsageRefund          `json:"refund,omitempty"` // if it was taken back
 	Leaf         events.Hash           `json:"leafHash"`
+}
+
+// UsageRefund says that a usage event was taken back.
+type UsageRefund struct {
+	Reason     string      `json:"reason,omitempty"`
+	RefundedAt events.Time `json:"refundedAt"`
 }
 
 // UsageProperty is one metric's part of a usage event.
@@ -118,6 +125,12 @@ func (r *reading) renderUsage(rec *events.Record, invoices map[uint32]events.Inv
 	}
 	u.Billing.Invoice = invoices[e.Period]
 	var err error
+	if refund := r.books.Refunds.Get(u.ID); refund != nil {
+		u.Refund = &UsageRefund{RefundedAt: refund.At}
+		if u.Refund.Reason, _, err = r.text(refund.Reason, wire.PurposeRefund); err != nil {
+			return u, err
+		}
+	}
 	u.Metadata, u.Erased, err = r.metadata(e.Metadata)
 	return u, err
 }
