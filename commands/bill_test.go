@@ -268,3 +268,14 @@ func TestPreview(t *testing.T) {
 		t.Errorf("%s is owed, and the invoice asks for %s", owed, row.Unpaid)
 	}
 }
+
+// TestAfterADraft holds that a draft does not keep the next period from ending.
+func TestAfterADraft(t *testing.T) {
+	w := newWorld(t)
+	w.do(taxedShop(events.Settings{ManagedPrepaid: true, ManualApproval: true})...)
+	w.do(use("owed", "alice", "2025-01-15 10:00", q{"bytes", 3}), at("2025-02-16 12:00"), at("2025-04-16 12:00"))
+	periods := w.seq.books.Subscriptions.Get(id[events.SubscriptionNoun](w, "sub")).Periods
+	if len(periods) != 1 || periods[0].N != 3 {
+		t.Errorf("open periods are %+v, want the fourth alone", periods)
+	}
+}

@@ -28,6 +28,11 @@ func (s *Sequencer) noteDue(e events.Event) {
 		s.noteNext(onSubscription(e.Subscription))
 	case events.InvoiceCancelled:
 		s.noteNext(onSubscription(e.Subscription))
+	case events.InvoiceDrafted:
+		s.noteNext(onSubscription(e.Subscription))
+	case events.FeeCharged, events.UsageRefunded, events.UsageCorrected, events.LineItemAdded, events.InvoiceWrittenOff,
+		events.InvoiceRefunded, events.InvoiceRefundVoided:
+		// nothing falls due sooner
 	case events.ReservationCreated:
 		s.noteNext(onReservation(e.Reservation))
 	case events.EntitlementIssued:
