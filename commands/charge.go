@@ -142,3 +142,30 @@ func store(b *projections.Books, c Context, q *events.ChargeRequested, now event
 	}
 	d.add(c, now, e)
 }
+
+// topUpAgain asks for what the wallet of a subscription that is renewed lacks to its minimum: of the stored method where charges are
+// automatic, else by a payment session.
+func topUpAgain(b *projections.Books, c Context, id events.SubscriptionID, s *projections.Subscription, at events.Time, d *decision) {
+	lacks := shortfall(s.Minimum, b.BalanceOf(projections.MainAccount(s.Wallet, s.Currency)))
+	if lacks == 0 || s.Status != projections.SubscriptionActive {
+		return
+	}
+	owner := b.Customers.Get(s.Customer).Consumer
+	method := b.Consumers.Get(owner).MethodFor(c.Merchant)
+	e := events.TopUpRequested{
+		TopUp: events.Derive[events.TopUpNoun](c.ID, 0), Wallet: s.Wallet, Currency: s.Currency, Amount: lacks, Method: methodSession,
+	}
+	if m := b.Methods.Get(method); s.AutoCharge && m != nil {
+		e.Method = methodStored
+		d.add(c, at, e)
+		d.add(c, at, events.ChargeRequested{
+			Charge: events.Derive[events.ChargeNoun](c.ID, 4), Provider: m.Provider, Card: m.Card, Amount: lacks, Currency: s.Currency,
+			Method: method, Customer: s.Customer, Consumer: owner, Subscription: id, Wallet: s.Wallet, TopUp: e.TopUp, OffSession: true, Clock: s.Clock,
+		})
+		return
+	}
+	d.add(c, at, e)
+	openSession(c, at, paymentTerm, events.SessionOpened{
+		Amount: lacks, Currency: s.Currency, Customer: s.Customer, Consumer: owner, Subscription: id, Wallet: s.Wallet, TopUp: e.TopUp, Clock: s.Clock,
+	}, d)
+}
