@@ -36,6 +36,7 @@ const (
 	TooLarge              Code = "TOO_LARGE"               // more bytes than a record or a message may have
 	PaymentSessionExpired Code = "PAYMENT_SESSION_EXPIRED" // nobody has paid in time; ask for a new session
 	NoPaymentMethod       Code = "NO_PAYMENT_METHOD"       // there is no stored payment method to charge
+	AuthorizationExpired  Code = "AUTHORIZATION_EXPIRED"   // nobody has authorized in time; make a new session
 	Busy                  Code = "BUSY"                    // the queue is full; repeat after a moment
 	RateLimited           Code = "RATE_LIMITED"            // the key has asked for too much at once; repeat when its allowance has grown again
 	LedgerFailed          Code = "LEDGER_FAILED"           // outcome unknown: repeat the same key once the ledger is back
@@ -58,7 +59,7 @@ func (c Code) HTTPStatus() int {
 		return 404
 	case MethodNotAllowed:
 		return 405
-	case IdempotencyConflict, Conflict, InvoiceState, PaymentSessionExpired, AlreadyTerminated, ClockAdvancing:
+	case IdempotencyConflict, Conflict, InvoiceState, PaymentSessionExpired, AlreadyTerminated, AuthorizationExpired, ClockAdvancing:
 		return 409
 	case AlreadyRefunded, NotRefundable, ReservationNotActive, ReservationExceeded, NoPaymentMethod, SubscriptionNotActive, MetricNotPriced, InsufficientFunds, PeriodClosed, TimestampInFuture, AmountOutOfRange:
 		return 422

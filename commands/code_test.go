@@ -17,7 +17,7 @@ var statuses = map[Code]int{
 	Forbidden:           403,
 	NotFound:            404,
 	MethodNotAllowed:    405,
-	IdempotencyConflict: 409, Conflict: 409, AlreadyTerminated: 409, InvoiceState: 409, AlreadyRefunded: 422, NotRefundable: 422, ClockAdvancing: 409, PaymentSessionExpired: 409,
+	IdempotencyConflict: 409, Conflict: 409, AlreadyTerminated: 409, InvoiceState: 409, AlreadyRefunded: 422, NotRefundable: 422, ClockAdvancing: 409, PaymentSessionExpired: 409, AuthorizationExpired: 409,
 	SubscriptionNotActive: 422, NoPaymentMethod: 422, MetricNotPriced: 422, InsufficientFunds: 422, PeriodClosed: 422, TimestampInFuture: 422,
 	AmountOutOfRange: 422, ReservationNotActive: 422, ReservationExceeded: 422,
 	Busy: 429, RateLimited: 429,

@@ -93,6 +93,18 @@ func decide(b *projections.Books, c Context, cmd Command, d *decision) *Rejectio
 		return setupPaymentMethod(b, c, cmd, d)
 	case RemovePaymentMethod:
 		return removePaymentMethod(b, c, cmd, d)
+	case CreateAuthorization:
+		return createAuthorization(b, c, cmd, d)
+	case CompleteAuthorization:
+		return completeAuthorization(b, c, cmd, d)
+	case WithdrawAuthorization:
+		return withdrawAuthorization(b, c, cmd, d)
+	case UpdateUser:
+		return updateUser(b, c, cmd, d)
+	case CreatePortal:
+		return createPortal(b, c, cmd, d)
+	case RevokePortal:
+		return revokePortal(b, c, cmd, d)
 	case CreateSubscription:
 		return createSubscription(b, c, cmd, d)
 	case UpdateSubscription:
@@ -153,6 +165,12 @@ func (SettleCharge) main() events.Kind          { return events.KindChargeSuccee
 func (CreatePayment) main() events.Kind         { return events.KindPaymentCreated }
 func (SetupPaymentMethod) main() events.Kind    { return events.KindSessionOpened }
 func (RemovePaymentMethod) main() events.Kind   { return events.KindMethodRemoved }
+func (CreateAuthorization) main() events.Kind   { return events.KindAuthorizationOpened }
+func (CompleteAuthorization) main() events.Kind { return events.KindAuthorizationEnded }
+func (WithdrawAuthorization) main() events.Kind { return events.KindAuthorizationWithdrawn }
+func (UpdateUser) main() events.Kind            { return events.KindUserUpdated }
+func (CreatePortal) main() events.Kind          { return events.KindPortalOpened }
+func (RevokePortal) main() events.Kind          { return events.KindPortalRevoked }
 func (CreateSubscription) main() events.Kind    { return events.KindSubscriptionCreated }
 func (TerminateSubscription) main() events.Kind { return events.KindSubscriptionTerminated }
 func (CreateEntitlement) main() events.Kind     { return events.KindReservationCreated }

@@ -99,8 +99,8 @@ func mayReuse(b *projections.Books, c Context, id events.OrganizationID) *Reject
 	if row == nil || row.Erased || row.Type == events.Managed && row.Manager != c.Merchant {
 		return Reject(NotFound, "no consumer %s", id)
 	}
-	if row.Type != events.Managed {
-		return Reject(Forbidden, "consumer %s must authorize this merchant itself", id)
+	if row.Type != events.Managed && !b.HasAuthorized(id, c.Merchant) {
+		return Reject(Forbidden, "consumer %s must authorize this merchant itself: send it an authorization link", id)
 	}
 	return nil
 }
@@ -113,7 +113,13 @@ func eraseConsumer(b *projections.Books, c Context, cmd EraseConsumer, d *decisi
 	if row.Erased {
 		return Reject(Conflict, "consumer %s is erased already", cmd.Consumer)
 	}
+	if !row.ClaimedBy.IsZero() {
+		return Reject(Conflict, "consumer %s is %s now: erase that one", cmd.Consumer, row.ClaimedBy)
+	}
 	c.Merchant = row.Manager
 	d.add(c, c.Now, events.ConsumerErased{Consumer: cmd.Consumer})
+	for _, id := range row.Claimed { // what was sealed before it signed up
+		d.add(c, c.Now, events.ConsumerErased{Consumer: id})
+	}
 	return nil
 }

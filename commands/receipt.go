@@ -80,7 +80,23 @@ func receiptOf(rec *events.Record, amount *events.Sum) Receipt { //nolint:funlen
 	case events.PaymentCreated:
 		*amount = events.SumOf(e.Amount)
 		r.ID, r.Currency, r.Amount = Ref{refPayment, e.Payment}, e.Currency, amount
-	case events.TopUpEnded, events.PaymentReceived:
+	case events.AuthorizationOpened:
+		r.ID = Ref{refAuthorization, e.Authorization}
+	case events.AuthorizationEnded:
+		r.ID = Ref{refAuthorization, e.Authorization}
+	case events.AuthorizationWithdrawn:
+		r.ID = Ref{refOrganization, e.Consumer}
+	case events.MerchantAuthorized:
+		r.ID = Ref{refOrganization, e.Consumer}
+	case events.UserCreated:
+		r.ID = Ref{refUser, e.User}
+	case events.UserUpdated:
+		r.ID = Ref{refUser, e.User}
+	case events.PortalOpened:
+		r.ID = Ref{refPortal, e.Portal}
+	case events.PortalRevoked:
+		r.ID = Ref{refPortal, e.Portal}
+	case events.TopUpEnded, events.PaymentReceived, events.ConsumerClaimed:
 		// effects of other commands
 	case events.KeyCreated:
 		r.ID = Ref{refKey, e.Key}

@@ -216,6 +216,20 @@ func (s *Sequencer) businessOf(r *Request) (m events.OrganizationID) {
 		return s.businessOfSession(cmd.Session)
 	case CancelSession:
 		return s.businessOfSession(cmd.Session)
+	case CompleteAuthorization:
+		if row := s.books.Authorizations.Get(cmd.Authorization); row != nil {
+			return row.Merchant
+		}
+	case CreatePortal:
+		if row := s.books.Subscriptions.Get(cmd.Subscription); row != nil {
+			return row.Merchant
+		}
+	case RevokePortal:
+		if row := s.books.Portals.Get(cmd.Portal); row != nil {
+			return row.Merchant
+		}
+	case UpdateUser:
+		return m
 	case SettleCharge:
 		if row := s.books.Charges.Get(cmd.Charge); row != nil {
 			return row.Merchant
@@ -233,6 +247,7 @@ func (s *Sequencer) businessOf(r *Request) (m events.OrganizationID) {
 		UpdateProduct, UpdateMetric, CreateFee, UpdateFee, DeleteFee, UpdatePrice, DeletePrice, UpdatePlan,
 		CreateSubscription, TerminateSubscription, CreateTestClock, AdvanceTestClock,
 		CreateEntitlement, CreateFeature, UpdateFeature, DeleteFeature, IssueEntitlement, CreateGrant, VoidGrant,
+		CreateAuthorization, WithdrawAuthorization,
 		CreatePayment, SetupPaymentMethod, RemovePaymentMethod, UpdateSubscription:
 		// must name it
 	}

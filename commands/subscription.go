@@ -343,10 +343,22 @@ func terminateSubscription(b *projections.Books, c Context, cmd TerminateSubscri
 	if r != nil || !d.overdue.isZero() {
 		return r
 	}
+	by, r := whoEnds(b, c, s)
+	if r != nil {
+		return r
+	}
 	terminate(b, c, cmd.Subscription, s, now, events.SubscriptionTerminated{
-		Subscription: cmd.Subscription, EndedAt: now, By: c.Merchant.String(), Reason: cmd.Reason,
+		Subscription: cmd.Subscription, EndedAt: now, By: by, Reason: cmd.Reason,
 	}, d)
 	return nil
+}
+
+// whoEnds returns who a subscription is ended by: the customer, whose user must be allowed to, or the merchant.
+func whoEnds(b *projections.Books, c Context, s *projections.Subscription) (by string, r *Rejection) {
+	if c.Actor.Kind != events.ActorUser {
+		return c.Merchant.String(), nil
+	}
+	return s.Customer.String(), mayActFor(b, c, b.Customers.Get(s.Customer).Consumer, events.BillingRole)
 }
 
 // terminate records the end of a subscription and closes and invoices its open periods at once. Nobody pays for it any more.

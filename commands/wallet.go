@@ -32,6 +32,11 @@ func topUp(b *projections.Books, c Context, cmd TopUp, d *decision) *Rejection {
 	if w == nil || w.Earning || !c.Operator && (w.Bound.IsZero() || w.Bound != c.Merchant) {
 		return Reject(NotFound, "no wallet %s", cmd.Wallet)
 	}
+	if c.Actor.Kind == events.ActorUser {
+		if r := mayActFor(b, c, w.Owner, events.BillingRole); r != nil {
+			return r
+		}
+	}
 	c.Merchant = w.Bound
 	if cmd.Method != methodSandbox {
 		return requestTopUp(b, c, cmd, w, d)

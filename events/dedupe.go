@@ -116,6 +116,22 @@ func scope(k Kind) byte { //nolint:funlen // a case for each kind, and nothing e
 		return 96
 	case KindSubscriptionUpdated:
 		return 66
+	case KindAuthorizationOpened:
+		return 80
+	case KindAuthorizationEnded:
+		return 81
+	case KindMerchantAuthorized:
+		return 82
+	case KindAuthorizationWithdrawn:
+		return 83
+	case KindUserCreated:
+		return 84
+	case KindUserUpdated:
+		return 85
+	case KindPortalOpened:
+		return 86
+	case KindPortalRevoked:
+		return 87
 	}
 	return noScope
 }

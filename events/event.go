@@ -98,6 +98,15 @@ const (
 	KindSubscriptionActivated  Kind = "subscription.activated.v1"
 	KindSubscriptionUpdated    Kind = "subscription.updated.v1"
 	KindSubscriptionReminded   Kind = "subscription.reminded.v1"
+	KindAuthorizationOpened    Kind = "authorization.opened.v1"
+	KindAuthorizationEnded     Kind = "authorization.ended.v1"
+	KindMerchantAuthorized     Kind = "consumer.merchant_authorized.v1"
+	KindAuthorizationWithdrawn Kind = "consumer.authorization_withdrawn.v1"
+	KindConsumerClaimed        Kind = "consumer.claimed.v1"
+	KindUserCreated            Kind = "user.created.v1"
+	KindUserUpdated            Kind = "user.updated.v1"
+	KindPortalOpened           Kind = "portal.opened.v1"
+	KindPortalRevoked          Kind = "portal.revoked.v1"
 )
 
 // Kinds returns every kind, in the order of the constants.
@@ -128,6 +137,15 @@ func Kinds() []Kind {
 		KindSubscriptionActivated,
 		KindSubscriptionUpdated,
 		KindSubscriptionReminded,
+		KindAuthorizationOpened,
+		KindAuthorizationEnded,
+		KindMerchantAuthorized,
+		KindAuthorizationWithdrawn,
+		KindConsumerClaimed,
+		KindUserCreated,
+		KindUserUpdated,
+		KindPortalOpened,
+		KindPortalRevoked,
 	}
 }
 
@@ -208,6 +226,15 @@ func zeros() []Event {
 		SubscriptionActivated{},
 		SubscriptionUpdated{},
 		SubscriptionReminded{},
+		AuthorizationOpened{},
+		AuthorizationEnded{},
+		MerchantAuthorized{},
+		AuthorizationWithdrawn{},
+		ConsumerClaimed{},
+		UserCreated{},
+		UserUpdated{},
+		PortalOpened{},
+		PortalRevoked{},
 	}
 }
 
@@ -356,6 +383,24 @@ func Decode(kind Kind, b []byte) (Event, error) { //nolint:funlen // a case for 
 		return unmarshal[SubscriptionReminded](b)
 	case KindPaymentReceived:
 		return unmarshal[PaymentReceived](b)
+	case KindAuthorizationOpened:
+		return unmarshal[AuthorizationOpened](b)
+	case KindAuthorizationEnded:
+		return unmarshal[AuthorizationEnded](b)
+	case KindMerchantAuthorized:
+		return unmarshal[MerchantAuthorized](b)
+	case KindAuthorizationWithdrawn:
+		return unmarshal[AuthorizationWithdrawn](b)
+	case KindConsumerClaimed:
+		return unmarshal[ConsumerClaimed](b)
+	case KindUserCreated:
+		return unmarshal[UserCreated](b)
+	case KindUserUpdated:
+		return unmarshal[UserUpdated](b)
+	case KindPortalOpened:
+		return unmarshal[PortalOpened](b)
+	case KindPortalRevoked:
+		return unmarshal[PortalRevoked](b)
 	}
 	return decodeEntitlement(kind, b)
 }

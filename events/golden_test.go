@@ -225,7 +225,15 @@ func TestScopes(t *testing.T) {
 		KindUsageCorrected:      39,
 		KindUsageRefunded:       38,
 		KindFeatureCreated:      91, KindFeatureUpdated: 92, KindFeatureDeleted: 93, KindEntitlementIssued: 94, KindGrantIssued: 95, KindGrantVoided: 96,
-		KindSubscriptionUpdated: 66,
+		KindSubscriptionUpdated:    66,
+		KindAuthorizationOpened:    80,
+		KindAuthorizationEnded:     81,
+		KindMerchantAuthorized:     82,
+		KindAuthorizationWithdrawn: 83,
+		KindUserCreated:            84,
+		KindUserUpdated:            85,
+		KindPortalOpened:           86,
+		KindPortalRevoked:          87,
 	}
 	for _, k := range Kinds() {
 		if w, ok := want[k]; ok && scope(k) != w || !ok && scope(k) != noScope {

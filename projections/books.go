@@ -91,6 +91,12 @@ type Books struct {
 	TopUps   *Table[events.TopUpID, TopUp]
 	Payments *Table[events.PaymentID, Payment]
 
+	Users          *Table[events.UserID, User]
+	UserEmails     *Table[Pair[events.OrganizationID, events.Digest], events.UserID]
+	Authorizations *Table[events.AuthorizationID, Authorization]
+	Authorized     *Table[Pair[events.OrganizationID, events.OrganizationID], events.Seq] // consumer and merchant
+	Portals        *Table[events.PortalID, Portal]
+
 	Totals   *Table[Pair[events.CustomerID, events.MetricID], Total]
 	Journals *Table[JournalKey, Journal]
 	Pages    *Table[PageKey, Page]
@@ -148,6 +154,12 @@ func NewBooks(p Purpose) *Books {
 	b.Methods = newTable[events.MethodID, Method](b, p, tableMethods, "payments.methods", rules, keyOfID[events.MethodID]())
 	b.TopUps = newTable[events.TopUpID, TopUp](b, p, tableTopUps, "payments.topups", views, keyOfID[events.TopUpID]())
 	b.Payments = newTable[events.PaymentID, Payment](b, p, tablePayments, "payments.payments", views, keyOfID[events.PaymentID]())
+
+	b.Users = newTable[events.UserID, User](b, p, tableUsers, "parties.users", rules, keyOfID[events.UserID]())
+	b.UserEmails = newTable[Pair[events.OrganizationID, events.Digest], events.UserID](b, p, tableUserEmails, "parties.useremails", rules, keyOfPair[events.OrganizationID, events.Digest]())
+	b.Authorizations = newTable[events.AuthorizationID, Authorization](b, p, tableAuthorizations, "authorizations.sessions", rules, keyOfID[events.AuthorizationID]())
+	b.Authorized = newTable[Pair[events.OrganizationID, events.OrganizationID], events.Seq](b, p, tableAuthorized, "authorizations.given", rules, keyOfPair[events.OrganizationID, events.OrganizationID]())
+	b.Portals = newTable[events.PortalID, Portal](b, p, tablePortals, "authorizations.portals", rules, keyOfID[events.PortalID]())
 
 	b.Totals = newTable[Pair[events.CustomerID, events.MetricID], Total](b, p, tableTotals, "usage.totals", views, keyOfPair[events.CustomerID, events.MetricID]())
 	b.Journals = newTable[JournalKey, Journal](b, p, tableJournals, "usage.journals", views, keyOfJournal())
@@ -438,6 +450,24 @@ func (b *Books) apply(rec *events.Record) { //nolint:funlen // a case for each k
 		b.paymentCreated(rec, e)
 	case events.PaymentReceived:
 		b.paymentReceived(rec, e)
+	case events.AuthorizationOpened:
+		b.authorizationOpened(rec, e)
+	case events.AuthorizationEnded:
+		b.authorizationEnded(rec, e)
+	case events.MerchantAuthorized:
+		b.merchantAuthorized(rec, e)
+	case events.AuthorizationWithdrawn:
+		b.authorizationWithdrawn(rec, e)
+	case events.ConsumerClaimed:
+		b.consumerClaimed(rec, e)
+	case events.UserCreated:
+		b.userCreated(rec, e)
+	case events.UserUpdated:
+		b.userUpdated(rec, e)
+	case events.PortalOpened:
+		b.portalOpened(rec, e)
+	case events.PortalRevoked:
+		b.Portals.edit(e.Portal).Revoked = true
 	case events.SubscriptionCreated:
 		b.subscriptionCreated(rec, e)
 	case events.SubscriptionActivated:

@@ -51,6 +51,9 @@ type Consumer struct {
 	Erased  bool                  `cbor:"7,keyasint,omitempty"`
 	Methods []MethodRef           `cbor:"8,keyasint,omitempty"`  // stored payment methods, oldest first
 	Region  string                `cbor:"20,keyasint,omitempty"` // for tax by address
+
+	Claimed   []events.OrganizationID `cbor:"9,keyasint,omitempty"` // managed ones that are this full one's now
+	ClaimedBy events.OrganizationID   `cbor:"10,keyasint,omitzero"`
 }
 
 // Customer is the relation of a merchant to a consumer.

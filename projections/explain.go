@@ -65,6 +65,7 @@ func (w LinkOf) String() string {
 		LinkFees: "fee of", LinkInvoices: "invoice of", LinkInvoicesOfCustomer: "invoice of customer", LinkInvoicesOfSubscription: "invoice of subscription",
 		LinkReservations: "reservation of", LinkReservationsOfCustomer: "reservation of customer",
 		LinkFeaturesOfProduct: "feature of", LinkEntitlementsOfCustomer: "entitlement of customer", LinkGrantsOfEntitlement: "grant of",
+		LinkAuthorizations: "authorization session of", LinkUsers: "user of",
 	}
 	if int(w) < len(names) && names[w] != "" {
 		return names[w]
@@ -116,6 +117,10 @@ func (w LinkOf) child(id [16]byte) fmt.Stringer {
 		return events.TopUpID(id)
 	case LinkPayments, LinkPaymentsOfCustomer:
 		return events.PaymentID(id)
+	case LinkAuthorizations:
+		return events.AuthorizationID(id)
+	case LinkUsers:
+		return events.UserID(id)
 	case LinkInvoices, LinkInvoicesOfCustomer, LinkInvoicesOfSubscription:
 		return events.InvoiceID(id)
 	case LinkReservations, LinkReservationsOfCustomer:

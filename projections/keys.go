@@ -42,6 +42,11 @@ import (
 //	0x83 payments.topups       TopUpID                          TopUp
 //	0x84 payments.payments     PaymentID                        Payment
 //	0x85 subscriptions.pending CustomerID                       Active
+//	0xa0 parties.users         UserID                           User
+//	0xa1 parties.useremails    OrganizationID, Digest           UserID
+//	0xa2 authorizations.sessions  AuthorizationID               Authorization
+//	0xa3 authorizations.given     consumer, merchant            Seq
+//	0xa4 authorizations.portals   PortalID                      Portal
 //	0x60 usage.totals         CustomerID, MetricID             Total
 //	0x61 usage.journals       what, identity                   Journal
 //	0x62 usage.pages          what, identity, page             Page
@@ -97,6 +102,12 @@ const (
 	tableEntitled      = 0x95
 	tableGrants        = 0x96
 	tablePending       = 0x85
+
+	tableUsers          = 0xA0
+	tableUserEmails     = 0xA1
+	tableAuthorizations = 0xA2
+	tableAuthorized     = 0xA3
+	tablePortals        = 0xA4
 )
 
 // id16 is any identity of 16 raw bytes.

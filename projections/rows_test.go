@@ -171,3 +171,14 @@ func TestMemo(t *testing.T) {
 		t.Error("found something in an empty memo")
 	}
 }
+
+// TestTablesAreApart holds that no two tables have the same first byte of their keys, or the same name.
+func TestTablesAreApart(t *testing.T) {
+	ids, names := make(map[byte]string), make(map[string]bool)
+	for _, info := range NewBooks(ForViews).Tables() {
+		if other := ids[info.ID]; other != "" || names[info.Name] {
+			t.Errorf("%s has the key %#x of %s, or a name that is taken", info.Name, info.ID, other)
+		}
+		ids[info.ID], names[info.Name] = info.Name, true
+	}
+}

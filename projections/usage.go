@@ -76,6 +76,8 @@ const (
 	LinkFeaturesOfProduct       LinkOf = 92
 	LinkEntitlementsOfCustomer  LinkOf = 93
 	LinkGrantsOfEntitlement     LinkOf = 94
+	LinkAuthorizations          LinkOf = 80
+	LinkUsers                   LinkOf = 81
 )
 
 // link notes in the views that child is one of parent's, since record seq.

@@ -259,6 +259,24 @@ func summary(rec *events.Record) string {
 		return e.Subscription.String()
 	case events.SubscriptionReminded:
 		return say("%s renews at %s", e.Subscription, when(e.RenewsAt))
+	case events.AuthorizationOpened:
+		return say("%s, until %s", e.Authorization, when(e.ExpiresAt))
+	case events.AuthorizationEnded:
+		return say("%s: %s", e.Authorization, e.Status)
+	case events.MerchantAuthorized:
+		return say("%s by %s", rec.Merchant, e.Consumer)
+	case events.AuthorizationWithdrawn:
+		return say("%s by %s", rec.Merchant, e.Consumer)
+	case events.ConsumerClaimed:
+		return say("%s by %s", e.Managed, e.Consumer)
+	case events.UserCreated:
+		return say("%s of %s, %s", e.User, e.Organization, e.Role)
+	case events.UserUpdated:
+		return say("%s: %s, %s", e.User, e.State, e.Role)
+	case events.PortalOpened:
+		return say("%s for %s, until %s", e.Portal, e.Subscription, when(e.ExpiresAt))
+	case events.PortalRevoked:
+		return e.Portal.String()
 	case events.DueFailed:
 		return say("%s of %s: %s", e.Action, e.Subscription, e.Message)
 	default:

@@ -54,6 +54,8 @@ With --nats-url it uses a NATS server elsewhere, which must have the accounts TA
 	f.Int64Var(&s.cacheMB, "cache-mb", 256, "most memory for blocks of the log, in MiB")
 	f.StringVar(&s.doors.HTTP, "metrics-listen", "127.0.0.1:9464", "where health (/healthz) and metrics (/metrics) are; \"\" for nowhere")
 	f.StringVar(&s.cfg.PublicURL, "public-url", "", "where people reach the pages, for the links that they are sent (default where HTTP listens)")
+	f.StringVar(&s.doors.Mail.URL, "smtp-url", "", "mail server, such as smtp://user:password@host:587; without one a sandbox logs its mail, and a live ledger sends none")
+	f.StringVar(&s.doors.Mail.From, "mail-from", "Tallystick <billing@localhost>", "where mail comes from")
 	f.DurationVar(&s.doors.CheckpointEvery, "checkpoint-every", 10*time.Second, "how often the tree is signed, if it has grown")
 	f.BoolVar(&s.doors.TakeOver, "take-over", false, "take the streams from another instance that will not come back")
 	f.DurationVar(&s.grace, "grace", 20*time.Second, "how long an end in order may take")

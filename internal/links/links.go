@@ -24,6 +24,8 @@ type Links struct {
 const (
 	checkout  = "checkout"
 	authorize = "authorize"
+	invoice   = "invoice"
+	portal    = "portal"
 )
 
 // Checkout returns where a payment session is paid.
@@ -35,6 +37,30 @@ func (l Links) Checkout(id events.SessionID) string {
 func (l Links) Authorize(id events.AuthorizationID) string {
 	return l.url(authorize, "/authorize/", id, id.String())
 }
+
+// Invoice returns where an invoice is shown.
+func (l Links) Invoice(id events.InvoiceID) string {
+	return l.url(invoice, "/invoices/", id, id.String())
+}
+
+// InvoicePath returns the path of [Links.Invoice].
+func (l Links) InvoicePath(id events.InvoiceID) string {
+	if l.Token == nil {
+		return "/"
+	}
+	return "/invoices/" + id.String() + "/" + l.Token(invoice, id)
+}
+
+// OpensInvoice reports whether token is that of an invoice's link.
+func (l Links) OpensInvoice(id events.InvoiceID, token string) bool {
+	return l.opens(invoice, id, token)
+}
+
+// Portal returns where a subscription is shown by a link to its portal.
+func (l Links) Portal(id events.PortalID) string { return l.url(portal, "/portal/", id, id.String()) }
+
+// OpensPortal reports whether token is that of a link to a portal. Until when it is good is the state of the link.
+func (l Links) OpensPortal(id events.PortalID, token string) bool { return l.opens(portal, id, token) }
 
 func (l Links) url(purpose, path string, id [16]byte, text string) string {
 	if l.Base == nil || l.Token == nil {

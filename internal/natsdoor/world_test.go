@@ -285,6 +285,14 @@ func (d *directory) SessionConsumer(_ context.Context, id events.SessionID) (c e
 	return c, ok, err
 }
 
+func (d *directory) FullConsumer(context.Context, events.Digest) (c events.OrganizationID, ok bool, err error) {
+	return c, false, nil
+}
+
+func (d *directory) AuthorizationConsumer(context.Context, events.AuthorizationID) (c events.OrganizationID, ok bool, err error) {
+	return c, false, nil
+}
+
 func (d *directory) ManagedConsumer(_ context.Context, m events.OrganizationID, e events.Digest) (c events.OrganizationID, ok bool, err error) {
 	ok, err = d.with(func(b *projections.Books) bool {
 		c = b.ConsumerByEmail(m, e)

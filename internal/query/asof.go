@@ -179,7 +179,9 @@ func subscriptionOf(e events.Event) (id events.SubscriptionID) {
 		events.SubscriptionCreated, events.FeatureCreated, events.FeatureUpdated, events.FeatureDeleted,
 		events.EntitlementIssued, events.EntitlementEnded, events.EntitlementReset, events.EntitlementUsed, events.GrantIssued, events.GrantRenewed, events.GrantVoided, events.ReservationCreated,
 		*events.UsageReported, events.ClockCreated, events.ClockAdvancing, events.ClockAdvanced,
-		events.ClockDeleted, events.CustomerUpdated, events.CustomerDeleted, events.ConsumerUpdated:
+		events.ClockDeleted, events.CustomerUpdated, events.CustomerDeleted, events.ConsumerUpdated,
+		events.AuthorizationOpened, events.AuthorizationEnded, events.MerchantAuthorized, events.AuthorizationWithdrawn, events.ConsumerClaimed,
+		events.UserCreated, events.UserUpdated, events.PortalOpened, events.PortalRevoked:
 	}
 	return id
 }

@@ -16,9 +16,9 @@ import (
 // Names returns the names of all queries.
 func Names() []string {
 	names := []string{
-		"Clocks", "Customer", "Customers", "Digests", "GetConsumer", "GetCustomer", "ListCustomers", "Invoice", "Invoices", "Keys", "MerchantWallet", "Merchants", "Metrics",
-		"Plans", "Prices", "Products", "Proof", "Records", "Statement", "Status", "Subscription", "Subscriptions", "TrialBalance",
-		"Usage", "UsageEvent", "UsageEvents", "Wallet",
+		"Authorization", "Clocks", "Consumer", "Customer", "Customers", "Digests", "GetConsumer", "GetCustomer", "ListCustomers", "Invoice", "Invoices", "Keys", "MerchantWallet", "Merchants", "Metrics",
+		"Plans", "Portal", "Prices", "Products", "Proof", "Records", "Statement", "Status", "Subscription", "Subscriptions", "TrialBalance",
+		"Usage", "UsageEvent", "UsageEvents", "User", "Wallet",
 	}
 	names = append(names, catalogQueries()...)
 	names = append(names, invoiceQueries()...)
@@ -76,6 +76,14 @@ func (s *Service) query(name string) asked {
 		return answering(s.GetCustomer)
 	case "ListCustomers":
 		return answering(s.ListCustomers)
+	case "Authorization":
+		return answering(s.Authorization)
+	case "Consumer":
+		return answering(s.Consumer)
+	case "Portal":
+		return answering(s.Portal)
+	case "User":
+		return answering(s.User)
 	case "Clocks":
 		return answering(s.Clocks)
 	case "Customer":

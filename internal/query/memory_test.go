@@ -157,6 +157,8 @@ func (m *memory) Open(sealed events.Sealed, purpose string) ([]byte, error) {
 		return []byte(`{"externalId":"ext-1"}`), nil
 	case wire.PurposeLine:
 		return []byte(`{"displayName":"Support"}`), nil
+	case wire.PurposePayment, wire.PurposeCard, wire.PurposeUser:
+		return []byte(`{}`), nil
 	case wire.PurposeMetadata:
 		return []byte(`{"model":"large"}`), nil
 	}

@@ -264,7 +264,10 @@ func (s *Service) Payments(ctx context.Context, who wire.Who, args PaymentsArgs)
 // whose cards were all declined is cancelled.
 func (r *reading) paymentStatus(row *projections.Payment) events.SessionStatus {
 	s := r.books.Sessions.Get(row.Session)
-	if s.Status == events.SessionFailed {
+	switch {
+	case s == nil: // books as they were between the payment's record and that of its session
+		return events.SessionPending
+	case s.Status == events.SessionFailed:
 		return events.SessionCancelled
 	}
 	return s.Status
@@ -274,7 +277,10 @@ func (r *reading) renderPayment(id events.PaymentID, row *projections.Payment) (
 	p := Payment{
 		ID: id, Object: "payment", Merchant: row.Merchant, Amount: decimals(row.Amount), Currency: row.Currency, URL: r.opts.Links.Checkout(row.Session),
 		Session: row.Session, Customer: row.Customer, Key: row.Key, Status: r.paymentStatus(row),
-		ExpiresAt: r.books.Sessions.Get(row.Session).ExpiresAt, CreatedAt: row.At,
+		CreatedAt: row.At,
+	}
+	if s := r.books.Sessions.Get(row.Session); s != nil {
+		p.ExpiresAt = s.ExpiresAt
 	}
 	var details wire.PaymentDetails
 	if row.Anonymous != "" {

@@ -65,6 +65,9 @@ func TestListsAreTheMerchantsOwn(t *testing.T) {
 	for _, name := range []string{"Products", "Metrics", "Prices", "Plans", "Customers", "Subscriptions", "Invoices", "Keys", "Clocks"} {
 		all, mine := items(t, s, operator, name, `{}`), items(t, s, who, name, `{}`)
 		named := items(t, s, operator, name, `{"merchantId":"`+own.String()+`"}`)
+		for _, item := range slices.Concat(mine, named) {
+			delete(item, "wallets") // a merchant sees those of a full consumer's that are bound to it
+		}
 		if len(mine) == 0 || len(mine) >= len(all) || !reflect.DeepEqual(mine, named) {
 			t.Errorf("%s: a merchant sees %d, an operator %d of it and %d in all", name, len(mine), len(named), len(all))
 		}

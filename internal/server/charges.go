@@ -43,5 +43,5 @@ func (s *Server) publicURL() string {
 	if s.cfg.PublicURL != "" {
 		return s.cfg.PublicURL
 	}
-	return s.HTTPURL()
+	return s.APIURL()
 }

@@ -136,6 +136,27 @@ func (d *directory) ConsumerProfile(ctx context.Context, id events.OrganizationI
 	return sealed, at, found, err
 }
 
+// FullConsumer implements wire.Directory.
+func (d *directory) FullConsumer(ctx context.Context, email events.Digest) (consumer events.OrganizationID, found bool, err error) {
+	found, err = d.find(ctx, func(b *projections.Books) bool {
+		consumer = b.FullConsumer(email)
+		return !consumer.IsZero()
+	})
+	return consumer, found, err
+}
+
+// AuthorizationConsumer implements wire.Directory.
+func (d *directory) AuthorizationConsumer(ctx context.Context, id events.AuthorizationID) (consumer events.OrganizationID, found bool, err error) {
+	found, err = d.find(ctx, func(b *projections.Books) bool {
+		row := b.Authorizations.Get(id)
+		if row != nil {
+			consumer = row.Consumer
+		}
+		return row != nil
+	})
+	return consumer, found, err
+}
+
 // ClockNow implements wire.Directory.
 func (d *directory) ClockNow(ctx context.Context, id events.TestClockID) (now events.Time, found bool, err error) {
 	found, err = d.find(ctx, func(b *projections.Books) bool {

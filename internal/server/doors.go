@@ -18,6 +18,7 @@ import (
 	"tallystick/events"
 	"tallystick/internal/copies"
 	"tallystick/internal/httpapi"
+	"tallystick/internal/mail"
 	"tallystick/internal/natsbus"
 	"tallystick/internal/natsdoor"
 	"tallystick/ledger/publisher"
@@ -28,6 +29,7 @@ type Doors struct {
 	NATS            natsbus.Options // Dir, Keys, Clock and Logger are put in
 	API             httpapi.Listen  // where the HTTP API is; no Addr means nowhere
 	APILimit        httpapi.Limit   // of each key
+	Mail            mail.Options    // how mail is sent; no URL means that it is not
 	HTTP            string          // host:port of health and metrics; "" means none
 	TakeOver        bool            // take the streams from another instance that will not come back
 	StartUnchecked  bool            // with NATS elsewhere: take commands before the stream was compared with the log
@@ -105,20 +107,6 @@ func (d *doors) open(ctx context.Context) (err error) {
 	if err == nil && d.opts.API.Addr != "" {
 		err = d.openAPI(ctx)
 	}
-	return err
-}
-
-// openAPI opens the door for HTTP.
-func (d *doors) openAPI(ctx context.Context) error {
-	s := d.s
-	api, err := httpapi.New(httpapi.Options{
-		Keys: callers{s.keys}, Sequencer: checkedSequencer{d}, NewDecoder: s.NewDecoder, Queries: s.Queries, Head: s.Sequencer.Applied,
-		Environment: s.opened.Environment, Clock: s.cfg.Clock, Logger: s.cfg.Logger, Version: d.opts.Version, Limit: d.opts.APILimit,
-	})
-	if err != nil {
-		return err
-	}
-	d.api, err = httpapi.Serve(ctx, d.opts.API, api, s.cfg.Logger)
 	return err
 }
 

@@ -127,7 +127,8 @@ func (a *auditor) check(rec *events.Record) error {
 	case events.SubscriptionActivated, events.SubscriptionUpdated, events.SubscriptionReminded: // nothing of it is added up
 	case events.SessionOpened, events.SessionEnded, events.ChargeFailed,
 		events.ChargeActionRequired, events.MethodStored, events.MethodRemoved, events.TopUpRequested, events.TopUpEnded,
-		events.PaymentCreated: // nothing of it is added up
+		events.PaymentCreated, events.AuthorizationOpened, events.AuthorizationEnded, events.MerchantAuthorized, events.AuthorizationWithdrawn, events.ConsumerClaimed,
+		events.UserCreated, events.UserUpdated, events.PortalOpened, events.PortalRevoked: // nothing of it is added up
 	case events.InvoiceOpened:
 		return a.opened(rec, e)
 	case events.InvoiceLineClosed:

@@ -36,7 +36,8 @@ func Names() []string {
 	return []string{
 		"ReportUsage", "CreateMerchant", "UpdateMerchant", "CreateKey", "RevokeKey", "CreateProduct", "CreateMetric",
 		"CreatePrice", "CreatePlan", "CreateCustomer", "EraseConsumer", "TopUp",
-		"CreatePayment", "SetupPaymentMethod", "RemovePaymentMethod", "UpdateSubscription", "PaySession", "CancelSession", "CreateSubscription",
+		"CreatePayment", "SetupPaymentMethod", "RemovePaymentMethod", "UpdateSubscription", "PaySession", "CancelSession",
+		"CreateAuthorization", "CompleteAuthorization", "WithdrawAuthorization", "UpdateUser", "CreatePortal", "RevokePortal", "CreateSubscription",
 		"TerminateSubscription", "CreateTestClock", "AdvanceTestClock",
 		"UpdateCustomer", "DeleteCustomer", "UpdateConsumer", "DeleteTestClock",
 		"RefundUsage", "CorrectUsage", "ApproveInvoice", "CancelInvoice", "WriteOffInvoice", "CreateLineItem", "RefundInvoice", "VoidInvoiceRefund",
@@ -49,7 +50,7 @@ func Names() []string {
 // sender was told. So a door can read the others meanwhile.
 func Waits(name string) bool {
 	switch name {
-	case "CreatePayment", "UpdateSubscription", "SetupPaymentMethod", "PaySession":
+	case "CreatePayment", "UpdateSubscription", "SetupPaymentMethod", "PaySession", "CreateAuthorization", "CompleteAuthorization":
 		return true
 	case "RefundUsage", "CorrectUsage", "WriteOffInvoice", "CreateLineItem", "RefundInvoice", "VoidInvoiceRefund":
 		return true

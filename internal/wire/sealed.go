@@ -26,6 +26,8 @@ const (
 	PurposeTaxID    = "customer.tax_id"      // of events.CustomerUpdated.TaxID: the text itself
 	PurposeLine     = "invoice.line"         // of events.LineItemAdded.Text: JSON of a LineText
 	PurposeRefund   = "refund.reason"        // of the Reason of what takes something back, or corrects it: the text itself
+	PurposeAddress  = "authorization.email"  // of events.AuthorizationOpened.Address: the text itself
+	PurposeUser     = "user.profile"         // of events.UserCreated.Profile: JSON of an events.Profile
 )
 
 // Details is what a merchant knows of a customer besides the consumer's profile.

@@ -54,6 +54,9 @@ func (d *Decoder) command(c *call, name string, f *fields) (commands.Command, er
 	if cmd, known, err := d.pay(c, name, f); known {
 		return cmd, err
 	}
+	if cmd, known, err := d.authorize(c, name, f); known {
+		return cmd, err
+	}
 	switch name {
 	case "CreateMerchant":
 		cmd := commands.CreateMerchant{Profile: f.profile(), Settings: f.settings(optional), Currency: f.currency("currency")}

@@ -172,6 +172,33 @@ var bodies = []struct {
 	{"PaySession", `{"paymentSessionId":"$session","confirm":true}`, commands.PaySession{Session: session, Confirm: true}},
 	{"CancelSession", `{"paymentSessionId":"$session"}`, commands.CancelSession{Session: session}},
 	{
+		"CreateAuthorization", `{"email":" Full@Example.com","planId":"$plan","redirectUrl":"https://a.example/back"}`,
+		commands.CreateAuthorization{
+			Candidate: consumer, Email: new(fakeKeyring).EmailDigest("full@example.com"), Plan: plan, RedirectURL: "https://a.example/back",
+			Address: events.Sealed{Key: consumer, Box: []byte("authorization.email full@example.com")},
+		},
+	},
+	{
+		"CreateAuthorization", `{"email":"new@example.com"}`,
+		commands.CreateAuthorization{
+			Candidate: newcomer, Email: new(fakeKeyring).EmailDigest("new@example.com"),
+			Address: events.Sealed{Key: newcomer, Box: []byte("authorization.email new@example.com")},
+		},
+	},
+	{"CompleteAuthorization", `{"authorizationId":"$asked"}`, commands.CompleteAuthorization{Authorization: asked}},
+	{
+		"CompleteAuthorization", `{"authorizationId":"$asked","consumer":{"name":"Acorn","email":"a@example.com","person":"Ada","address":{"country":"US"}}}`,
+		commands.CompleteAuthorization{
+			Authorization: asked,
+			Profile:       events.Sealed{Key: consumer, Box: []byte(`consumer.profile {"name":"Acorn","email":"a@example.com","address":{"country":"US"}}`)},
+			Person:        events.Sealed{Key: consumer, Box: []byte(`user.profile {"name":"Ada","email":"a@example.com"}`)},
+		},
+	},
+	{"WithdrawAuthorization", `{"consumerId":"$consumer"}`, commands.WithdrawAuthorization{Consumer: consumer}},
+	{"UpdateUser", `{"userId":"$user","state":"suspended","role":"viewer"}`, commands.UpdateUser{User: user, State: events.UserSuspended, Role: events.ViewerRole}},
+	{"CreatePortal", `{"subscriptionId":"$sub","expiresIn":"PT1H"}`, commands.CreatePortal{Subscription: sub, Term: time.Hour}},
+	{"RevokePortal", `{"portalId":"$portal"}`, commands.RevokePortal{Portal: portal}},
+	{
 		"CreateSubscription", `{"name":"Ada's","customerId":"$customer","planId":"$plan","startedAt":"2024-01-15T10:30:00Z",
 			"endingAt":"2025-01-15T10:30:00Z","testClockId":"$clock","autoCharge":true,"taxExempt":true,"renewalReminderDays":null,
 			"renewalReminderEnabled":false,"minimumAccountBalance":"200.00","prefundAmount":"200","redirectUrls":{"onSuccess":"https://a.example"},"sessionExpiryMinutes":1.5}`,
@@ -550,7 +577,7 @@ func TestWaits(t *testing.T) {
 			waiting++
 		}
 	}
-	if waiting != 17 || Waits("ReportUsage") {
+	if waiting != 19 || Waits("ReportUsage") {
 		t.Errorf("%d commands wait", waiting)
 	}
 	if r := (Who{Role: events.AuditorKey}).MayWrite(merchant); r == nil {

@@ -14,6 +14,7 @@ type Who struct {
 	Key      events.KeyID
 	Role     events.KeyRole
 	Merchant events.OrganizationID // of a merchant's key
+	User     events.UserID         // a person who has signed in, on whose behalf a page of ours asks; zero elsewhere
 }
 
 // Operator reports whether w may do everything.
@@ -21,6 +22,9 @@ func (w Who) Operator() bool { return w.Role == events.OperatorKey }
 
 // Actor returns w as the log names it.
 func (w Who) Actor() events.Actor {
+	if !w.User.IsZero() {
+		return events.Actor{Kind: events.ActorUser, ID: w.User}
+	}
 	if w.Key.IsZero() && w.Operator() {
 		return events.Actor{Kind: events.ActorOperator}
 	}
@@ -80,6 +84,10 @@ type Directory interface {
 	SettledPeriod(ctx context.Context, customer events.CustomerID, at events.Time) (commands.SettledPeriod, error)
 	// Billed returns what is known of an invoice.
 	Billed(ctx context.Context, id events.InvoiceID) (Billed, bool, error)
+	// FullConsumer returns the full consumer with an e-mail address.
+	FullConsumer(ctx context.Context, email events.Digest) (events.OrganizationID, bool, error)
+	// AuthorizationConsumer returns the consumer under whose key what belongs to an authorization session is sealed.
+	AuthorizationConsumer(ctx context.Context, id events.AuthorizationID) (events.OrganizationID, bool, error)
 	// ClockNow returns what a test clock shows.
 	ClockNow(ctx context.Context, id events.TestClockID) (events.Time, bool, error)
 }

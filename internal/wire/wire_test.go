@@ -69,6 +69,9 @@ type fakeDirectory struct {
 	subscriptions map[events.SubscriptionID]events.OrganizationID
 	emails        map[events.Digest]events.OrganizationID
 	clocks        map[events.TestClockID]events.Time
+
+	full           map[events.Digest]events.OrganizationID
+	authorizations map[events.AuthorizationID]events.OrganizationID
 }
 
 func (f *fakeDirectory) UsageRecord(_ context.Context, id events.UsageID) (rec events.Record, ok bool, err error) {
@@ -111,6 +114,16 @@ func (f *fakeDirectory) ConsumerProfile(_ context.Context, id events.Organizatio
 	return events.Sealed{Key: id, Box: []byte(PurposeProfile + ` {"name":"Jane","email":"jane@example.com"}`)}, 7, id == consumer, nil
 }
 
+func (f *fakeDirectory) FullConsumer(_ context.Context, e events.Digest) (events.OrganizationID, bool, error) {
+	c, ok := f.full[e]
+	return c, ok, nil
+}
+
+func (f *fakeDirectory) AuthorizationConsumer(_ context.Context, id events.AuthorizationID) (events.OrganizationID, bool, error) {
+	c, ok := f.authorizations[id]
+	return c, ok, nil
+}
+
 func (f *fakeDirectory) ClockNow(_ context.Context, id events.TestClockID) (events.Time, bool, error) {
 	t, ok := f.clocks[id]
 	return t, ok, nil
@@ -150,6 +163,9 @@ var (
 	usageID     = made[events.UsageNoun](1)
 	invoice     = made[events.InvoiceNoun](1)
 	note        = made[events.CreditNoteNoun](1)
+	asked       = made[events.AuthorizationNoun](1)
+	user        = made[events.UserNoun](1)
+	portal      = made[events.PortalNoun](1)
 )
 
 func newTestDecoder() (*Decoder, *fakeKeyring, *fakeDirectory) {
@@ -159,6 +175,9 @@ func newTestDecoder() (*Decoder, *fakeKeyring, *fakeDirectory) {
 		subscriptions: map[events.SubscriptionID]events.OrganizationID{sub: consumer},
 		emails:        map[events.Digest]events.OrganizationID{k.EmailDigest("known@example.com"): consumer},
 		clocks:        map[events.TestClockID]events.Time{clock: at("2024-01-31T10:00:00Z")},
+
+		full:           map[events.Digest]events.OrganizationID{k.EmailDigest("full@example.com"): consumer},
+		authorizations: map[events.AuthorizationID]events.OrganizationID{asked: consumer},
 	}
 	return NewDecoder(Options{
 		Keyring: k, Directory: dir, Environment: events.Sandbox, Rand: bytes.NewReader(make([]byte, 1<<12)),
@@ -182,6 +201,7 @@ func fill(body string) string {
 		"$price", price.String(), "$fee", fee.String(), "$session", session.String(), "$method", method.String(), "$key", key.String(), "$clock", clock.String(),
 		"$feature", feature.String(), "$entitlement", entitlement.String(), "$grant", grant.String(),
 		"$price", price.String(), "$fee", fee.String(), "$usage", usageID.String(), "$invoice", invoice.String(), "$note", note.String(), "$session", session.String(), "$method", method.String(), "$key", key.String(), "$clock", clock.String(),
+		"$asked", asked.String(), "$user", user.String(), "$portal", portal.String(),
 	).Replace(body)
 }
 

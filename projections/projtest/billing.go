@@ -51,6 +51,11 @@ func (x *extraLine) emit(g *generator, at events.Time, e events.Event) {
 // refund takes the last usage of a period back.
 func (g *generator) refund(c *customer, p *openPeriod, now events.Time) {
 	used := p.last.Event.(*events.UsageReported)
+	for _, q := range used.Postings {
+		if q.Role == events.ReservationHold {
+			return // what a reservation has paid goes back another way
+		}
+	}
 	g.command(c.merchant.id, events.ActorKey)
 	e := events.UsageRefunded{
 		Usage: events.Derive[events.UsageNoun](p.last.Command, 0), Subscription: c.sub, Customer: c.id, Wallet: c.wallet, Joins: true, Period: p.n,

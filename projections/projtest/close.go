@@ -37,7 +37,7 @@ func (g *generator) other(n uint32) {
 		if !c.ended && c != g.customers[0] { // somebody is left
 			g.terminate(c, now)
 		}
-	case 12, 13, 14:
+	case 12, 13, 14, 19, 20:
 		g.payments(c)
 	case 15:
 		if !c.ended {
@@ -51,6 +51,8 @@ func (g *generator) other(n uint32) {
 			g.command(m.id, events.ActorDue)
 			g.emit(now, events.SubscriptionReminded{Subscription: c.sub, Customer: c.id, Period: n, RenewsAt: periodStart(n + 1)})
 		}
+	case 17, 18:
+		g.authorizations(c)
 	case 7:
 		if !c.ended {
 			g.command(m.id, events.ActorDue)

@@ -71,6 +71,7 @@ type customer struct {
 	erased   bool
 	ended    bool
 	method   events.MethodID
+	claimed  bool
 }
 
 type openPeriod struct {

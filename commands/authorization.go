@@ -1,0 +1,260 @@
+package commands
+
+import (
+	"time"
+
+	"tallystick/events"
+	"tallystick/projections"
+)
+
+// CreateAuthorization asks whoever has an e-mail address to authorize the merchant and to take a plan. The answer's identity is
+// that of the session, whose link the merchant sends to it.
+type CreateAuthorization struct {
+	Candidate   events.OrganizationID // the consumer that there will be, if none has the address
+	Email       events.Digest
+	Address     events.Sealed // under the key of the full consumer with this address, or of Candidate
+	Plan        events.PlanID // zero for none
+	RedirectURL string
+}
+
+// CompleteAuthorization is what somebody does who has shown to be the holder of a session's e-mail address: sign up, if there is no
+// full consumer with this address yet, and authorize the merchant. It makes the customer; what the merchant had of a managed consumer
+// with the address becomes the full one's (D30).
+type CompleteAuthorization struct {
+	Authorization events.AuthorizationID
+	Profile       events.Sealed // of a consumer that is not there yet, under the key of the session's consumer
+	Person        events.Sealed // of its user, likewise
+}
+
+// WithdrawAuthorization takes back what a full consumer has given the merchant of the request: it is subscribed to nothing more. What it is
+// subscribed to goes on.
+type WithdrawAuthorization struct {
+	Consumer events.OrganizationID
+}
+
+// UpdateUser changes what a user of an organization may do. Whoever has signed in before must do so again.
+type UpdateUser struct {
+	User  events.UserID
+	State events.UserState
+	Role  events.UserRole
+}
+
+// CreatePortal makes a link by which a subscription can be looked at.
+type CreatePortal struct {
+	Subscription events.SubscriptionID
+	Term         time.Duration // how long it is good; zero for ten minutes
+}
+
+// RevokePortal makes such a link good for nothing.
+type RevokePortal struct {
+	Portal events.PortalID
+}
+
+const (
+	authorizationTerm   = 7 * 24 * time.Hour // how long somebody may think about it
+	defaultPortalTerm   = 10 * time.Minute
+	longestPortalTerm   = 7 * 24 * time.Hour
+	shortestPortalTerm  = time.Minute
+	authorizationNumber = 0 // of what is derived from the command
+	consumerWallet      = 1
+	consumerUser        = 2
+	authorizedCustomer  = 3
+)
+
+func createAuthorization(b *projections.Books, c Context, cmd CreateAuthorization, d *decision) *Rejection {
+	if _, r := merchantOf(b, c); r != nil {
+		return r
+	}
+	if cmd.Email.IsZero() || cmd.Candidate.IsZero() || cmd.Address.IsZero() {
+		return Reject(Invalid, "email is required")
+	}
+	if r := optional("redirectUrl", cmd.RedirectURL, maxURL); r != nil {
+		return r
+	}
+	if plan := b.Plans.Get(cmd.Plan); !cmd.Plan.IsZero() && (plan == nil || plan.Merchant != c.Merchant) {
+		return Reject(NotFound, "no plan %s", cmd.Plan)
+	}
+	holder := b.FullConsumer(cmd.Email)
+	if holder.IsZero() {
+		holder = cmd.Candidate
+	}
+	if cmd.Address.Key != holder { // what is sealed under the wrong key could not be erased with its owner
+		return Reject(Busy, "somebody with this address has signed up just now; repeat")
+	}
+	d.add(c, c.Now, events.AuthorizationOpened{
+		Authorization: events.Derive[events.AuthorizationNoun](c.ID, authorizationNumber), Consumer: holder, Email: cmd.Email,
+		Address: cmd.Address, Plan: cmd.Plan, RedirectURL: cmd.RedirectURL, ExpiresAt: c.Now.Add(authorizationTerm),
+	})
+	return nil
+}
+
+func completeAuthorization(b *projections.Books, c Context, cmd CompleteAuthorization, d *decision) *Rejection {
+	row := b.Authorizations.Get(cmd.Authorization)
+	if row == nil || !c.Operator {
+		return Reject(NotFound, "no authorization session %s", cmd.Authorization)
+	}
+	if row.Status != events.AuthorizationPending {
+		return Reject(Conflict, "authorization session %s is %s", cmd.Authorization, row.Status)
+	}
+	if row.ExpiresAt <= c.Now {
+		return Reject(AuthorizationExpired, "authorization session %s expired at %s", cmd.Authorization, row.ExpiresAt)
+	}
+	consumer := b.FullConsumer(row.Email)
+	if consumer.IsZero() {
+		if r := signUpOK(row, cmd); r != nil {
+			return r
+		}
+	} else if b.Consumers.Get(consumer).Erased {
+		return Reject(Conflict, "consumer %s is erased", consumer)
+	}
+
+	c.Merchant = row.Merchant
+	if consumer.IsZero() {
+		consumer = row.Consumer
+		signUp(b, c, row, cmd, d)
+	} else if consumer != row.Consumer { // somebody has signed up meanwhile
+		d.add(c, c.Now, events.ConsumerClaimed{Consumer: consumer, Managed: row.Consumer})
+	}
+	managed := b.ManagedConsumer(row.Merchant, row.Email)
+	customer := b.CustomerOf(row.Merchant, consumer)
+	if !managed.IsZero() {
+		if customer.IsZero() {
+			customer = b.CustomerOf(row.Merchant, managed)
+		}
+		d.add(c, c.Now, events.ConsumerClaimed{Consumer: consumer, Managed: managed})
+	}
+	if !b.HasAuthorized(consumer, row.Merchant) {
+		d.add(c, c.Now, events.MerchantAuthorized{Consumer: consumer})
+	}
+	if customer.IsZero() {
+		customer = events.Derive[events.CustomerNoun](c.ID, authorizedCustomer)
+		d.add(c, c.Now, events.CustomerCreated{Customer: customer, Consumer: consumer})
+	}
+	d.main = len(d.drafts)
+	d.add(c, c.Now, events.AuthorizationEnded{Authorization: cmd.Authorization, Status: events.AuthorizationCompleted, Customer: customer})
+	return nil
+}
+
+// signUpOK refuses a command that lacks what a new consumer needs.
+func signUpOK(row *projections.Authorization, cmd CompleteAuthorization) *Rejection {
+	if cmd.Profile.IsZero() || cmd.Person.IsZero() {
+		return Reject(Invalid, "name and address are required of whoever signs up")
+	}
+	if cmd.Profile.Key != row.Consumer || cmd.Person.Key != row.Consumer {
+		return Reject(Invalid, "the profile is not sealed under the key of %s", row.Consumer)
+	}
+	return nil
+}
+
+// signUp adds a full consumer, which is nobody's, with a wallet for all merchants and its first user.
+func signUp(b *projections.Books, c Context, row *projections.Authorization, cmd CompleteAuthorization, d *decision) {
+	currency := b.Merchants.Get(row.Merchant).Currency
+	if plan := b.Plans.Get(row.Plan); plan != nil {
+		currency = plan.Currency
+	}
+	c.Merchant = events.OrganizationID{}
+	d.add(c, c.Now, events.ConsumerCreated{Consumer: row.Consumer, Type: events.Full, Email: row.Email, Profile: cmd.Profile})
+	d.add(c, c.Now, events.WalletOpened{
+		Wallet: events.Derive[events.WalletNoun](c.ID, consumerWallet), Owner: row.Consumer, Currency: currency,
+	})
+	d.add(c, c.Now, events.UserCreated{
+		User: events.Derive[events.UserNoun](c.ID, consumerUser), Organization: row.Consumer, Email: row.Email, Profile: cmd.Person,
+		State: events.UserActive, Role: events.OwnerRole,
+	})
+}
+
+func withdrawAuthorization(b *projections.Books, c Context, cmd WithdrawAuthorization, d *decision) *Rejection {
+	if _, r := merchantOf(b, c); r != nil {
+		return r
+	}
+	if r := mayActFor(b, c, cmd.Consumer, events.BillingRole); r != nil {
+		return r
+	}
+	if !b.HasAuthorized(cmd.Consumer, c.Merchant) {
+		return Reject(NotFound, "consumer %s has not authorized merchant %s", cmd.Consumer, c.Merchant)
+	}
+	d.add(c, c.Now, events.AuthorizationWithdrawn{Consumer: cmd.Consumer})
+	return nil
+}
+
+// mayActFor refuses whoever may not act for a consumer: it must be an operator at the command line, or an active user of the
+// consumer, with the role that the action needs.
+func mayActFor(b *projections.Books, c Context, consumer events.OrganizationID, needs events.UserRole) *Rejection {
+	if c.Actor.Kind != events.ActorUser {
+		if !c.Operator {
+			return Reject(NotFound, "no consumer %s", consumer)
+		}
+		return nil
+	}
+	u := b.Users.Get(c.Actor.ID)
+	if u == nil || u.Organization != consumer || u.State != events.UserActive {
+		return Reject(NotFound, "no consumer %s", consumer)
+	}
+	if rank(u.Role) < rank(needs) {
+		return Reject(Forbidden, "this needs the role %s", needs)
+	}
+	return nil
+}
+
+// rank orders roles by what they may do.
+func rank(r events.UserRole) int {
+	switch r {
+	case events.OwnerRole:
+		return 3
+	case events.BillingRole:
+		return 2
+	case events.ViewerRole:
+		return 1
+	}
+	return 0
+}
+
+func updateUser(b *projections.Books, c Context, cmd UpdateUser, d *decision) *Rejection {
+	u := b.Users.Get(cmd.User)
+	if u == nil {
+		return Reject(NotFound, "no user %s", cmd.User)
+	}
+	if r := mayActFor(b, c, u.Organization, events.OwnerRole); r != nil {
+		return r
+	}
+	switch cmd.State {
+	case events.UserActive, events.UserSuspended, events.UserInvited, events.UserDeclined:
+	default:
+		return Reject(Invalid, "state %q is none of invited, active, suspended and declined", cmd.State)
+	}
+	if rank(cmd.Role) == 0 {
+		return Reject(Invalid, "role %q is none of owner, billing and viewer", cmd.Role)
+	}
+	d.add(c, c.Now, events.UserUpdated{User: cmd.User, State: cmd.State, Role: cmd.Role})
+	return nil
+}
+
+func createPortal(b *projections.Books, c Context, cmd CreatePortal, d *decision) *Rejection {
+	s := b.Subscriptions.Get(cmd.Subscription)
+	if s == nil || s.Merchant != c.Merchant {
+		return Reject(NotFound, "no subscription %s", cmd.Subscription)
+	}
+	term := cmd.Term
+	if term == 0 {
+		term = defaultPortalTerm
+	}
+	if term < shortestPortalTerm || term > longestPortalTerm {
+		return Reject(Invalid, "expiresIn must be from PT1M to P7D")
+	}
+	d.add(c, c.Now, events.PortalOpened{
+		Portal: events.Derive[events.PortalNoun](c.ID, 0), Subscription: cmd.Subscription, ExpiresAt: c.Now.Add(term),
+	})
+	return nil
+}
+
+func revokePortal(b *projections.Books, c Context, cmd RevokePortal, d *decision) *Rejection {
+	p := b.Portals.Get(cmd.Portal)
+	if p == nil || p.Merchant != c.Merchant {
+		return Reject(NotFound, "no portal link %s", cmd.Portal)
+	}
+	if p.Revoked {
+		return Reject(Conflict, "portal link %s is revoked already", cmd.Portal)
+	}
+	d.add(c, c.Now, events.PortalRevoked{Portal: cmd.Portal})
+	return nil
+}

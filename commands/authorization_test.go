@@ -1,0 +1,126 @@
+package commands
+
+import (
+	"testing"
+	"time"
+
+	"tallystick/events"
+)
+
+// invite asks whoever has the e-mail address of a name to authorize the merchant and take a plan.
+func invite(name, who, plan string) step {
+	return func(w *world) *Request {
+		w.named(name, authorizationNumber)
+		cmd := CreateAuthorization{
+			Candidate: orgOf(who + "-full"), Email: digestOf(who), Address: sealedFor(orgOf(who+"-full"), "address"),
+			RedirectURL: "https://shop.example/back",
+		}
+		if plan != "" {
+			cmd.Plan = id[events.PlanNoun](w, plan)
+		}
+		return just(cmd)(w)
+	}
+}
+
+// accept is what the holder of the address does.
+func accept(name, who string) step {
+	return func(w *world) *Request {
+		w.named(who, authorizedCustomer)
+		w.named(who+"-own-wallet", consumerWallet)
+		w.named(who+"-user", consumerUser)
+		holder := orgOf(who + "-full")
+		return byOperator(just(CompleteAuthorization{
+			Authorization: id[events.AuthorizationNoun](w, name), Profile: sealedFor(holder, "profile"), Person: sealedFor(holder, "person"),
+		}))(w)
+	}
+}
+
+// byUser lets a step be a signed-in user's.
+func byUser(user string, s step) step {
+	return func(w *world) *Request {
+		r := s(w)
+		r.Operator, r.Actor = true, events.Actor{Kind: events.ActorUser, ID: w.ids[user]}
+		return r
+	}
+}
+
+// TestAuthorization holds the rules of way A: a consumer signs up itself, and nobody spends its wallet before it has agreed (D30).
+func TestAuthorization(t *testing.T) {
+	rival := merchant("rival", seller)
+	withdraw := func(w *world) *Request { return just(WithdrawAuthorization{Consumer: orgOf("zoe-full")})(w) }
+	customerOf := func(who string) step {
+		return func(w *world) *Request { return just(CreateCustomer{Consumer: orgOf(who + "-full")})(w) }
+	}
+	setUser := func(state events.UserState, role events.UserRole) step {
+		return func(w *world) *Request {
+			return byOperator(just(UpdateUser{User: id[events.UserNoun](w, "zoe-user"), State: state, Role: role}))(w)
+		}
+	}
+	joined := []step{invite("link", "zoe", "pro"), accept("link", "zoe"), change(join("own", "zoe", "pro", terms{}), func(c *CreateSubscription) { c.Name = sealedFor(orgOf("zoe-full"), "name") })}
+	end := func(w *world) *Request {
+		return just(TerminateSubscription{Subscription: id[events.SubscriptionNoun](w, "own"), Reason: sealedFor(orgOf("zoe-full"), "enough")})(w)
+	}
+	checkRules(t, shop(), []rule{
+		{name: "a link is made", when: invite("link", "zoe", "pro")},
+		{name: "a link is made for no plan", when: invite("link", "zoe", "")},
+		{name: "whoever is new signs up and becomes a customer", given: []step{invite("link", "zoe", "pro")}, when: accept("link", "zoe")},
+		{
+			name: "whoever is known authorizes another merchant", given: []step{invite("link", "zoe", ""), accept("link", "zoe"), rival, invite("other", "zoe", "")},
+			when: accept("other", "zoe"),
+		},
+		{
+			name:  "a managed consumer with the address becomes the full one, with its wallet and customer",
+			given: []step{invite("link", "alice", "")}, when: accept("link", "alice"),
+		},
+		{
+			name: "two links, one person", given: []step{invite("link", "zoe", ""), func(w *world) *Request {
+				w.named("second", authorizationNumber)
+				return just(CreateAuthorization{Candidate: orgOf("zoe-again"), Email: digestOf("zoe"), Address: sealedFor(orgOf("zoe-again"), "address")})(w)
+			}, accept("link", "zoe")}, when: accept("second", "zoe"),
+		},
+		{name: "an authorized consumer is made a customer by its merchant", given: []step{invite("link", "zoe", ""), accept("link", "zoe")}, when: customerOf("zoe")},
+		{name: "an authorization is taken back", given: []step{invite("link", "zoe", ""), accept("link", "zoe")}, when: byOperator(withdraw)},
+		{name: "by the consumer's user", given: []step{invite("link", "zoe", ""), accept("link", "zoe")}, when: byUser("zoe-user", withdraw)},
+		{name: "a user ends a subscription of its organization", given: joined, when: byUser("zoe-user", end)},
+		{name: "a full consumer is erased with what it has claimed", given: []step{invite("link", "alice", ""), accept("link", "alice")}, when: byOperator(just(EraseConsumer{Consumer: orgOf("alice-full")}))},
+		{name: "a user is suspended", given: []step{invite("link", "zoe", ""), accept("link", "zoe")}, when: setUser(events.UserSuspended, events.OwnerRole)},
+		{name: "a link to a portal", given: joined, when: portal(0)},
+		{name: "a link to a portal is revoked", given: append(joined, portal(time.Hour)), when: revokeIt},
+
+		{name: "for a plan of another merchant", given: []step{rival}, when: invite("link", "zoe", "pro"), refused: NotFound},
+		{name: "accepting what is accepted", given: []step{invite("link", "zoe", ""), accept("link", "zoe")}, when: accept("link", "zoe"), refused: Conflict},
+		{name: "accepting too late", given: []step{invite("link", "zoe", ""), later("2025-01-22 10:01")}, when: accept("link", "zoe"), refused: AuthorizationExpired},
+		{name: "accepting as a merchant", given: []step{invite("link", "zoe", "")}, when: func(w *world) *Request {
+			r := accept("link", "zoe")(w)
+			r.Operator = false
+			return r
+		}, refused: NotFound},
+		{name: "signing up without a name", given: []step{invite("link", "zoe", "")}, when: change(accept("link", "zoe"), func(c *CompleteAuthorization) { c.Profile = events.Sealed{} }), refused: Invalid},
+		{name: "signing up under another's key", given: []step{invite("link", "zoe", "")}, when: change(accept("link", "zoe"), func(c *CompleteAuthorization) { c.Profile.Key = orgOf("alice") }), refused: Invalid},
+		{name: "a full consumer that has not authorized the merchant", given: []step{invite("link", "zoe", ""), accept("link", "zoe"), rival}, when: customerOf("zoe"), refused: Forbidden},
+		{name: "one that has taken it back", given: []step{invite("link", "zoe", ""), accept("link", "zoe"), byOperator(withdraw)}, when: customerOf("zoe"), refused: Forbidden},
+		{name: "taking back what was not given", given: []step{invite("link", "zoe", ""), accept("link", "zoe"), rival}, when: byOperator(withdraw), refused: NotFound},
+		{name: "taking it back as the merchant", given: []step{invite("link", "zoe", ""), accept("link", "zoe")}, when: withdraw, refused: NotFound},
+		{name: "a suspended user", given: []step{invite("link", "zoe", ""), accept("link", "zoe"), setUser(events.UserSuspended, events.OwnerRole)}, when: byUser("zoe-user", withdraw), refused: NotFound},
+		{name: "a user who may only look", given: []step{invite("link", "zoe", ""), accept("link", "zoe"), setUser(events.UserActive, events.ViewerRole)}, when: byUser("zoe-user", withdraw), refused: Forbidden},
+		{name: "a user of another organization", given: append(joined, invite("link2", "yan", ""), accept("link2", "yan")), when: byUser("yan-user", end), refused: NotFound},
+		{name: "a user filling another's wallet", given: []step{invite("link", "zoe", ""), accept("link", "zoe")}, when: byUser("zoe-user", fund("alice", "5")), refused: NotFound},
+		{name: "a role that there is not", given: []step{invite("link", "zoe", ""), accept("link", "zoe")}, when: setUser(events.UserActive, "king"), refused: Invalid},
+		{name: "erasing a consumer that was claimed", given: []step{invite("link", "alice", ""), accept("link", "alice")}, when: byOperator(just(EraseConsumer{Consumer: orgOf("alice")})), refused: Conflict},
+		{name: "a portal for longer than a week", given: joined, when: portal(8 * 24 * time.Hour), refused: Invalid},
+		{name: "a portal of another merchant's subscription", given: append(joined, rival), when: portal(0), refused: NotFound},
+		{name: "revoking twice", given: append(joined, portal(time.Hour), revokeIt), when: revokeIt, refused: Conflict},
+	})
+}
+
+// portal makes a link to the portal of "own".
+func portal(term time.Duration) step {
+	return func(w *world) *Request {
+		w.named("portal", 0)
+		return just(CreatePortal{Subscription: id[events.SubscriptionNoun](w, "own"), Term: term})(w)
+	}
+}
+
+func revokeIt(w *world) *Request {
+	return just(RevokePortal{Portal: id[events.PortalNoun](w, "portal")})(w)
+}

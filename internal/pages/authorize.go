@@ -1,0 +1,254 @@
+package pages
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+
+	"tallystick/commands"
+	"tallystick/events"
+	"tallystick/internal/query"
+	"tallystick/internal/wire"
+)
+
+// authorizeView is what the pages of an authorization session show.
+type authorizeView struct {
+	query.Authorization
+	Title   string
+	Form    string // token
+	Seller  query.Merchant
+	Offer   *query.APIPlan // nil for no plan
+	Mailed  bool
+	Problem string            // with what was sent
+	Sent    map[string]string // what was sent, to be sent again
+}
+
+var (
+	// errNoMail reports that there is nothing to send mail with.
+	errNoMail = errors.New("no mail can be sent")
+	// errSignedOut reports that a visitor must sign in first.
+	errSignedOut = errors.New("nobody has signed in")
+)
+
+// holderTerm is how long the link in a mail is good.
+const holderTerm = 30 * time.Minute
+
+// authorize shows who asks, and for what. Whoever wants it is sent a mail first, which shows that the address is theirs.
+func (p *Pages) authorize(w http.ResponseWriter, r *http.Request) error {
+	v, err := p.openAuthorization(r)
+	if err != nil {
+		return err
+	}
+	return p.show(w, http.StatusOK, "authorize.html", v)
+}
+
+// openAuthorization returns the session whose address a request has.
+func (p *Pages) openAuthorization(r *http.Request) (v authorizeView, err error) {
+	id, err := parse[events.AuthorizationNoun](r, "id")
+	if err != nil || !p.opts.Links.OpensAuthorize(id, r.PathValue("token")) {
+		return v, errNothing
+	}
+	ctx := r.Context()
+	if v.Authorization, err = p.opts.Queries.Authorization(ctx, reader, query.AuthorizationArgs{Authorization: id}); err != nil {
+		return v, err
+	}
+	if v.Seller, err = p.merchant(ctx, v.Merchant); err != nil {
+		return v, err
+	}
+	if !v.Plan.IsZero() {
+		plan, err := p.opts.Queries.GetPlan(ctx, reader, query.GetPlanArgs{Plan: v.Plan})
+		if err != nil {
+			return v, err
+		}
+		v.Offer = &plan
+	}
+	v.Title, v.Form = "Subscribe to "+v.Seller.Profile.Name, p.formToken(r.URL.Path)
+	return v, nil
+}
+
+// mailHolder sends the holder of the session's address the link that goes on.
+func (p *Pages) mailHolder(w http.ResponseWriter, r *http.Request) error {
+	v, err := p.openAuthorization(r)
+	if err != nil {
+		return err
+	}
+	if err := p.form(r); err != nil {
+		return err
+	}
+	if v.Status != events.AuthorizationPending {
+		http.Redirect(w, r, r.URL.Path, http.StatusSeeOther)
+		return nil
+	}
+	until := p.opts.Clock().Add(holderTerm).Unix()
+	link := p.opts.Base() + r.URL.Path + "/" + strconv.FormatInt(until, 10) + "/" + p.proof("holder", v.ID.String(), until)
+	err = p.mail(r.Context(), v.Email, "Confirm your subscription to "+v.Seller.Profile.Name,
+		v.Seller.Profile.Name+" asks you to subscribe. If you want to go on, open this link within half an hour:\n\n"+link+
+			"\n\nIf you do not know what this is about, do nothing.\n")
+	if err != nil {
+		return err
+	}
+	v.Mailed = true
+	return p.show(w, http.StatusOK, "authorize.html", v)
+}
+
+// mail sends a message, at most one a minute to an address.
+func (p *Pages) mail(ctx context.Context, to, subject, text string) error {
+	if p.opts.Mail == nil {
+		return errNoMail
+	}
+	now := p.opts.Clock()
+	if !p.mailed.first(to+" "+subject, now, now.Add(time.Minute)) {
+		return nil // one is on its way
+	}
+	return p.opts.Mail(ctx, to, subject, text)
+}
+
+// showConfirm shows whoever holds the address what they agree to, and asks newcomers who they are.
+func (p *Pages) showConfirm(w http.ResponseWriter, r *http.Request) error {
+	v, err := p.openConfirm(r)
+	if err != nil {
+		return err
+	}
+	if v.Status == events.AuthorizationCompleted {
+		return p.goOn(w, r, &v)
+	}
+	policy(w, originsOf(v.RedirectURL), nil)
+	return p.show(w, http.StatusOK, "confirm.html", v)
+}
+
+func (p *Pages) openConfirm(r *http.Request) (authorizeView, error) {
+	v, err := p.openAuthorization(r)
+	if err == nil && !p.proven(r, "holder", v.ID.String()) {
+		err = errNothing
+	}
+	return v, err
+}
+
+// originsOf returns the origin of a URL, if it has one.
+func originsOf(url string) []string {
+	if origin := originOf(url); origin != "" {
+		return []string{origin}
+	}
+	return nil
+}
+
+// confirm signs up whoever is new, authorizes the merchant, and subscribes.
+func (p *Pages) confirm(w http.ResponseWriter, r *http.Request) error {
+	v, err := p.openConfirm(r)
+	if err != nil {
+		return err
+	}
+	if err := p.form(r); err != nil {
+		return err
+	}
+	if v.Status == events.AuthorizationPending {
+		args := map[string]any{"authorizationId": v.ID}
+		if !v.Known {
+			args["consumer"] = signUpIn(r, v.Email)
+		}
+		rec, err := p.command(r.Context(), v.Merchant, "CompleteAuthorization", args)
+		if refusal, ok := errors.AsType[*commands.Rejection](err); ok && refusal.Code == commands.Invalid {
+			v.Problem, v.Sent = refusal.Message, sentIn(r)
+			return p.show(w, http.StatusUnprocessableEntity, "confirm.html", v)
+		} else if err != nil {
+			return err
+		}
+		after := query.AuthorizationArgs{Authorization: v.ID}
+		after.AtLeast = rec.Sequence
+		if v.Authorization, err = p.opts.Queries.Authorization(r.Context(), reader, after); err != nil {
+			return err
+		}
+	}
+	return p.goOn(w, r, &v)
+}
+
+// the fields of the form of whoever signs up
+var signUpFields = []string{"organization", "person", "line1", "line2", "city", "state", "zip", "country"}
+
+func sentIn(r *http.Request) map[string]string {
+	sent := make(map[string]string, len(signUpFields))
+	for _, name := range signUpFields {
+		sent[name] = strings.TrimSpace(r.PostForm.Get(name))
+	}
+	return sent
+}
+
+// signUpIn reads who signs up.
+func signUpIn(r *http.Request, email string) map[string]any {
+	sent := sentIn(r)
+	address := make(map[string]string)
+	for field, name := range map[string]string{"line1": "line1", "line2": "line2", "city": "city", "state": "state", "zipCode": "zip", "country": "country"} {
+		if sent[name] != "" {
+			address[field] = sent[name]
+		}
+	}
+	if address["country"] != "" {
+		address["country"] = strings.ToUpper(address["country"])
+	}
+	return map[string]any{"name": sent["organization"], "email": email, "person": sent["person"], "address": address}
+}
+
+// goOn makes the subscription of a completed session, unless it is there, signs its customer's user in, and sends the visitor to pay or
+// back to the merchant.
+func (p *Pages) goOn(w http.ResponseWriter, r *http.Request, v *authorizeView) error {
+	user, err := p.opts.Queries.User(r.Context(), reader, query.UserArgs{Email: p.digestOf(v.Email)})
+	if err == nil {
+		p.setSession(w, &user)
+	} else if commands.CodeOf(err) != commands.NotFound {
+		return err
+	}
+	to := v.RedirectURL
+	if to == "" {
+		to = "/home"
+	}
+	if v.Offer != nil {
+		checkout, err := p.subscribe(r.Context(), v)
+		if err != nil {
+			return err
+		}
+		if checkout != "" {
+			to = checkout
+		}
+	}
+	http.Redirect(w, r, to, http.StatusSeeOther)
+	return nil
+}
+
+// subscribe makes the subscription that a session was opened for, and returns where it is paid for, "" if there is nothing to
+// pay. It is the same one however often it is asked for.
+func (p *Pages) subscribe(ctx context.Context, v *authorizeView) (checkout string, err error) {
+	now, _ := events.TimeOf(p.opts.Clock())
+	args := map[string]any{
+		"name": v.Seller.Profile.Name + " - " + v.Offer.Name, "customerId": v.Customer, "planId": v.Plan, "startedAt": now,
+	}
+	if v.RedirectURL != "" {
+		args["redirectUrls"] = map[string]string{"onSuccess": v.RedirectURL, "onFailure": v.RedirectURL}
+	}
+	rec, err := p.command(ctx, v.Merchant, "CreateSubscription", args)
+	if err != nil {
+		return "", err
+	}
+	id, err := events.ParseID[events.SubscriptionNoun](rec.ID)
+	if err != nil {
+		return "", err
+	}
+	of := query.PaymentSessionsArgs{Subscription: id, Status: events.SessionPending}
+	of.AtLeast = rec.Sequence
+	sessions, err := p.opts.Queries.PaymentSessions(ctx, reader, of)
+	if err != nil || len(sessions.Items) == 0 {
+		return "", err
+	}
+	return p.opts.Links.Checkout(sessions.Items[0].ID), nil
+}
+
+// digestOf returns what the ledger knows an address by.
+func (p *Pages) digestOf(email string) events.Digest {
+	address, ok := wire.NormaliseEmail(email)
+	if !ok || p.opts.EmailDigest == nil {
+		return events.Digest{}
+	}
+	return p.opts.EmailDigest(address)
+}

@@ -1,0 +1,19 @@
+// Package pages is what people see in a browser: checkout, portal, invoice. They are rendered here, work without JavaScript, and
+// need nothing from elsewhere.
+//
+// # Who may see a page
+//
+// Whoever has its address. Each address holds a token that only the ledger can make, for one thing and one purpose (package
+// links): the checkout of a payment session, the portal of a subscription until a time, an invoice. A page is given
+// no more than its thing; what does not exist and what the token does not open are answered alike.
+//
+// # Security
+//
+// No script is inline, nothing is loaded from elsewhere, and a page may be framed only where its purpose asks for it: a
+// checkout, by the sites that its session returns to. Each form has a token that holds for the page's address and for a
+// few hours, so that another site cannot have a visitor's browser send it. Card numbers are passed on to the payment provider and kept nowhere.
+//
+// # Concurrency
+//
+// Pages are served by any number of goroutines at once.
+package pages

@@ -1,0 +1,111 @@
+package pages
+
+import (
+	"encoding/json"
+	"html/template"
+	"math/big"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/shopspring/decimal"
+
+	"tallystick/events"
+	"tallystick/internal/query"
+)
+
+// formatting is what templates write figures with.
+var formatting = template.FuncMap{
+	"money":    money,
+	"rate":     rate,
+	"exact":    exact,
+	"date":     func(t events.Time) string { return t.Std().UTC().Format("2 January 2006") },
+	"datetime": func(t events.Time) string { return t.Std().UTC().Format("2 January 2006, 15:04") + " UTC" },
+	"machine":  func(t events.Time) string { return t.Std().UTC().Format(time.RFC3339) },
+	"count":    count,
+	"words":    func(s string) string { return strings.ToLower(strings.ReplaceAll(s, "_", " ")) },
+}
+
+// money writes an amount in cents, rounded half away from zero, with the currency: 1,234.50 USD.
+func money(n events.Sum, c events.Currency) string {
+	text := grouped(n.Big(), 9, 2)
+	return text + " " + c.String()
+}
+
+// exact writes an amount to the last nano, without zeros at its end: 0.00425 USD.
+func exact(n events.Sum, c events.Currency) string {
+	text := grouped(n.Big(), 9, 9)
+	for strings.HasSuffix(text, "0") && len(text)-strings.IndexByte(text, '.') > 3 {
+		text = text[:len(text)-1]
+	}
+	return text + " " + c.String()
+}
+
+// count writes a whole number with its thousands apart.
+func count(n events.Sum) string { return grouped(n.Big(), 0, 0) }
+
+// grouped writes n, which has a number of decimals, with as many as are shown.
+func grouped(n *big.Int, decimals, shown int) string {
+	abs := new(big.Int).Abs(n)
+	if drop := int64(decimals - shown); drop > 0 {
+		unit := new(big.Int).Exp(big.NewInt(10), big.NewInt(drop), nil)
+		abs.Add(abs, new(big.Int).Rsh(unit, 1)).Quo(abs, unit)
+	}
+	digits := abs.String()
+	if len(digits) <= shown {
+		digits = strings.Repeat("0", shown+1-len(digits)) + digits
+	}
+	whole, part := digits[:len(digits)-shown], digits[len(digits)-shown:]
+	var b strings.Builder
+	if n.Sign() < 0 && abs.Sign() != 0 {
+		b.WriteString("−")
+	}
+	for i := range len(whole) {
+		if i > 0 && (len(whole)-i)%3 == 0 {
+			b.WriteByte(',')
+		}
+		b.WriteByte(whole[i])
+	}
+	if shown > 0 {
+		b.WriteString("." + part)
+	}
+	return b.String()
+}
+
+// rate says what a price comes to, in words.
+func rate(p query.APIPrice) string {
+	var of struct {
+		UnitPrice  string `json:"unitPrice"`
+		MinPrice   string `json:"minPrice"`
+		MaxPrice   string `json:"maxPrice"`
+		Default    string `json:"default"`
+		Percentage string `json:"percentage"`
+		MinCharge  string `json:"minCharge"`
+		MaxCharge  string `json:"maxCharge"`
+		Parameters struct {
+			Min string `json:"min"`
+			Max string `json:"max"`
+		} `json:"parameters"`
+	}
+	if err := json.Unmarshal(p.Properties, &of); err != nil {
+		return ""
+	}
+	switch p.Model {
+	case events.Standard:
+		if p.Quantity > 1 {
+			return strconv.Itoa(int(p.Quantity)) + " at " + of.UnitPrice + " each"
+		}
+		return of.UnitPrice + " each"
+	case events.Dynamic:
+		return of.MinPrice + " to " + of.MaxPrice + " each"
+	case events.Volume:
+		return "from " + of.Default + ", never below " + of.Parameters.Min + " or above " + of.Parameters.Max + " each"
+	case events.Percentage:
+		percent, err := decimal.NewFromString(of.Percentage)
+		if err != nil {
+			return ""
+		}
+		return percent.Shift(2).String() + "% of the value, from " + of.MinCharge + " to " + of.MaxCharge
+	}
+	return ""
+}

@@ -1,0 +1,290 @@
+package pages
+
+import (
+	"context"
+	"crypto/hmac"
+	"errors"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+
+	"tallystick/commands"
+	"tallystick/events"
+	"tallystick/internal/query"
+	"tallystick/internal/wire"
+)
+
+const (
+	signInTerm  = 15 * time.Minute    // how long the link in a mail is good
+	sessionTerm = 14 * 24 * time.Hour // how long somebody stays signed in
+)
+
+// signInView is what the pages of signing in show.
+type signInView struct {
+	Title  string
+	Form   string
+	Email  string
+	Mailed bool
+}
+
+func (p *Pages) showSignIn(w http.ResponseWriter, r *http.Request) error {
+	return p.show(w, http.StatusOK, "signin.html", signInView{Title: "Sign in", Form: p.formToken(r.URL.Path)})
+}
+
+// mailSignIn sends a link to whoever has signed up. The page says the same whether or not somebody has.
+func (p *Pages) mailSignIn(w http.ResponseWriter, r *http.Request) error {
+	if err := p.form(r); err != nil {
+		return err
+	}
+	v := signInView{Title: "Look into your mail", Mailed: true, Email: r.PostForm.Get("email")}
+	user, err := p.opts.Queries.User(r.Context(), reader, query.UserArgs{Email: p.digestOf(v.Email)})
+	if err == nil && user.State == events.UserActive {
+		until := p.opts.Clock().Add(signInTerm).Unix()
+		id := user.ID.String()
+		link := p.opts.Base() + "/signin/" + id + "/" + strconv.FormatInt(until, 10) + "/" + p.proof("signin", id, until)
+		err = p.mail(r.Context(), user.Email, "Sign in", "Open this link within a quarter of an hour to sign in:\n\n"+link+
+			"\n\nIf you did not ask for it, do nothing.\n")
+	}
+	if err != nil && commands.CodeOf(err) != commands.NotFound {
+		return err
+	}
+	return p.show(w, http.StatusOK, "signin.html", v)
+}
+
+// showSignInLink shows a button, and not at once what is behind it: programs that look into mails open links too.
+func (p *Pages) showSignInLink(w http.ResponseWriter, r *http.Request) error {
+	if !p.proven(r, "signin", r.PathValue("user")) {
+		return errNothing
+	}
+	return p.show(w, http.StatusOK, "signinlink.html", signInView{Title: "Sign in", Form: p.formToken(r.URL.Path)})
+}
+
+// signIn signs in whoever has a link that was mailed. A link is good once.
+func (p *Pages) signIn(w http.ResponseWriter, r *http.Request) error {
+	now := p.opts.Clock()
+	if !p.proven(r, "signin", r.PathValue("user")) {
+		return errNothing
+	}
+	if err := p.form(r); err != nil {
+		return err
+	}
+	if !p.used.first(r.PathValue("proof"), now, now.Add(signInTerm)) {
+		return errNothing
+	}
+	id, err := parse[events.UserNoun](r, "user")
+	if err != nil {
+		return err
+	}
+	user, err := p.opts.Queries.User(r.Context(), reader, query.UserArgs{User: id})
+	if err != nil {
+		return err
+	}
+	p.setSession(w, &user)
+	http.Redirect(w, r, "/home", http.StatusSeeOther)
+	return nil
+}
+
+// cookieName is the name of the cookie that says who has signed in.
+func (p *Pages) cookieName() string {
+	if p.opts.Secure {
+		return "__Host-tally"
+	}
+	return "tally"
+}
+
+// setSession lets a user be signed in for some time, unless what the user may do changes.
+func (p *Pages) setSession(w http.ResponseWriter, u *query.User) {
+	until := p.opts.Clock().Add(sessionTerm)
+	of := u.ID.String() + "." + strconv.FormatUint(uint64(u.Changed), 10)
+	http.SetCookie(w, &http.Cookie{
+		Name: p.cookieName(), Value: of + "." + strconv.FormatInt(until.Unix(), 10) + "." + p.proof("session", of, until.Unix()),
+		Path: "/", Expires: until, HttpOnly: true, Secure: p.opts.Secure, SameSite: http.SameSiteLaxMode,
+	})
+}
+
+// signedIn returns who has signed in, and the session.
+func (p *Pages) signedIn(r *http.Request) (u query.User, session string, err error) {
+	cookie, err := r.Cookie(p.cookieName())
+	if err != nil {
+		return u, "", errSignedOut
+	}
+	parts := strings.Split(cookie.Value, ".")
+	if len(parts) != 4 {
+		return u, "", errSignedOut
+	}
+	until, err := strconv.ParseInt(parts[2], 10, 64)
+	of := parts[0] + "." + parts[1]
+	if err != nil || p.opts.Clock().Unix() >= until || !hmac.Equal([]byte(parts[3]), []byte(p.proof("session", of, until))) {
+		return u, "", errSignedOut
+	}
+	id, err := events.ParseID[events.UserNoun](parts[0])
+	if err != nil {
+		return u, "", errSignedOut
+	}
+	u, err = p.opts.Queries.User(r.Context(), reader, query.UserArgs{User: id})
+	if err == nil && (u.State != events.UserActive || strconv.FormatUint(uint64(u.Changed), 10) != parts[1]) ||
+		commands.CodeOf(err) == commands.NotFound {
+		err = errSignedOut
+	}
+	return u, cookie.Value, err
+}
+
+// homeView is what a consumer sees of everything that it has.
+type homeView struct {
+	Title    string
+	Form     string
+	User     query.User
+	Consumer query.Consumer
+	Wallets  []homeWallet
+	Subs     []homeSub
+	Sellers  []query.Merchant // authorized ones
+	Problem  string
+}
+
+type homeWallet struct {
+	query.Wallet
+	Entries []query.Entry
+}
+
+type homeSub struct {
+	query.Subscription
+	Seller   query.Merchant
+	Invoices []query.Invoice
+	Links    []string // of the invoices
+}
+
+// home shows a consumer all its subscriptions, wallets and authorizations, across merchants.
+func (p *Pages) home(w http.ResponseWriter, r *http.Request) error {
+	u, session, err := p.signedIn(r)
+	if err != nil {
+		return err
+	}
+	return p.showHome(w, r, &u, session, 0, "")
+}
+
+func (p *Pages) showHome(w http.ResponseWriter, r *http.Request, u *query.User, session string, after events.Seq, problem string) error {
+	ctx, q := r.Context(), p.opts.Queries
+	v := homeView{Title: "Your subscriptions", Form: p.formToken(r.URL.Path + session), User: *u, Problem: problem}
+	args := query.ConsumerArgs{Consumer: u.Organization}
+	args.AtLeast = after
+	var err error
+	if v.Consumer, err = q.Consumer(ctx, reader, args); err != nil {
+		return err
+	}
+	for _, ref := range v.Consumer.Wallets {
+		st, err := q.Statement(ctx, reader, query.StatementArgs{WalletArgs: query.WalletArgs{Wallet: ref.Wallet}, Page: query.Page{Limit: 10}})
+		if err != nil {
+			return err
+		}
+		v.Wallets = append(v.Wallets, homeWallet{st.Wallet, st.Entries})
+	}
+	for _, id := range v.Consumer.Customers {
+		if err := p.addSubscriptions(ctx, &v, id); err != nil {
+			return err
+		}
+	}
+	for _, id := range v.Consumer.Authorized {
+		m, err := p.merchant(ctx, id)
+		if err != nil {
+			return err
+		}
+		v.Sellers = append(v.Sellers, m)
+	}
+	status := http.StatusOK
+	if problem != "" {
+		status = http.StatusUnprocessableEntity
+	}
+	return p.show(w, status, "home.html", v)
+}
+
+func (p *Pages) addSubscriptions(ctx context.Context, v *homeView, customer events.CustomerID) error {
+	subs, err := p.opts.Queries.Subscriptions(ctx, reader, query.SubscriptionsArgs{Customer: customer, Page: query.Page{Limit: 100}})
+	if err != nil {
+		return err
+	}
+	for i := range subs.Items {
+		s := homeSub{Subscription: subs.Items[i]}
+		if s.Seller, err = p.merchant(ctx, s.Merchant); err != nil {
+			return err
+		}
+		invoices, err := p.opts.Queries.Invoices(ctx, reader, query.InvoicesArgs{Subscription: s.ID, Page: query.Page{Limit: 12}})
+		if err != nil {
+			return err
+		}
+		s.Invoices = invoices.Items
+		for j := range s.Invoices {
+			s.Links = append(s.Links, p.opts.Links.InvoicePath(s.Invoices[j].ID))
+		}
+		v.Subs = append(v.Subs, s)
+	}
+	return nil
+}
+
+// change does what a consumer asks for on its home.
+func (p *Pages) change(w http.ResponseWriter, r *http.Request) error {
+	u, session, err := p.signedIn(r)
+	if err != nil {
+		return err
+	}
+	if err := p.formFor(r, session); err != nil {
+		return err
+	}
+	who := wire.Who{Role: events.OperatorKey, User: u.ID}
+	form := r.PostForm
+	var rec receipt
+	switch form.Get("do") {
+	case "signout":
+		http.SetCookie(w, &http.Cookie{Name: p.cookieName(), Path: "/", MaxAge: -1, HttpOnly: true, Secure: p.opts.Secure, SameSite: http.SameSiteLaxMode})
+		http.Redirect(w, r, "/signin", http.StatusSeeOther)
+		return nil
+	case "topup":
+		rec, err = p.commandAs(r.Context(), who, events.OrganizationID{}, "TopUp", map[string]any{
+			"walletId": form.Get("wallet"), "amount": strings.TrimSpace(form.Get("amount")), "method": "stripe",
+			"successRedirectUrl": p.opts.Base() + "/home", "failureRedirectUrl": p.opts.Base() + "/home",
+		})
+		if err == nil {
+			return p.toCheckout(w, r, rec)
+		}
+	case "cancel", "withdraw":
+		merchant, perr := events.ParseID[events.OrganizationNoun](form.Get("merchant"))
+		if perr != nil {
+			return errNothing
+		}
+		if form.Get("do") == "cancel" {
+			rec, err = p.commandAs(r.Context(), who, merchant, "TerminateSubscription", map[string]any{
+				"subscriptionId": form.Get("subscription"), "reason": "cancelled by the customer",
+			})
+		} else {
+			rec, err = p.commandAs(r.Context(), who, merchant, "WithdrawAuthorization", map[string]any{"consumerId": u.Organization})
+		}
+	default:
+		return errForm
+	}
+	if refusal, ok := errors.AsType[*commands.Rejection](err); ok {
+		return p.showHome(w, r, &u, session, 0, refusal.Message)
+	} else if err != nil {
+		return err
+	}
+	return p.showHome(w, r, &u, session, rec.Sequence, "")
+}
+
+// toCheckout sends a visitor to pay for a top-up.
+func (p *Pages) toCheckout(w http.ResponseWriter, r *http.Request, rec receipt) error {
+	id, err := events.ParseID[events.TopUpNoun](rec.ID)
+	if err != nil {
+		return err
+	}
+	args := query.OneArgs[events.TopUpID]{ID: id}
+	args.AtLeast = rec.Sequence
+	topUp, err := p.opts.Queries.TopUp(r.Context(), reader, args)
+	if err != nil {
+		return err
+	}
+	session, err := events.ParseID[events.SessionNoun](topUp.Payload["paymentSessionId"])
+	if err != nil {
+		return err
+	}
+	http.Redirect(w, r, p.opts.Links.Checkout(session), http.StatusSeeOther)
+	return nil
+}

@@ -1,0 +1,192 @@
+package query
+
+import (
+	"context"
+
+	"tallystick/events"
+	"tallystick/internal/wire"
+	"tallystick/projections"
+)
+
+// Authorization is an authorization session: a merchant asks whoever has an e-mail address to become its customer.
+type Authorization struct {
+	Sequence     events.Seq                 `json:"sequence,omitzero"`
+	ID           events.AuthorizationID     `json:"id"`
+	Status       events.AuthorizationStatus `json:"status"`
+	ExpiresAt    events.Time                `json:"expiresAt"`
+	URL          string                     `json:"url"`
+	Email        string                     `json:"email"`
+	Merchant     events.OrganizationID      `json:"merchantId"`
+	MerchantName string                     `json:"merchantName"`
+	Plan         events.PlanID              `json:"planId,omitzero"`
+	PlanName     string                     `json:"planName,omitempty"`
+	RedirectURL  string                     `json:"redirectUrl,omitempty"`
+	Customer     events.CustomerID          `json:"customerId,omitzero"`
+	Subscription events.SubscriptionID      `json:"subscriptionId,omitzero"`
+	Known        bool                       `json:"consumerKnown"` // a full consumer has the address: nobody need sign up
+	CreatedAt    events.Time                `json:"createdAt"`
+}
+
+// AuthorizationArgs are the arguments of [Service.Authorization].
+type AuthorizationArgs struct {
+	At
+	Authorization events.AuthorizationID `json:"authorizationId"`
+}
+
+// Authorization answers how an authorization session stands.
+func (s *Service) Authorization(ctx context.Context, who wire.Who, args AuthorizationArgs) (a Authorization, err error) {
+	err = s.read(ctx, who, args.At, func(r *reading) error {
+		row := r.books.Authorizations.Get(args.Authorization)
+		if row == nil || !r.who.sees(row.Merchant) {
+			return missing("authorization session", args.Authorization.String())
+		}
+		a, err = r.renderAuthorization(args.Authorization, row)
+		a.Sequence = r.seq
+		return err
+	})
+	return a, err
+}
+
+func (r *reading) renderAuthorization(id events.AuthorizationID, row *projections.Authorization) (Authorization, error) {
+	a := Authorization{
+		ID: id, Status: row.Status, ExpiresAt: row.ExpiresAt, URL: r.opts.Links.Authorize(id), Merchant: row.Merchant, Plan: row.Plan,
+		RedirectURL: row.RedirectURL, Customer: row.Customer, Subscription: row.Subscription, CreatedAt: row.CreatedAt,
+		Known: !r.books.FullConsumer(row.Email).IsZero(),
+	}
+	if now, _ := events.TimeOf(r.opts.Clock()); row.Status == events.AuthorizationPending && row.ExpiresAt <= now {
+		a.Status = events.AuthorizationExpired
+	}
+	if m := r.books.Merchants.Get(row.Merchant); m != nil {
+		a.MerchantName = m.Name
+	}
+	if plan := r.books.Plans.Get(row.Plan); plan != nil {
+		a.PlanName = plan.Name
+	}
+	var err error
+	a.Email, _, err = r.text(row.Address, wire.PurposeAddress)
+	return a, err
+}
+
+// Portal is a link by which a subscription can be looked at.
+type Portal struct {
+	ID           events.PortalID       `json:"id"`
+	Object       string                `json:"object"` // "subscriptionPortal"
+	URL          string                `json:"url"`
+	Subscription events.SubscriptionID `json:"subscriptionId"`
+	ExpiresAt    events.Time           `json:"expiresAt"`
+	Revoked      bool                  `json:"revoked"`
+	Good         bool                  `json:"good"` // neither expired nor revoked
+}
+
+// PortalArgs are the arguments of [Service.Portal].
+type PortalArgs struct {
+	At
+	Portal events.PortalID `json:"portalId"`
+}
+
+// Portal answers whether a link to a portal is good, and where it leads.
+func (s *Service) Portal(ctx context.Context, who wire.Who, args PortalArgs) (p Portal, err error) {
+	err = s.read(ctx, who, args.At, func(r *reading) error {
+		row := r.books.Portals.Get(args.Portal)
+		if row == nil || !r.who.sees(row.Merchant) {
+			return missing("portal link", args.Portal.String())
+		}
+		now, _ := events.TimeOf(r.opts.Clock())
+		p = Portal{
+			ID: args.Portal, Object: "subscriptionPortal", URL: r.opts.Links.Portal(args.Portal), Subscription: row.Subscription,
+			ExpiresAt: row.ExpiresAt, Revoked: row.Revoked, Good: !row.Revoked && now < row.ExpiresAt,
+		}
+		return nil
+	})
+	return p, err
+}
+
+// Consumer is an organization that buys, with what it has of all merchants.
+type Consumer struct {
+	Sequence   events.Seq              `json:"sequence,omitzero"`
+	ID         events.OrganizationID   `json:"id"`
+	Kind       events.ConsumerKind     `json:"kind"`
+	Profile    *events.Profile         `json:"organization,omitempty"` // none of an erased one
+	Wallets    []WalletRef             `json:"wallets"`
+	Customers  []events.CustomerID     `json:"customers"`
+	Authorized []events.OrganizationID `json:"authorizedMerchants"`
+	Erased     bool                    `json:"erased,omitempty"`
+}
+
+// ConsumerArgs are the arguments of [Service.Consumer].
+type ConsumerArgs struct {
+	At
+	Consumer events.OrganizationID `json:"consumerId"`
+}
+
+// Consumer answers who a consumer is, to a merchant only of those that it manages.
+func (s *Service) Consumer(ctx context.Context, who wire.Who, args ConsumerArgs) (c Consumer, err error) {
+	err = s.read(ctx, who, args.At, func(r *reading) (err error) {
+		row := r.books.Consumers.Get(args.Consumer)
+		if row == nil || !r.who.sees(row.Manager) {
+			return missing("consumer", args.Consumer.String())
+		}
+		c = Consumer{
+			Sequence: r.seq, ID: args.Consumer, Kind: row.Type, Wallets: r.walletRefs(row.Wallets), Customers: []events.CustomerID{},
+			Authorized: []events.OrganizationID{},
+		}
+		if c.Profile, err = r.consumerProfile(row.Sealed); err != nil {
+			return err
+		}
+		c.Erased = c.Profile == nil
+		err = r.links(projections.LinkCustomersOfConsumer, args.Consumer, func(id [16]byte) error {
+			if customer := r.books.Customers.Get(id); customer != nil && customer.Consumer == args.Consumer {
+				c.Customers = append(c.Customers, id)
+			}
+			return nil
+		})
+		if err != nil {
+			return err
+		}
+		return each(r, r.books.Authorized, args.Consumer[:], func(k projections.Pair[events.OrganizationID, events.OrganizationID], _ *events.Seq) error {
+			c.Authorized = append(c.Authorized, k.B)
+			return nil
+		})
+	})
+	return c, err
+}
+
+// User is a person who acts for an organization.
+type User struct {
+	Sequence     events.Seq            `json:"sequence,omitzero"`
+	ID           events.UserID         `json:"id"`
+	Organization events.OrganizationID `json:"organizationId"`
+	Name         string                `json:"name,omitempty"`
+	Email        string                `json:"email,omitempty"`
+	State        events.UserState      `json:"state"`
+	Role         events.UserRole       `json:"role"`
+	Changed      events.Seq            `json:"changedSequence"` // the record that says what it may do now
+}
+
+// UserArgs are the arguments of [Service.User]. An e-mail digest finds the user of a full consumer.
+type UserArgs struct {
+	At
+	User  events.UserID `json:"userId,omitzero"`
+	Email events.Digest `json:"emailDigest,omitzero"`
+}
+
+// User answers who a user is. Merchants may not ask.
+func (s *Service) User(ctx context.Context, who wire.Who, args UserArgs) (u User, err error) {
+	err = s.read(ctx, who, args.At, func(r *reading) error {
+		id := args.User
+		if id.IsZero() {
+			id = r.books.UserOf(r.books.FullConsumer(args.Email), args.Email)
+		}
+		row := r.books.Users.Get(id)
+		if row == nil || !r.who.sees(events.OrganizationID{}) {
+			return missing("user", id.String())
+		}
+		var profile events.Profile
+		if _, err := r.unsealInto(row.Profile, wire.PurposeUser, &profile); err != nil {
+			return err
+		}
+		u = User{r.seq, id, row.Organization, profile.Name, profile.Email, row.State, row.Role, row.Changed}
+		return nil
+	})
+	return u, err
+}

@@ -1,0 +1,103 @@
+package wire
+
+import (
+	"fmt"
+
+	"tallystick/commands"
+	"tallystick/events"
+)
+
+// authorize reads a command about authorizations, users and portals. It reports false for another command.
+func (d *Decoder) authorize(c *call, name string, f *fields) (_ commands.Command, known bool, _ error) {
+	var cmd commands.Command
+	var err error
+	switch name {
+	case "CreateAuthorization":
+		cmd, err = d.createAuthorization(c, f)
+	case "CompleteAuthorization":
+		cmd, err = d.completeAuthorization(c, f)
+	case "WithdrawAuthorization":
+		cmd = commands.WithdrawAuthorization{Consumer: id[events.OrganizationNoun](f, "consumerId", required)}
+		err = f.finish()
+	case "UpdateUser":
+		cmd = commands.UpdateUser{
+			User: id[events.UserNoun](f, "userId", required), State: events.UserState(f.text("state", required, 16)),
+			Role: events.UserRole(f.text("role", required, 16)),
+		}
+		err = f.finish()
+	case "CreatePortal":
+		portal := commands.CreatePortal{Subscription: id[events.SubscriptionNoun](f, "subscriptionId", required)}
+		if by, ok := f.duration("expiresIn"); ok {
+			portal.Term = by.length()
+		}
+		cmd, err = portal, f.finish()
+	case "RevokePortal":
+		cmd = commands.RevokePortal{Portal: id[events.PortalNoun](f, "portalId", required)}
+		err = f.finish()
+	default:
+		return nil, false, nil
+	}
+	return cmd, true, err
+}
+
+// createAuthorization reads whom the merchant asks. The address is sealed under the key of the full consumer that has it, or under a new
+// key for the one that there will be.
+func (d *Decoder) createAuthorization(c *call, f *fields) (commands.Command, error) {
+	email := f.text("email", required, 254)
+	cmd := commands.CreateAuthorization{Plan: id[events.PlanNoun](f, "planId", optional), RedirectURL: f.url("redirectUrl")}
+	if err := f.finish(); err != nil {
+		return nil, err
+	}
+	address, ok := NormaliseEmail(email)
+	if !ok {
+		return nil, invalid("email %.60q is no e-mail address", email)
+	}
+	cmd.Email = d.opts.Keyring.EmailDigest(address)
+	holder, ok, err := d.opts.Directory.FullConsumer(c.ctx, cmd.Email)
+	if err != nil {
+		return nil, fmt.Errorf("looking up a consumer: %w", err)
+	}
+	cmd.Candidate = holder
+	if !ok {
+		cmd.Candidate = d.opts.NewConsumer()
+		if err := d.opts.Keyring.Create(cmd.Candidate); err != nil {
+			return nil, fmt.Errorf("making a consumer's key: %w", err)
+		}
+	}
+	cmd.Address, err = d.seal(cmd.Candidate, PurposeAddress, []byte(address))
+	return cmd, err
+}
+
+// completeAuthorization reads who signs up, if somebody does.
+func (d *Decoder) completeAuthorization(c *call, f *fields) (commands.Command, error) {
+	cmd := commands.CompleteAuthorization{Authorization: id[events.AuthorizationNoun](f, "authorizationId", required)}
+	var profile events.Profile
+	var person string
+	g, signsUp := f.within("consumer", optional)
+	if signsUp {
+		profile = events.Profile{
+			Name: g.text("name", required, 255), Email: g.text("email", required, 254), Phone: g.text("phone", optional, 255),
+			TaxID: g.text("taxId", optional, 255), Address: g.address(required),
+		}
+		person = g.text("person", optional, 255)
+		f.close(g)
+	}
+	if err := f.finish(); err != nil || !signsUp {
+		return cmd, err
+	}
+	holder, ok, err := d.opts.Directory.AuthorizationConsumer(c.ctx, cmd.Authorization)
+	if err != nil {
+		return nil, fmt.Errorf("looking up authorization session %s: %w", cmd.Authorization, err)
+	}
+	if !ok {
+		return nil, commands.Reject(commands.NotFound, "no authorization session %s", cmd.Authorization)
+	}
+	if cmd.Profile, err = d.seal(holder, PurposeProfile, toJSON(profile)); err != nil {
+		return nil, err
+	}
+	if person == "" {
+		person = profile.Name
+	}
+	cmd.Person, err = d.seal(holder, PurposeUser, toJSON(events.Profile{Name: person, Email: profile.Email}))
+	return cmd, err
+}

@@ -1,0 +1,139 @@
+package projections
+
+import "tallystick/events"
+
+// Authorization is an authorization session: a merchant asks whoever has an e-mail address to become its customer.
+type Authorization struct {
+	Merchant     events.OrganizationID      `cbor:"1,keyasint"`
+	Status       events.AuthorizationStatus `cbor:"2,keyasint"` // pending also after it has expired
+	Consumer     events.OrganizationID      `cbor:"3,keyasint"` // under whose key the address is sealed
+	Email        events.Digest              `cbor:"4,keyasint"`
+	Address      events.Sealed              `cbor:"5,keyasint"`
+	Plan         events.PlanID              `cbor:"6,keyasint,omitzero"`
+	RedirectURL  string                     `cbor:"7,keyasint,omitempty"`
+	ExpiresAt    events.Time                `cbor:"8,keyasint"`
+	Customer     events.CustomerID          `cbor:"9,keyasint,omitzero"` // of a completed one
+	Subscription events.SubscriptionID      `cbor:"10,keyasint,omitzero"`
+	CreatedAt    events.Time                `cbor:"11,keyasint"`
+	Created      events.Seq                 `cbor:"12,keyasint"`
+}
+
+// User is a person who acts for an organization.
+type User struct {
+	Organization events.OrganizationID `cbor:"1,keyasint"`
+	Email        events.Digest         `cbor:"2,keyasint"`
+	Profile      events.Sealed         `cbor:"3,keyasint"`
+	State        events.UserState      `cbor:"4,keyasint"`
+	Role         events.UserRole       `cbor:"5,keyasint"`
+	Changed      events.Seq            `cbor:"6,keyasint"` // what was signed in before is no longer
+	At           events.Time           `cbor:"7,keyasint"`
+}
+
+// Portal is a link by which a subscription can be looked at.
+type Portal struct {
+	Merchant     events.OrganizationID `cbor:"1,keyasint"`
+	Subscription events.SubscriptionID `cbor:"2,keyasint"`
+	ExpiresAt    events.Time           `cbor:"3,keyasint"`
+	Revoked      bool                  `cbor:"4,keyasint,omitempty"`
+}
+
+// FullConsumer returns the full consumer with an e-mail address, or zero.
+func (b *Books) FullConsumer(email events.Digest) events.OrganizationID {
+	if id := b.Emails.Get(Pair[events.OrganizationID, events.Digest]{B: email}); id != nil {
+		return *id
+	}
+	return events.OrganizationID{}
+}
+
+// ManagedConsumer returns the consumer with an e-mail address that a merchant manages, or zero.
+func (b *Books) ManagedConsumer(merchant events.OrganizationID, email events.Digest) events.OrganizationID {
+	if id := b.Emails.Get(Pair[events.OrganizationID, events.Digest]{merchant, email}); id != nil {
+		return *id
+	}
+	return events.OrganizationID{}
+}
+
+// HasAuthorized reports whether a full consumer lets a merchant make it a customer (D30).
+func (b *Books) HasAuthorized(consumer, merchant events.OrganizationID) bool {
+	return b.Authorized.Get(Pair[events.OrganizationID, events.OrganizationID]{consumer, merchant}) != nil
+}
+
+// UserOf returns the user with an e-mail address that an organization has, or zero.
+func (b *Books) UserOf(organization events.OrganizationID, email events.Digest) events.UserID {
+	if id := b.UserEmails.Get(Pair[events.OrganizationID, events.Digest]{organization, email}); id != nil {
+		return *id
+	}
+	return events.UserID{}
+}
+
+func (b *Books) authorizationOpened(rec *events.Record, e events.AuthorizationOpened) {
+	*b.Authorizations.insert(e.Authorization) = Authorization{
+		Merchant: rec.Merchant, Status: events.AuthorizationPending, Consumer: e.Consumer, Email: e.Email, Address: e.Address, Plan: e.Plan,
+		RedirectURL: e.RedirectURL, ExpiresAt: e.ExpiresAt, Subscription: e.Subscription, CreatedAt: rec.At, Created: rec.Seq,
+	}
+	b.link(LinkAuthorizations, rec.Merchant, e.Authorization, rec.Seq)
+}
+
+func (b *Books) authorizationEnded(rec *events.Record, e events.AuthorizationEnded) {
+	a := b.Authorizations.edit(e.Authorization)
+	assert(a.Status == events.AuthorizationPending, rec, "an authorization session that ends twice")
+	a.Status, a.Customer = e.Status, e.Customer
+}
+
+func (b *Books) merchantAuthorized(rec *events.Record, e events.MerchantAuthorized) {
+	*b.Authorized.insert(Pair[events.OrganizationID, events.OrganizationID]{e.Consumer, rec.Merchant}) = rec.Seq
+}
+
+func (b *Books) authorizationWithdrawn(rec *events.Record, e events.AuthorizationWithdrawn) {
+	b.Authorized.remove(Pair[events.OrganizationID, events.OrganizationID]{e.Consumer, rec.Merchant})
+}
+
+// consumerClaimed makes what a managed consumer has the full one's. What was sealed under the managed one's key stays
+// so: the full one's erasure is also that of those it has claimed.
+func (b *Books) consumerClaimed(rec *events.Record, e events.ConsumerClaimed) {
+	full := b.Consumers.edit(e.Consumer)
+	full.Claimed = append(full.Claimed, e.Managed)
+	if b.Consumers.Get(e.Managed) == nil {
+		return // there was a key for it, and never a consumer
+	}
+	managed := b.Consumers.edit(e.Managed)
+	assert(managed.ClaimedBy.IsZero(), rec, "a consumer that is claimed twice")
+	manager := managed.Manager
+	for _, ref := range managed.Wallets {
+		ref.Bound = manager
+		full.Wallets = append(full.Wallets, ref)
+		b.Wallets.edit(ref.Wallet).Owner = e.Consumer
+		b.link(LinkWallets, e.Consumer, ref.Wallet, rec.Seq)
+	}
+	for _, ref := range managed.Methods {
+		full.Methods = append(full.Methods, ref)
+		b.Methods.edit(ref.Method).Consumer = e.Consumer
+	}
+	managed.Wallets, managed.Methods, managed.ClaimedBy = nil, nil, e.Consumer
+	b.Emails.remove(Pair[events.OrganizationID, events.Digest]{manager, managed.Email})
+	customer := b.CustomerOf(manager, e.Managed)
+	if customer.IsZero() {
+		return
+	}
+	b.Customers.edit(customer).Consumer = e.Consumer
+	b.Pairs.remove(Pair[events.OrganizationID, events.OrganizationID]{manager, e.Managed})
+	if b.CustomerOf(manager, e.Consumer).IsZero() {
+		*b.Pairs.insert(Pair[events.OrganizationID, events.OrganizationID]{manager, e.Consumer}) = customer
+	}
+	b.link(LinkCustomersOfConsumer, e.Consumer, customer, rec.Seq)
+}
+
+func (b *Books) userCreated(rec *events.Record, e events.UserCreated) {
+	*b.Users.insert(e.User) = User{e.Organization, e.Email, e.Profile, e.State, e.Role, rec.Seq, rec.At}
+	*b.UserEmails.insert(Pair[events.OrganizationID, events.Digest]{e.Organization, e.Email}) = e.User
+	b.link(LinkUsers, e.Organization, e.User, rec.Seq)
+}
+
+func (b *Books) userUpdated(rec *events.Record, e events.UserUpdated) {
+	u := b.Users.edit(e.User)
+	u.State, u.Role, u.Changed = e.State, e.Role, rec.Seq
+}
+
+func (b *Books) portalOpened(rec *events.Record, e events.PortalOpened) {
+	*b.Portals.insert(e.Portal) = Portal{Merchant: rec.Merchant, Subscription: e.Subscription, ExpiresAt: e.ExpiresAt}
+}

@@ -1,0 +1,51 @@
+package projtest
+
+import (
+	"time"
+
+	"tallystick/events"
+)
+
+// authorizations lets somebody sign up, take over what the merchant's managed consumer c has, and think again.
+func (g *generator) authorizations(c *customer) {
+	m := c.merchant
+	g.command(m.id, events.ActorKey)
+	id := events.Derive[events.AuthorizationNoun](g.env.Command, 0)
+	full, email := events.Derive[events.OrganizationNoun](g.env.Command, 1), g.digest()
+	g.emit(0, events.AuthorizationOpened{
+		Authorization: id, Consumer: full, Email: email, Address: g.seal(full), ExpiresAt: g.env.RecordedAt.Add(time.Hour),
+	})
+	if g.rng.IntN(3) == 0 {
+		return // nobody does
+	}
+	g.command(events.OrganizationID{}, events.ActorOperator)
+	user := events.Derive[events.UserNoun](g.env.Command, 2)
+	g.emit(0, events.ConsumerCreated{Consumer: full, Type: events.Full, Email: email, Profile: g.seal(full)})
+	g.emit(0, events.WalletOpened{Wallet: events.Derive[events.WalletNoun](g.env.Command, 3), Owner: full, Currency: usd})
+	g.emit(0, events.UserCreated{
+		User: user, Organization: full, Email: email, Profile: g.seal(full), State: events.UserActive, Role: events.OwnerRole,
+	})
+	g.env.Merchant = m.id
+	customer := c.id
+	if !c.claimed && !c.erased {
+		c.claimed = true
+		g.emit(0, events.ConsumerClaimed{Consumer: full, Managed: c.consumer})
+		c.consumer = full
+	} else {
+		customer = events.Derive[events.CustomerNoun](g.env.Command, 4)
+		g.emit(0, events.CustomerCreated{Customer: customer, Consumer: full})
+	}
+	g.emit(0, events.MerchantAuthorized{Consumer: full})
+	g.emit(0, events.AuthorizationEnded{Authorization: id, Status: events.AuthorizationCompleted, Customer: customer})
+	if g.rng.IntN(2) == 0 {
+		g.command(m.id, events.ActorUser)
+		g.emit(0, events.AuthorizationWithdrawn{Consumer: full})
+		g.command(events.OrganizationID{}, events.ActorUser)
+		g.emit(0, events.UserUpdated{User: user, State: events.UserSuspended, Role: events.ViewerRole})
+	}
+	g.command(m.id, events.ActorKey)
+	portal := events.Derive[events.PortalNoun](g.env.Command, 0)
+	g.emit(0, events.PortalOpened{Portal: portal, Subscription: c.sub, ExpiresAt: g.env.RecordedAt.Add(time.Hour)})
+	g.command(m.id, events.ActorKey)
+	g.emit(0, events.PortalRevoked{Portal: portal})
+}
