@@ -34,6 +34,7 @@ type world struct {
 	merchant events.OrganizationID
 	plan     string
 	metric   string
+	last     events.Seq // of what was recorded here
 }
 
 func newWorld(t *testing.T) *world {
@@ -98,8 +99,12 @@ func (w *world) do(name, body string) string {
 	w.t.Helper()
 	answer, err := w.s.Command(w.t.Context(), wire.Who{Role: events.OperatorKey}, w.merchant, name, []byte(body))
 	w.must(err)
-	var receipt struct{ ID, Status, Code, Message string }
+	var receipt struct {
+		ID, Status, Code, Message string
+		Sequence                  events.Seq
+	}
 	w.must(json.Unmarshal(answer, &receipt))
+	w.last = max(w.last, receipt.Sequence)
 	if receipt.Status == "rejected" {
 		w.t.Fatalf("%s: %s: %s", name, receipt.Code, receipt.Message)
 	}
@@ -109,6 +114,7 @@ func (w *world) do(name, body string) string {
 // ask asks a question as an operator, and returns a field of the answer.
 func (w *world) ask(name, args, field string) string {
 	w.t.Helper()
+	args = fmt.Sprintf(`{"atLeast":%d,%s`, w.last, args[1:])
 	answer, err := w.s.Query(w.t.Context(), wire.Who{Role: events.OperatorKey}, name, []byte(args))
 	w.must(err)
 	var fields map[string]any
