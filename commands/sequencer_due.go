@@ -67,7 +67,9 @@ func (s *Sequencer) noteDue(e events.Event) {
 		events.MetricUpdated, events.FeeCreated, events.FeeUpdated, events.FeeDeleted, events.PriceRevised, events.PriceDeleted, events.PlanUpdated,
 		events.ConsumerCreated, events.ConsumerErased, events.CustomerCreated, events.WalletOpened, events.WalletToppedUp,
 		events.ReservationReleased, events.InvoiceLineClosed, events.InvoicePaid, events.ClockCreated, events.ClockAdvanced, events.DueFailed,
-		events.ClockDeleted, events.CustomerUpdated, events.CustomerDeleted, events.ConsumerUpdated:
+		events.ClockDeleted, events.CustomerUpdated, events.CustomerDeleted, events.ConsumerUpdated,
+		events.AuthorizationOpened, events.AuthorizationEnded, events.MerchantAuthorized, events.AuthorizationWithdrawn,
+		events.ConsumerClaimed, events.UserCreated, events.UserUpdated, events.PortalOpened, events.PortalRevoked:
 		// nothing falls due sooner
 	case events.SubscriptionCreated:
 		if e.Pending {

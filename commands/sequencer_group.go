@@ -247,7 +247,7 @@ func (s *Sequencer) businessOf(r *Request) (m events.OrganizationID) {
 		UpdateProduct, UpdateMetric, CreateFee, UpdateFee, DeleteFee, UpdatePrice, DeletePrice, UpdatePlan,
 		CreateSubscription, TerminateSubscription, CreateTestClock, AdvanceTestClock,
 		CreateEntitlement, CreateFeature, UpdateFeature, DeleteFeature, IssueEntitlement, CreateGrant, VoidGrant,
-		CreateAuthorization, WithdrawAuthorization,
+		CreateAuthorization, WithdrawAuthorization, UpdateCustomer, DeleteCustomer, UpdateConsumer, DeleteTestClock,
 		CreatePayment, SetupPaymentMethod, RemovePaymentMethod, UpdateSubscription:
 		// must name it
 	}

@@ -1,6 +1,7 @@
 package mail_test
 
 import (
+	"errors"
 	"io"
 	"net"
 	"strings"
@@ -49,7 +50,9 @@ func TestSend(t *testing.T) {
 		if err := server.Close(); err != nil {
 			t.Error(err)
 		}
-		<-ended
+		if err := <-ended; err != nil && !errors.Is(err, smtp.ErrServerClosed) {
+			t.Error(err)
+		}
 	}()
 	s, err := mail.New(mail.Options{URL: "smtp://" + listener.Addr().String(), From: "Tally <billing@tally.example>"})
 	if err != nil {

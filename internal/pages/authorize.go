@@ -165,7 +165,7 @@ func (p *Pages) confirm(w http.ResponseWriter, r *http.Request) error {
 	return p.goOn(w, r, &v)
 }
 
-// the fields of the form of whoever signs up
+// signUpFields are the fields of the form of whoever signs up.
 var signUpFields = []string{"organization", "person", "line1", "line2", "city", "state", "zip", "country"}
 
 func sentIn(r *http.Request) map[string]string {

@@ -3,6 +3,7 @@ package pages_test
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -55,7 +56,9 @@ func newWorld(t *testing.T) *world {
 		w.visitor.CloseIdleConnections()
 		w.must(w.s.Close(context.WithoutCancel(t.Context())))
 		w.must(smtpServer.Close())
-		<-ended
+		if err := <-ended; err != nil && !errors.Is(err, smtp.ErrServerClosed) {
+			t.Error(err)
+		}
 	})
 	jar, err := cookiejar.New(nil)
 	w.must(err)
@@ -296,9 +299,9 @@ func TestPortalAndInvoice(t *testing.T) {
 	}
 	link := w.do("CreatePortal", `{"subscriptionId":"`+sub+`","expiresIn":"PT1H"}`)
 	at := w.ask("Portal", `{"portalId":"`+link+`"}`, "url")
-	portal := w.get(at).wants(t, 200, "Acorn Analytics", "Pro", "9.70 USD", "Usage by day", "<rect", "Coming")
+	w.get(at).wants(t, 200, "Acorn Analytics", "Pro", "9.70 USD", "Usage by day", "<rect", "Coming")
 	w.do("TerminateSubscription", `{"subscriptionId":"`+sub+`","reason":"test"}`)
-	portal = w.get(at).wants(t, 200, "terminated", "No. 1")
+	portal := w.get(at).wants(t, 200, "terminated", "No. 1")
 	inv := w.get(regexp.MustCompile(`/portal/[^"]+/invoices/[^"]+`).FindString(portal.body)).wants(t, 303)
 	invoice := w.get(inv.to).wants(t, 200, "Invoice 1", "Oracle Models", "Acorn Analytics", "0.30 USD", "how it was computed")
 	line := regexp.MustCompile(`/invoices/[^"]+/lines/[^"]+`).FindString(invoice.body)

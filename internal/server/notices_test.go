@@ -7,7 +7,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
 	"tallystick/internal/natsbus"
@@ -81,7 +80,7 @@ func TestNotices(t *testing.T) {
 		if n.SpecVersion != "1.0" || ids[n.ID] || m.Subject() != "tally.notify."+p.merchant.String()+"."+n.Type {
 			t.Errorf("notice %s on %s", m.Data(), m.Subject())
 		}
-		if h := nats.Header(m.Headers()); h.Get(natsbus.DurableHeader) == "" || h.Get(jetstream.MsgIDHeader) != n.ID {
+		if h := m.Headers(); h.Get(natsbus.DurableHeader) == "" || h.Get(jetstream.MsgIDHeader) != n.ID {
 			t.Errorf("headers %v", h)
 		}
 		ids[n.ID] = true

@@ -77,6 +77,7 @@ func (a *auditor) catalog(rec *events.Record) error {
 			return fmt.Errorf("plan %s does not exist", e.Plan)
 		}
 		p.cards = append(p.cards, a.card(rec.Seq, e.Prices, e.TaxBehavior == events.Inclusive, e.TaxRate))
+	default: // the others say nothing of prices
 	}
 	return nil
 }

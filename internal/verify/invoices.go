@@ -32,8 +32,8 @@ func (a *auditor) lineClosed(rec *events.Record, e events.InvoiceLineClosed) err
 	card := a.plans[sub.plan].at(p.opened)
 	for _, l := range p.lines {
 		manual := l.of == events.LineOfManual
-		same := l.of == e.Of && l.rate == e.TaxRate && !manual && l.price.id == (priceRevision{e.Price, e.Revision}) && !(l.closed && l.of == events.LineOfFee)
-		if !same && !(manual && e.Of == events.LineOfManual && l.id == e.Item) {
+		same := l.of == e.Of && l.rate == e.TaxRate && !manual && l.price.id == (priceRevision{e.Price, e.Revision}) && (!l.closed || l.of != events.LineOfFee)
+		if !same && (!manual || e.Of != events.LineOfManual || l.id != e.Item) {
 			continue
 		}
 		if !manual {

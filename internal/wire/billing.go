@@ -66,7 +66,7 @@ func (d *Decoder) refundUsage(c *call, f *fields) (commands.Command, error) {
 	if !ok {
 		return nil, commands.Reject(commands.NotFound, "no usage event %s", cmd.Usage)
 	}
-	cmd.Original, cmd.Merchant = rec.Event.(*events.UsageReported), rec.Merchant //nolint:errcheck // as UsageRecord promises
+	cmd.Original, cmd.Merchant = rec.Event.(*events.UsageReported), rec.Merchant // as UsageRecord promises
 	cmd.Reason, err = d.sealFor(c.ctx, cmd.Original.Customer, PurposeRefund, []byte(reason))
 	return cmd, err
 }

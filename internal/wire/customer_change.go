@@ -64,7 +64,7 @@ func (d *Decoder) updateConsumer(c *call, f *fields) (commands.Command, error) {
 	if err != nil {
 		return nil, fmt.Errorf("looking up consumer %s: %w", cmd.Consumer, err)
 	}
-	plain, err := []byte(nil), error(keyring.ErrErased)
+	plain, err := []byte(nil), keyring.ErrErased
 	if ok {
 		plain, err = d.opts.Keyring.Open(sealed, PurposeProfile)
 	}
