@@ -113,6 +113,20 @@ func TestAuthorization(t *testing.T) {
 	})
 }
 
+// TestAfterAClaim goes on with a customer whose managed consumer was claimed: what was remembered of the one before does no harm.
+func TestAfterAClaim(t *testing.T) {
+	w := newWorld(t)
+	w.do(append(shop(), product("other"), plan("basic", "other", instantSum("calls", "1")), use("before", "alice", "2025-01-15 10:00", q{metric: "tokens", quantity: 1}))...)
+	customer := w.ids["alice"]
+	w.do(invite("link", "alice", ""), accept("link", "alice"))
+	w.ids["alice"] = customer
+	w.do(join("more", "alice", "basic", terms{}), use("after", "alice", "2025-01-15 10:00", q{metric: "tokens", quantity: 1}))
+	payer := w.seq.dec.usage.memos.of(events.CustomerID(customer)).payer
+	if full := w.seq.books.Consumers.Get(orgOf("alice-full")); payer.consumer != full {
+		t.Errorf("usage is taxed as %+v, not as %+v", payer.consumer, full)
+	}
+}
+
 // portal makes a link to the portal of "own".
 func portal(term time.Duration) step {
 	return func(w *world) *Request {

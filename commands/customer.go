@@ -1,6 +1,8 @@
 package commands
 
 import (
+	"slices"
+
 	"tallystick/events"
 	"tallystick/projections"
 )
@@ -56,7 +58,7 @@ func createCustomer(b *projections.Books, c Context, cmd CreateCustomer, d *deci
 	if owner.IsZero() {
 		owner = cmd.Candidate
 	}
-	if !cmd.Details.IsZero() && cmd.Details.Key != owner {
+	if !cmd.Details.IsZero() && !goesWith(b, cmd.Details.Key, owner) {
 		// The e-mail address has become another consumer's since the command was sealed: what is sealed under the wrong key
 		// could not be erased with its owner.
 		return Reject(Busy, "the consumer was made by another command just now; repeat")
@@ -77,6 +79,12 @@ func createCustomer(b *projections.Books, c Context, cmd CreateCustomer, d *deci
 		Customer: events.Derive[events.CustomerNoun](c.ID, 0), Consumer: id, TaxRates: cmd.TaxRates, External: cmd.External, Details: cmd.Details,
 	})
 	return nil
+}
+
+// goesWith reports whether a key is destroyed when a consumer is erased: its own, and those of the consumers that it has claimed.
+func goesWith(b *projections.Books, key, consumer events.OrganizationID) bool {
+	row := b.Consumers.Get(consumer)
+	return key == consumer || row != nil && slices.Contains(row.Claimed, key)
 }
 
 // candidateOK refuses a command that lacks what a new consumer needs.

@@ -9,7 +9,7 @@ import (
 
 // memo remembers the rows that usage of a customer was decided on last, for looking up a row in large books is
 // waiting for memory. It needs not be told when something changes. Rows of subscriptions, plans, parties and balances stay where
-// they are as long as the books exist, and what they hold is looked at each time; the accrual of a period stays as
+// they are as long as the books exist, and what they hold is looked at each time, which consumer the customer is too; the accrual of a period stays as
 // long as its subscription has that period.
 type memo struct {
 	customer events.CustomerID

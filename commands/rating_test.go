@@ -156,8 +156,8 @@ func TestTaxPrecedence(t *testing.T) {
 		{"nothing of other plans and metrics", all[3:], false, "", 1},
 	} {
 		payer := taxpayer{
-			&projections.Customer{TaxRates: tt.rates}, &projections.Consumer{Region: tt.region},
-			&projections.MerchantRow{Settings: events.Settings{AutomaticTax: tt.automatic}},
+			customer: &projections.Customer{TaxRates: tt.rates}, consumer: &projections.Consumer{Region: tt.region},
+			merchant: &projections.MerchantRow{Settings: events.Settings{AutomaticTax: tt.automatic}},
 		}
 		if got := payer.rate(StandardTaxes{}, plan, card, metric, at); got != tt.want {
 			t.Errorf("%s: %d, want %d", tt.what, got, tt.want)

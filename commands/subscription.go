@@ -112,7 +112,7 @@ func createSubscription(b *projections.Books, c Context, cmd CreateSubscription,
 	if r := j.who(b, c, d); r != nil {
 		return r
 	}
-	if !cmd.Name.IsZero() && cmd.Name.Key != j.owner {
+	if !cmd.Name.IsZero() && !goesWith(b, cmd.Name.Key, j.owner) {
 		return Reject(Busy, "the consumer was made by another command just now; repeat")
 	}
 	j.now = b.ClockNow(cmd.Clock, c.Now)
@@ -339,12 +339,12 @@ func updateSubscription(b *projections.Books, c Context, cmd UpdateSubscription,
 }
 
 func terminateSubscription(b *projections.Books, c Context, cmd TerminateSubscription, d *decision) *Rejection {
-	s, now, r := subscriptionOf(b, c, cmd.Subscription, d)
-	if r != nil || !d.overdue.isZero() {
+	by, r := whoEnds(b, c, cmd.Subscription)
+	if r != nil {
 		return r
 	}
-	by, r := whoEnds(b, c, s)
-	if r != nil {
+	s, now, r := subscriptionOf(b, c, cmd.Subscription, d)
+	if r != nil || !d.overdue.isZero() {
 		return r
 	}
 	terminate(b, c, cmd.Subscription, s, now, events.SubscriptionTerminated{
@@ -354,8 +354,10 @@ func terminateSubscription(b *projections.Books, c Context, cmd TerminateSubscri
 }
 
 // whoEnds returns who a subscription is ended by: the customer, whose user must be allowed to, or the merchant.
-func whoEnds(b *projections.Books, c Context, s *projections.Subscription) (by string, r *Rejection) {
-	if c.Actor.Kind != events.ActorUser {
+// Whoever may not learns nothing of it.
+func whoEnds(b *projections.Books, c Context, id events.SubscriptionID) (by string, r *Rejection) {
+	s := b.Subscriptions.Get(id)
+	if c.Actor.Kind != events.ActorUser || s == nil {
 		return c.Merchant.String(), nil
 	}
 	return s.Customer.String(), mayActFor(b, c, b.Customers.Get(s.Customer).Consumer, events.BillingRole)

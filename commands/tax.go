@@ -35,6 +35,7 @@ func EstimatedTaxRate(b *projections.Books, s *projections.Subscription, at even
 
 // taxpayer is the rows that say how a customer is taxed.
 type taxpayer struct {
+	owner    events.OrganizationID // whose row consumer is
 	customer *projections.Customer
 	consumer *projections.Consumer
 	merchant *projections.MerchantRow
@@ -42,8 +43,11 @@ type taxpayer struct {
 
 func payerOf(b *projections.Books, id events.CustomerID) taxpayer {
 	c := b.Customers.Get(id)
-	return taxpayer{customer: c, consumer: b.Consumers.Get(c.Consumer), merchant: b.Merchants.Get(c.Merchant)}
+	return taxpayer{owner: c.Consumer, customer: c, consumer: b.Consumers.Get(c.Consumer), merchant: b.Merchants.Get(c.Merchant)}
 }
+
+// current reports whether t is what payerOf would return: a customer's consumer changes when it is claimed.
+func (t *taxpayer) current() bool { return t.owner == t.customer.Consumer }
 
 func (t *taxpayer) rate(taxes TaxTable, plan events.PlanID, card *projections.Card, metric events.MetricID, at events.Time) events.TaxRate {
 	if len(t.customer.TaxRates) > 0 {

@@ -157,7 +157,7 @@ func usageWellFormed(cmd *ReportUsage) *Rejection {
 func (u *usageScratch) find(b *projections.Books, c Context, cmd *ReportUsage) *Rejection {
 	u.rows = u.memos.of(cmd.Customer)
 	if u.rows != nil && u.rows.sub.Status == projections.SubscriptionActive && u.rows.sub.Merchant == c.Merchant &&
-		u.priced(u.rows.plan, cmd.Properties) {
+		u.rows.payer.current() && u.priced(u.rows.plan, cmd.Properties) {
 		return nil
 	}
 	active := b.Active.Get(cmd.Customer)

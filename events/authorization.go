@@ -20,8 +20,7 @@ type AuthorizationOpened struct {
 	Address       Sealed          `cbor:"4,keyasint" json:"email"`
 	Plan          PlanID          `cbor:"5,keyasint,omitzero" json:"planId,omitzero"`
 	RedirectURL   string          `cbor:"6,keyasint,omitempty" json:"redirectUrl,omitempty"`
-	ExpiresAt     Time            `cbor:"7,keyasint" json:"expiresAt"`                        // real time
-	Subscription  SubscriptionID  `cbor:"8,keyasint,omitzero" json:"subscriptionId,omitzero"` // that waits for it
+	ExpiresAt     Time            `cbor:"7,keyasint" json:"expiresAt"` // real time
 }
 
 // AuthorizationEnded records what became of an authorization session.

@@ -4,18 +4,17 @@ import "tallystick/events"
 
 // Authorization is an authorization session: a merchant asks whoever has an e-mail address to become its customer.
 type Authorization struct {
-	Merchant     events.OrganizationID      `cbor:"1,keyasint"`
-	Status       events.AuthorizationStatus `cbor:"2,keyasint"` // pending also after it has expired
-	Consumer     events.OrganizationID      `cbor:"3,keyasint"` // under whose key the address is sealed
-	Email        events.Digest              `cbor:"4,keyasint"`
-	Address      events.Sealed              `cbor:"5,keyasint"`
-	Plan         events.PlanID              `cbor:"6,keyasint,omitzero"`
-	RedirectURL  string                     `cbor:"7,keyasint,omitempty"`
-	ExpiresAt    events.Time                `cbor:"8,keyasint"`
-	Customer     events.CustomerID          `cbor:"9,keyasint,omitzero"` // of a completed one
-	Subscription events.SubscriptionID      `cbor:"10,keyasint,omitzero"`
-	CreatedAt    events.Time                `cbor:"11,keyasint"`
-	Created      events.Seq                 `cbor:"12,keyasint"`
+	Merchant    events.OrganizationID      `cbor:"1,keyasint"`
+	Status      events.AuthorizationStatus `cbor:"2,keyasint"` // pending also after it has expired
+	Consumer    events.OrganizationID      `cbor:"3,keyasint"` // under whose key the address is sealed
+	Email       events.Digest              `cbor:"4,keyasint"`
+	Address     events.Sealed              `cbor:"5,keyasint"`
+	Plan        events.PlanID              `cbor:"6,keyasint,omitzero"`
+	RedirectURL string                     `cbor:"7,keyasint,omitempty"`
+	ExpiresAt   events.Time                `cbor:"8,keyasint"`
+	Customer    events.CustomerID          `cbor:"9,keyasint,omitzero"` // of a completed one
+	CreatedAt   events.Time                `cbor:"11,keyasint"`
+	Created     events.Seq                 `cbor:"12,keyasint"`
 }
 
 // User is a person who acts for an organization.
@@ -39,10 +38,7 @@ type Portal struct {
 
 // FullConsumer returns the full consumer with an e-mail address, or zero.
 func (b *Books) FullConsumer(email events.Digest) events.OrganizationID {
-	if id := b.Emails.Get(Pair[events.OrganizationID, events.Digest]{B: email}); id != nil {
-		return *id
-	}
-	return events.OrganizationID{}
+	return b.ManagedConsumer(events.OrganizationID{}, email) // they are kept as nobody's
 }
 
 // ManagedConsumer returns the consumer with an e-mail address that a merchant manages, or zero.
@@ -69,7 +65,7 @@ func (b *Books) UserOf(organization events.OrganizationID, email events.Digest) 
 func (b *Books) authorizationOpened(rec *events.Record, e events.AuthorizationOpened) {
 	*b.Authorizations.insert(e.Authorization) = Authorization{
 		Merchant: rec.Merchant, Status: events.AuthorizationPending, Consumer: e.Consumer, Email: e.Email, Address: e.Address, Plan: e.Plan,
-		RedirectURL: e.RedirectURL, ExpiresAt: e.ExpiresAt, Subscription: e.Subscription, CreatedAt: rec.At, Created: rec.Seq,
+		RedirectURL: e.RedirectURL, ExpiresAt: e.ExpiresAt, CreatedAt: rec.At, Created: rec.Seq,
 	}
 	b.link(LinkAuthorizations, rec.Merchant, e.Authorization, rec.Seq)
 }

@@ -96,12 +96,10 @@ func walletFor(refs []WalletRef, c events.Currency, merchant events.Organization
 // ConsumerByEmail returns the consumer that merchant means by an e-mail address: one that it
 // manages, or else a full one; zero if there is none.
 func (b *Books) ConsumerByEmail(merchant events.OrganizationID, email events.Digest) events.OrganizationID {
-	for _, manager := range []events.OrganizationID{merchant, {}} {
-		if id := b.Emails.Get(Pair[events.OrganizationID, events.Digest]{manager, email}); id != nil {
-			return *id
-		}
+	if id := b.ManagedConsumer(merchant, email); !id.IsZero() {
+		return id
 	}
-	return events.OrganizationID{}
+	return b.FullConsumer(email)
 }
 
 // CustomerOf returns the customer that consumer is to merchant, or zero.

@@ -5,8 +5,6 @@ import (
 	"fmt"
 	"strings"
 
-	"github.com/shopspring/decimal"
-
 	"tallystick/commands"
 	"tallystick/events"
 	"tallystick/internal/wire"
@@ -267,11 +265,6 @@ func (s *Service) GetLineItem(ctx context.Context, who wire.Who, args GetLineIte
 		return err
 	})
 	return v, err
-}
-
-// MeanOf returns the quantity that a line of an AVG is charged for: its sum over its count, rounded to nine decimals.
-func MeanOf(l *InvoiceLine) decimal.Decimal {
-	return decimal.NewFromBigInt(l.Quantity.Big(), 0).DivRound(decimal.NewFromUint64(max(l.Count, 1)), 9)
 }
 
 // invoiceQueries are the names of the queries of this file.

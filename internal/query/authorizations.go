@@ -22,7 +22,6 @@ type Authorization struct {
 	PlanName     string                     `json:"planName,omitempty"`
 	RedirectURL  string                     `json:"redirectUrl,omitempty"`
 	Customer     events.CustomerID          `json:"customerId,omitzero"`
-	Subscription events.SubscriptionID      `json:"subscriptionId,omitzero"`
 	Known        bool                       `json:"consumerKnown"` // a full consumer has the address: nobody need sign up
 	CreatedAt    events.Time                `json:"createdAt"`
 }
@@ -50,7 +49,7 @@ func (s *Service) Authorization(ctx context.Context, who wire.Who, args Authoriz
 func (r *reading) renderAuthorization(id events.AuthorizationID, row *projections.Authorization) (Authorization, error) {
 	a := Authorization{
 		ID: id, Status: row.Status, ExpiresAt: row.ExpiresAt, URL: r.opts.Links.Authorize(id), Merchant: row.Merchant, Plan: row.Plan,
-		RedirectURL: row.RedirectURL, Customer: row.Customer, Subscription: row.Subscription, CreatedAt: row.CreatedAt,
+		RedirectURL: row.RedirectURL, Customer: row.Customer, CreatedAt: row.CreatedAt,
 		Known: !r.books.FullConsumer(row.Email).IsZero(),
 	}
 	if now, _ := events.TimeOf(r.opts.Clock()); row.Status == events.AuthorizationPending && row.ExpiresAt <= now {

@@ -2,6 +2,7 @@ package server
 
 import (
 	"context"
+	"errors"
 	"sync"
 
 	"tallystick/events"
@@ -21,7 +22,8 @@ type directory struct {
 	consumers map[events.CustomerID]events.OrganizationID
 }
 
-// maxRemembered bounds how many customers' consumers are remembered; they never change.
+// maxRemembered bounds how many customers' consumers are remembered. One that is claimed changes: what is
+// sealed under the key of the one before goes with that of the one that has claimed it, so the remembered one will do.
 const maxRemembered = 1 << 16
 
 func newDirectory(views query.Views, log query.Log, head func() events.Seq) *directory {
@@ -48,21 +50,10 @@ func (d *directory) look(look func(*projections.Books) bool) (found bool, err er
 	if err != nil {
 		return false, err
 	}
-	defer func() {
-		if p := recover(); p != nil {
-			lost, ok := p.(*projections.SourceError)
-			if !ok {
-				panic(p)
-			}
-			err = lost
-		}
-		if e := rows.Close(); err == nil {
-			err = e
-		}
-	}()
 	books := projections.NewBooks(projections.ForRules)
 	books.Attach(rows, events.LedgerID{}, rows.Sequence())
-	return look(books), nil
+	err = lookAt(func() error { found = look(books); return nil })
+	return found, errors.Join(err, rows.Close())
 }
 
 // ConsumerOf implements wire.Directory.
