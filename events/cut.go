@@ -77,8 +77,22 @@ func cutSize(b []byte, key, major byte) (n int, rest []byte) {
 
 // cutRecord reads a whole record. It reports false where the reader must look.
 func cutRecord(b []byte, rec *Record) bool {
-	if len(b) == 0 || b[0]&0xE0 != majorMap || b[0]&0x1F > envEvent {
+	kind, b := cutEnvelope(b, rec)
+	if string(kind) != string(KindUsageReported) {
 		return false
+	}
+	e, b := cutUsage(b)
+	if b == nil || len(b) != 0 {
+		return false
+	}
+	rec.Event = e
+	return true
+}
+
+// cutEnvelope reads all but the event of a record, whose kind and bytes it returns, or nothing where the reader must look.
+func cutEnvelope(b []byte, rec *Record) (kind, event []byte) {
+	if len(b) == 0 || b[0]&0xE0 != majorMap || b[0]&0x1F > envEvent {
+		return nil, nil
 	}
 	left := b[0]&0x1F - 8
 	optional := func(rest []byte, key byte) bool {
@@ -109,17 +123,43 @@ func cutRecord(b []byte, rec *Record) bool {
 	if optional(b, envContent) {
 		b = cutID(b, envContent, (*[16]byte)(&rec.Content))
 	}
-	const kind = string(rune(envKind)) + "\x71" + string(KindUsageReported) + string(rune(envEvent))
-	if seq == 0 || left != 0 || len(b) < len(kind) || string(b[:len(kind)]) != kind {
-		return false
+	kind, b = cutKind(b)
+	if seq == 0 || left != 0 || len(b) == 0 || b[0] != envEvent {
+		return nil, nil
 	}
-	e, b := cutUsage(b[len(kind):])
-	if b == nil || len(b) != 0 {
-		return false
-	}
-	rec.Seq, rec.Cause, rec.Key, rec.Event = Seq(seq), Seq(cause), string(key), e
+	rec.Seq, rec.Cause, rec.Key = Seq(seq), Seq(cause), string(key)
 	rec.RecordedAt, rec.At = Time(recordedAt), Time(at)
-	return true
+	return kind, b[1:]
+}
+
+func cutKind(b []byte) (kind, rest []byte) {
+	if len(b) < 2 || b[0] != envKind || b[1]&0xE0 != majorText {
+		return nil, nil
+	}
+	n, b := cutNumber(b[1:])
+	if n == 0 || n > uint64(len(b)) {
+		return nil, nil
+	}
+	return b[:n], b[n:]
+}
+
+// Glance is what a look at the bytes of a record tells of it, at a fraction of the cost of reading it.
+type Glance struct {
+	Kind         Kind
+	Merchant     OrganizationID
+	Subscription SubscriptionID // of reported usage
+}
+
+// GlanceAt looks at the bytes of a record, which must be one of the log. It reports false where they have to be read to tell.
+func GlanceAt(b []byte) (g Glance, ok bool) {
+	var rec Record
+	kind, event := cutEnvelope(b, &rec)
+	g.Kind, g.Merchant = kindOf(kind), rec.Merchant
+	if g.Kind == KindUsageReported && len(event) > 0 {
+		event = cutID(event[1:], 1, new([16]byte))
+		event = cutID(event, 2, (*[16]byte)(&g.Subscription))
+	}
+	return g, len(event) > 0
 }
 
 func cutActor(b []byte, a *Actor) []byte {

@@ -133,3 +133,33 @@ func writePairs(pairs map[int]cbor.RawMessage) []byte {
 	}
 	return b
 }
+
+// TestGlance holds what a look at a record tells against the record, for every kind.
+func TestGlance(t *testing.T) {
+	records := shortRecords(t)
+	for _, zero := range zeros() {
+		for _, full := range []bool{true, false} {
+			rec, err := exampleRecord(zero, full)
+			if err != nil {
+				t.Fatal(err)
+			}
+			records = append(records, rec.Bytes)
+		}
+	}
+	for _, b := range records {
+		rec, err := DecodeRecord(b)
+		if err != nil {
+			t.Fatal(err)
+		}
+		want := Glance{Kind: rec.Event.Kind(), Merchant: rec.Merchant}
+		if e, ok := rec.Event.(*UsageReported); ok {
+			want.Subscription = e.Subscription
+		}
+		if got, ok := GlanceAt(b); !ok || got != want {
+			t.Errorf("a look at %x: %+v %v, want %+v", b, got, ok, want)
+		}
+		for n := range b {
+			GlanceAt(b[:n]) // must not panic
+		}
+	}
+}

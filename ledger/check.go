@@ -105,7 +105,7 @@ func (c *checker) check() error {
 	if err := c.advanceCheckpoint(); err != nil {
 		return err
 	}
-	if err := c.source().scan(c.ctx, 1, c.size, c.record); err != nil {
+	if err := c.source().scan(c.ctx, 1, c.size, nil, c.record); err != nil {
 		return err
 	}
 	c.report.Head = c.head

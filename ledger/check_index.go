@@ -67,7 +67,7 @@ func (c *checker) nameDifference(r *run) error {
 	if err != nil {
 		return err
 	}
-	err = c.source().scan(c.ctx, r.first, r.first+r.span()-1, func(rec events.Record) error {
+	err = c.source().scan(c.ctx, r.first, r.first+r.span()-1, nil, func(rec events.Record) error {
 		key, ok := rec.DedupeKey()
 		if !ok {
 			return nil

@@ -71,5 +71,5 @@ func (f *Follower) read(ctx context.Context, durable events.Seq) ([]events.Recor
 		return nil, err
 	}
 	defer f.log.leave()
-	return f.log.source().readChunk(ctx, f.next, durable)
+	return f.log.source().readChunk(ctx, f.next, durable, nil)
 }

@@ -145,24 +145,30 @@ func (s source) scanBytes(ctx context.Context, from, to events.Seq, fn func(even
 // of memory.
 const scanChunk = 1024
 
-// readChunk returns the records from from to to, at most scanChunk of them. Those
+// readChunk returns the records from from to to, at most scanChunk of them, that are wanted. Those
 // before an error are good.
-func (s source) readChunk(ctx context.Context, from, to events.Seq) ([]events.Record, error) {
+func (s source) readChunk(ctx context.Context, from, to events.Seq, want func([]byte) bool) ([]events.Record, error) {
 	to = min(to, from+scanChunk-1)
 	arena := make([]byte, 0, 384*scanChunk)
-	ends := make([]int, 0, scanChunk)
-	err := s.scanBytes(ctx, from, to, func(_ events.Seq, b []byte) error {
-		arena = append(arena, b...)
-		ends = append(ends, len(arena))
+	type place struct {
+		seq events.Seq
+		end int
+	}
+	places := make([]place, 0, scanChunk)
+	err := s.scanBytes(ctx, from, to, func(seq events.Seq, b []byte) error {
+		if want == nil || want(b) {
+			arena = append(arena, b...)
+			places = append(places, place{seq, len(arena)})
+		}
 		return nil
 	})
-	records, start := make([]events.Record, 0, len(ends)), 0
-	for i, end := range ends {
-		rec, err := decode(from+events.Seq(i), arena[start:end:end])
+	records, start := make([]events.Record, 0, len(places)), 0
+	for _, p := range places {
+		rec, err := decode(p.seq, arena[start:p.end:p.end])
 		if err != nil {
 			return records, err
 		}
-		records, start = append(records, rec), end
+		records, start = append(records, rec), p.end
 	}
 	return records, err
 }
@@ -173,11 +179,17 @@ func (s source) readChunk(ctx context.Context, from, to events.Seq) ([]events.Re
 //
 // Records are read and decoded by other goroutines while fn is at work.
 func (l *Log) Scan(ctx context.Context, from, to events.Seq, fn func(events.Record) error) error {
+	return l.ScanSome(ctx, from, to, nil, fn)
+}
+
+// ScanSome is Scan for those records whose bytes are wanted; those of others are not decoded, only found to be there. Several
+// goroutines call want, which may not keep the bytes.
+func (l *Log) ScanSome(ctx context.Context, from, to events.Seq, want func([]byte) bool, fn func(events.Record) error) error {
 	if err := l.enter(); err != nil {
 		return err
 	}
 	defer l.leave()
-	return l.source().scan(ctx, max(from, 1), min(to, l.Durable()), fn)
+	return l.source().scan(ctx, max(from, 1), min(to, l.Durable()), want, fn)
 }
 
 // chunk is the outcome of reading some records.
@@ -186,12 +198,12 @@ type chunk struct {
 	err     error
 }
 
-func (s source) scan(ctx context.Context, from, to events.Seq, fn func(events.Record) error) error {
+func (s source) scan(ctx context.Context, from, to events.Seq, want func([]byte) bool, fn func(events.Record) error) error {
 	ctx, cancel := context.WithCancel(ctx)
 	var readers sync.WaitGroup
 	defer readers.Wait()
 	defer cancel()
-	for c := range s.readAhead(ctx, &readers, from, to) {
+	for c := range s.readAhead(ctx, &readers, from, to, want) {
 		got := <-c
 		for i := range got.records {
 			if err := fn(got.records[i]); err != nil {
@@ -207,7 +219,7 @@ func (s source) scan(ctx context.Context, from, to events.Seq, fn func(events.Re
 
 // readAhead reads records in goroutines that belong to readers and end with ctx. Each
 // channel that it sends brings one chunk, in order.
-func (s source) readAhead(ctx context.Context, readers *sync.WaitGroup, from, to events.Seq) <-chan chan chunk {
+func (s source) readAhead(ctx context.Context, readers *sync.WaitGroup, from, to events.Seq, want func([]byte) bool) <-chan chan chunk {
 	workers := runtime.GOMAXPROCS(0)
 	chunks := make(chan chan chunk, 2*workers)
 	free := make(chan struct{}, workers)
@@ -222,7 +234,7 @@ func (s source) readAhead(ctx context.Context, readers *sync.WaitGroup, from, to
 			}
 			free <- struct{}{}
 			readers.Go(func() {
-				records, err := s.readChunk(ctx, first, to)
+				records, err := s.readChunk(ctx, first, to, want)
 				c <- chunk{records, err}
 				<-free
 			})

@@ -19,6 +19,7 @@ const (
 	ForRules   Purpose = iota // only what rules read, in memory
 	ForViews                  // everything, with changes remembered for a store
 	ForHistory                // like ForViews without totals and journals: a state of the past
+	ForExtract                // like ForHistory, for what an [Extract] takes of it
 )
 
 // Omits reports whether books kept for p have nothing in a table.
@@ -26,8 +27,8 @@ func (p Purpose) Omits(t TableInfo) bool {
 	switch p {
 	case ForRules:
 		return !t.Rules
-	case ForHistory:
-		return t.ID == tableTotals || t.ID == tableJournals || t.ID == tablePages
+	case ForHistory, ForExtract:
+		return t.ID == tableTotals || t.ID == tableJournals || t.ID == tablePages || p == ForExtract && t.ID == tableNumbers
 	case ForViews:
 	}
 	return false

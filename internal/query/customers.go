@@ -101,7 +101,7 @@ type CustomerArgs struct {
 
 // Customer answers who a customer is.
 func (s *Service) Customer(ctx context.Context, who wire.Who, args CustomerArgs) (c Customer, err error) {
-	err = s.read(ctx, who, args.At, func(r *reading) error {
+	err = s.readOf(ctx, who, args.At, ofCustomer(args.Customer), func(r *reading) error {
 		row := r.books.Customers.Get(args.Customer)
 		if row == nil || !asker(who).sees(row.Merchant) {
 			return missing("customer", args.Customer.String())
@@ -165,7 +165,7 @@ type UsageTotal struct {
 
 // Usage answers how much a customer has used of each metric.
 func (s *Service) Usage(ctx context.Context, who wire.Who, args CustomerArgs) (u Usage, err error) {
-	err = s.read(ctx, who, args.At, func(r *reading) error {
+	err = s.readOf(ctx, who, args.At, ofCustomer(args.Customer), func(r *reading) error {
 		row := r.books.Customers.Get(args.Customer)
 		if row == nil || !asker(who).sees(row.Merchant) {
 			return missing("customer", args.Customer.String())

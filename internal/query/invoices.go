@@ -103,7 +103,7 @@ type InvoiceArgs struct {
 
 // Invoice answers what an invoice says, with its lines.
 func (s *Service) Invoice(ctx context.Context, who wire.Who, args InvoiceArgs) (inv Invoice, err error) {
-	err = s.read(ctx, who, args.At, func(r *reading) error {
+	err = s.readOf(ctx, who, args.At, ofInvoice(args.Invoice), func(r *reading) error {
 		row := r.books.Invoices.Get(args.Invoice)
 		if row == nil || !asker(who).sees(row.Merchant) {
 			return missing("invoice", args.Invoice.String())

@@ -79,7 +79,18 @@ func (m *memory) SeqOf(c events.CommandID) (events.Record, bool, error) {
 
 func (m *memory) Rows() (query.Rows, error) { return m.at(m.head()) }
 
-func (m *memory) AsOf(_ context.Context, seq events.Seq) (query.Rows, error) { return m.at(seq) }
+func (m *memory) AsOf(_ context.Context, seq events.Seq, x *projections.Extract) (query.Rows, error) {
+	if x == nil {
+		return m.at(seq)
+	}
+	b := projections.NewBooks(projections.ForExtract)
+	for i := range m.records[:seq] {
+		if rec := &m.records[i]; x.Wants(rec.Bytes) {
+			b.ApplyExtract(rec, x)
+		}
+	}
+	return store(b, seq)
+}
 
 func (m *memory) at(seq events.Seq) (*stored, error) {
 	if s := m.books[seq]; s != nil {
@@ -91,6 +102,13 @@ func (m *memory) at(seq events.Seq) (*stored, error) {
 			return nil, err
 		}
 	}
+	s, err := store(b, seq)
+	m.books[seq] = s
+	return s, err
+}
+
+// store returns the rows of books.
+func store(b *projections.Books, seq events.Seq) (*stored, error) {
 	s := &stored{seq: seq, rows: make(map[string]string)}
 	err := b.Flush(func(key, value []byte) error {
 		s.rows[string(key)] = string(value)
@@ -100,7 +118,6 @@ func (m *memory) at(seq events.Seq) (*stored, error) {
 		s.keys = append(s.keys, k)
 	}
 	slices.Sort(s.keys)
-	m.books[seq] = s
 	return s, err
 }
 

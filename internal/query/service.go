@@ -32,8 +32,8 @@ type Rows interface {
 type Views interface {
 	// Rows opens the newest books.
 	Rows() (Rows, error)
-	// AsOf opens the books as they were at seq, which is not beyond the newest ones.
-	AsOf(ctx context.Context, seq events.Seq) (Rows, error)
+	// AsOf opens the books as they were at seq, which is not beyond the newest ones; if there is an extract, as far as it needs.
+	AsOf(ctx context.Context, seq events.Seq, x *projections.Extract) (Rows, error)
 	// Wait returns nil once the newest books hold seq.
 	Wait(ctx context.Context, seq events.Seq) error
 	// Digests returns the digest of every projection, all of the same sequence.
@@ -160,7 +160,13 @@ type reading struct {
 
 // read calls fn with books at the state that at names.
 func (s *Service) read(ctx context.Context, who wire.Who, at At, fn func(*reading) error) error {
-	rows, err := s.open(ctx, who, at)
+	return s.readOf(ctx, who, at, nil, fn)
+}
+
+// readOf is read for a question about one subject: of the past, only what concerns that is restored. of names it, by the newest
+// books, where that is not nil.
+func (s *Service) readOf(ctx context.Context, who wire.Who, at At, of subject, fn func(*reading) error) error {
+	rows, err := s.open(ctx, who, at, of)
 	if err != nil {
 		return err
 	}
@@ -193,7 +199,7 @@ func (s *Service) reading(rows Rows, who wire.Who) *reading {
 	return &reading{Service: s, rows: rows, books: books, seq: rows.Sequence(), who: asker(who)}
 }
 
-func (s *Service) open(ctx context.Context, who wire.Who, at At) (Rows, error) {
+func (s *Service) open(ctx context.Context, who wire.Who, at At, of subject) (Rows, error) {
 	if err := asker(who).known(); err != nil {
 		return nil, err
 	}
@@ -217,10 +223,17 @@ func (s *Service) open(ctx context.Context, who wire.Who, at At) (Rows, error) {
 	if err == nil && seq > rows.Sequence() {
 		err = commands.Reject(commands.Invalid, "the views stand at sequence %d; there is no %d yet", rows.Sequence(), seq)
 	}
+	var x *projections.Extract
+	if err == nil && of != nil {
+		err = guard(func() (err error) {
+			x, err = of(s.reading(rows, who))
+			return err
+		})
+	}
 	if err = errors.Join(err, rows.Close()); err != nil {
 		return nil, err
 	}
-	return s.opts.Views.AsOf(ctx, seq)
+	return s.opts.Views.AsOf(ctx, seq, x)
 }
 
 // catchUp gives the views a moment to hold what is decided already, so that whoever asks after having been answered sees what was

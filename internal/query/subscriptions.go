@@ -76,7 +76,7 @@ type SubscriptionArgs struct {
 
 // Subscription answers how a subscription stands.
 func (s *Service) Subscription(ctx context.Context, who wire.Who, args SubscriptionArgs) (sub Subscription, err error) {
-	err = s.read(ctx, who, args.At, func(r *reading) error {
+	err = s.readOf(ctx, who, args.At, ofSubscription(args.Subscription), func(r *reading) error {
 		row, err := r.subscription(args.Subscription)
 		if err != nil {
 			return err

@@ -38,7 +38,7 @@ type WalletArgs struct {
 
 // Wallet answers what is in a wallet.
 func (s *Service) Wallet(ctx context.Context, who wire.Who, args WalletArgs) (w Wallet, err error) {
-	err = s.read(ctx, who, args.At, func(r *reading) (err error) {
+	err = s.readOf(ctx, who, args.At, ofWallet(args), func(r *reading) (err error) {
 		w, err = r.wallet(args)
 		return err
 	})
@@ -168,7 +168,7 @@ type StatementArgs struct {
 
 // Statement answers what moved a consumer's wallet's money.
 func (s *Service) Statement(ctx context.Context, who wire.Who, args StatementArgs) (st Statement, err error) {
-	err = s.read(ctx, who, args.At, func(r *reading) error {
+	err = s.readOf(ctx, who, args.At, ofWallet(args.WalletArgs), func(r *reading) error {
 		w, err := r.wallet(args.WalletArgs)
 		if err != nil {
 			return err

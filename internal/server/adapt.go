@@ -5,6 +5,7 @@ import (
 
 	"tallystick/events"
 	"tallystick/internal/query"
+	"tallystick/projections"
 	"tallystick/projections/views"
 )
 
@@ -21,8 +22,8 @@ func (v viewsForQueries) Rows() (query.Rows, error) {
 }
 
 // AsOf implements query.Views.
-func (v viewsForQueries) AsOf(ctx context.Context, seq events.Seq) (query.Rows, error) {
-	r, err := v.views.AsOf(ctx, seq)
+func (v viewsForQueries) AsOf(ctx context.Context, seq events.Seq, x *projections.Extract) (query.Rows, error) {
+	r, err := v.views.AsOf(ctx, seq, x)
 	if err != nil {
 		return nil, err
 	}

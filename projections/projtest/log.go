@@ -46,7 +46,7 @@ func (l *Log) Durable() events.Seq {
 
 // Record returns one record.
 func (l *Log) Record(seq events.Seq) (events.Record, error) {
-	recs, err := l.chunk(seq, seq)
+	recs, err := l.chunk(seq, seq, nil)
 	if err != nil || len(recs) == 0 {
 		return events.Record{}, fmt.Errorf("no record %d: %w", seq, err)
 	}
@@ -54,7 +54,7 @@ func (l *Log) Record(seq events.Seq) (events.Record, error) {
 }
 
 // chunk decodes the records from from to to, as far as there are any.
-func (l *Log) chunk(from, to events.Seq) ([]events.Record, error) {
+func (l *Log) chunk(from, to events.Seq, want func([]byte) bool) ([]events.Record, error) {
 	l.mu.Lock()
 	all := l.records
 	l.mu.Unlock()
@@ -64,6 +64,9 @@ func (l *Log) chunk(from, to events.Seq) ([]events.Record, error) {
 	}
 	recs := make([]events.Record, 0, to-from+1)
 	for _, b := range all[from-1 : to] {
+		if want != nil && !want(b) {
+			continue
+		}
 		rec, err := events.DecodeRecord(b)
 		if err != nil {
 			return nil, err
@@ -78,6 +81,11 @@ const chunkSize = 1024
 
 // Scan calls fn with the records from from to to, in order. Other goroutines decode ahead of it.
 func (l *Log) Scan(ctx context.Context, from, to events.Seq, fn func(events.Record) error) error {
+	return l.ScanSome(ctx, from, to, nil, fn)
+}
+
+// ScanSome is Scan for the records whose bytes are wanted.
+func (l *Log) ScanSome(ctx context.Context, from, to events.Seq, want func([]byte) bool, fn func(events.Record) error) error {
 	type result struct {
 		recs []events.Record
 		err  error
@@ -97,7 +105,7 @@ func (l *Log) Scan(ctx context.Context, from, to events.Seq, fn func(events.Reco
 				return
 			}
 			decoders.Go(func() {
-				recs, err := l.chunk(first, min(to, first+chunkSize-1))
+				recs, err := l.chunk(first, min(to, first+chunkSize-1), want)
 				slot <- result{recs, err}
 			})
 		}
@@ -131,7 +139,7 @@ func (f *Follower) Next(ctx context.Context) ([]events.Record, error) {
 		f.log.mu.Lock()
 		more := f.log.more
 		f.log.mu.Unlock()
-		recs, err := f.log.chunk(f.next, f.next+chunkSize-1)
+		recs, err := f.log.chunk(f.next, f.next+chunkSize-1, nil)
 		if err != nil || len(recs) > 0 {
 			f.next += events.Seq(len(recs))
 			return recs, err

@@ -13,7 +13,10 @@ import (
 // AsOf returns the rows as they were when record seq had been applied: those of the nearest snapshot before it, or of
 // the live views, and what the records after that changed, in memory. The rows of usage totals and journals
 // are not kept of the past: reading them returns [ErrNotKept].
-func (v *Views) AsOf(ctx context.Context, seq events.Seq) (*Reader, error) {
+//
+// With an extract, only the rows that it needs are of that time. That takes a fraction of the time, for the records of others
+// are passed over.
+func (v *Views) AsOf(ctx context.Context, seq events.Seq, x *projections.Extract) (*Reader, error) {
 	if head := v.log.Durable(); seq > head {
 		return nil, fmt.Errorf("the log ends at record %d, before %d", head, seq)
 	}
@@ -38,10 +41,14 @@ func (v *Views) AsOf(ctx context.Context, seq events.Seq) (*Reader, error) {
 			continue
 		}
 		if err == nil {
-			r, err = v.later(ctx, r, seq)
+			r, err = v.later(ctx, r, seq, x)
 		}
 		if err == nil || ctx.Err() != nil {
 			return r, err
+		}
+		if x != nil {
+			v.opts.Logger.Warn("an extract of the past cannot be made; all of it is", "sequence", seq, "why", err)
+			return v.AsOf(ctx, seq, nil)
 		}
 		failed = errors.Join(failed, err)
 		v.opts.Logger.Warn("stored books cannot be used for a state of the past", "sequence", seq, "why", err)
@@ -57,14 +64,23 @@ func (v *Views) nothing() (*Reader, error) {
 }
 
 // later returns the rows of base with what the records after it, up to record seq, changed. The result closes base.
-func (v *Views) later(ctx context.Context, base *Reader, seq events.Seq) (*Reader, error) {
-	books := projections.NewBooks(projections.ForHistory)
+func (v *Views) later(ctx context.Context, base *Reader, seq events.Seq, x *projections.Extract) (*Reader, error) {
+	purpose := projections.ForHistory
+	if x != nil {
+		purpose = projections.ForExtract
+	}
+	books := projections.NewBooks(purpose)
 	books.Attach(base, base.at.Ledger, base.at.Seq)
 	hash := base.at.Hash
-	err := replay(ctx, v.log, books, seq, func(last *events.Record) error {
-		hash = last.Hash
-		return nil
-	})
+	var err error
+	if x != nil && base.Seq() < seq {
+		hash, err = extract(ctx, v.log, books, seq, x)
+	} else {
+		err = replay(ctx, v.log, books, seq, func(last *events.Record) error {
+			hash = last.Hash
+			return nil
+		})
+	}
 	if err != nil {
 		return nil, errors.Join(err, base.Close())
 	}
@@ -73,9 +89,23 @@ func (v *Views) later(ctx context.Context, base *Reader, seq events.Seq) (*Reade
 		tables: base.tables, db: base.db, fail: base.fail, later: newOverlay(books), hidden: make(map[byte]bool), close: base.Close,
 	}
 	for _, t := range base.tables.Tables() {
-		r.hidden[t.ID] = projections.ForHistory.Omits(t)
+		r.hidden[t.ID] = purpose.Omits(t)
 	}
 	return r, nil
+}
+
+// extract brings books up to date with record to, as far as x needs, and returns the leaf hash of that record.
+func extract(ctx context.Context, log Log, books *projections.Books, to events.Seq, x *projections.Extract) (hash events.Hash, err error) {
+	defer recoverFold(&err)
+	err = log.ScanSome(ctx, books.Applied()+1, to, x.Wants, func(rec events.Record) error {
+		books.ApplyExtract(&rec, x)
+		return nil
+	})
+	if err != nil {
+		return hash, err
+	}
+	last, err := log.Record(to)
+	return last.Hash, err
 }
 
 // SeqAtClock returns the last record that the ledger had when a test clock showed time t and nothing later, and false

@@ -3,7 +3,9 @@ package views_test
 import (
 	"bytes"
 	"errors"
+	"log/slog"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
@@ -61,7 +63,7 @@ func TestAsOf(t *testing.T) {
 		t.Fatalf("snapshots %v, %v", all, err)
 	}
 	for seq := events.Seq(0); seq <= l.Durable(); seq += 1 + events.Seq(len(recs)/23) {
-		got, err := v.AsOf(t.Context(), seq)
+		got, err := v.AsOf(t.Context(), seq, nil)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -79,7 +81,7 @@ func TestAsOf(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if _, err := v.AsOf(t.Context(), l.Durable()+1); err == nil {
+	if _, err := v.AsOf(t.Context(), l.Durable()+1, nil); err == nil {
 		t.Error("a state of the future was given")
 	}
 }
@@ -139,4 +141,120 @@ func check(t *testing.T, v *views.Views, clock events.TestClockID, at events.Tim
 	if err != nil || ok != wantOK || ok && got != want {
 		t.Errorf("clock %v at %v: sequence %d %v %v, want %d %v", clock, at, got, ok, err, want, wantOK)
 	}
+}
+
+// TestAsOfExtract holds what an extract of the past says of its subject against what the whole past says of it.
+func TestAsOfExtract(t *testing.T) {
+	recs := history(t, 10, 3000)
+	l := projtest.NewLog()
+	var said strings.Builder // an extract that cannot be made is, and all of it is restored
+	v := open(t, vfs.NewMem(), l, views.Options{SnapshotEvery: 1 << 40, Logger: slog.New(slog.NewTextHandler(&said, &slog.HandlerOptions{Level: slog.LevelWarn}))})
+	for chunk := range slices.Chunk(recs, 1100) {
+		l.Append(chunk...)
+		if err := v.WaitFor(t.Context(), l.Durable()); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := v.TakeSnapshot(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	newest, err := v.Reader(t.Context(), 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer newest.Close()
+	compared := 0
+	for seq := events.Seq(400); seq <= l.Durable(); seq += 1 + events.Seq(len(recs)/5) {
+		whole, err := v.AsOf(t.Context(), seq, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		want := rows(t, whole)
+		for _, s := range subjects(t, newest) {
+			part, err := v.AsOf(t.Context(), seq, &s.extract)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for k, value := range want {
+				if s.concerns(k, value) {
+					now, _, err := part.Load(k[0], []byte(k[1:]))
+					if err != nil {
+						t.Fatal(err)
+					}
+					if compared++; string(now) != value {
+						t.Errorf("as of %d: row %x is %x in an extract for %x, and %x in all", seq, k, now, s.ids, value)
+					}
+				}
+			}
+			if err := part.Close(); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := whole.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if compared < 1000 || said.Len() > 0 {
+		t.Errorf("%d rows compared\n%s", compared, said.String())
+	}
+}
+
+// aSubject is what an extract is for, and what it must be right about: rows that mention one of the ids.
+type aSubject struct {
+	extract projections.Extract
+	ids     [][]byte
+}
+
+func (s *aSubject) concerns(key, value string) bool {
+	for _, id := range s.ids {
+		if strings.Contains(key, string(id)) || strings.Contains(value, string(id)) {
+			return true
+		}
+	}
+	return false
+}
+
+// subjects returns every consumer with all its subscriptions, wallets and invoices, and every merchant with its accounts.
+func subjects(t *testing.T, r *views.Reader) []*aSubject {
+	t.Helper()
+	books := r.Tables()
+	of := make(map[events.OrganizationID]*aSubject)
+	var all []*aSubject
+	err := errors.Join(
+		views.Each(t.Context(), r, books.Subscriptions, nil, nil, func(id events.SubscriptionID, sub *projections.Subscription) error {
+			customer, err := views.Get(r, books.Customers, sub.Customer)
+			if err != nil {
+				return err
+			}
+			s := of[customer.Consumer]
+			if s == nil {
+				s = new(aSubject)
+				of[customer.Consumer], all = s, append(all, s)
+			}
+			s.extract.Subscriptions = append(s.extract.Subscriptions, id)
+			s.ids = append(s.ids, id[:], sub.Wallet[:])
+			return nil
+		}),
+		views.Each(t.Context(), r, books.Invoices, nil, nil, func(id events.InvoiceID, inv *projections.Invoice) error {
+			for _, s := range all {
+				if slices.Contains(s.extract.Subscriptions, inv.Subscription) {
+					s.ids = append(s.ids, id[:])
+				}
+			}
+			return nil
+		}),
+		views.Each(t.Context(), r, books.Merchants, nil, nil, func(id events.OrganizationID, _ *projections.MerchantRow) error {
+			s := &aSubject{extract: projections.Extract{Merchant: id}}
+			for _, role := range []events.Role{events.Merchant, events.Receivable, events.Settlement} {
+				key := books.Accounts.Key(events.Account{Role: role, Currency: events.Currency{'U', 'S', 'D'}, Owner: id})
+				s.ids = append(s.ids, key)
+			}
+			all = append(all, s)
+			return nil
+		}),
+	)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return all
 }

@@ -210,7 +210,7 @@ func TestFlippedByteInSnapshot(t *testing.T) {
 			t.Errorf("snapshot %d at sequence %d: %v", i, s.Seq, err)
 		}
 	}
-	r, err := v.AsOf(t.Context(), seq+1)
+	r, err := v.AsOf(t.Context(), seq+1, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -22,6 +22,8 @@ type Log interface {
 	// Scan calls fn with the records from from to to, both included, in order, with their leaf hashes, until
 	// fn returns an error, which it returns. It should read and decode them ahead of fn, on other goroutines.
 	Scan(ctx context.Context, from, to events.Seq, fn func(events.Record) error) error
+	// ScanSome is Scan for those records whose bytes are wanted. Several goroutines call want, which keeps no bytes.
+	ScanSome(ctx context.Context, from, to events.Seq, want func([]byte) bool, fn func(events.Record) error) error
 }
 
 // Follow returns a follower whose first record is from.
