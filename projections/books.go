@@ -2,6 +2,7 @@ package projections
 
 import (
 	"fmt"
+	"math"
 	"strings"
 
 	"tallystick/events"
@@ -279,8 +280,8 @@ func (b *Books) Explain(key, value []byte) (table TableInfo, k string, row any, 
 	return TableInfo{}, "", nil, fmt.Errorf("a row of no table: %x", key)
 }
 
-// Shrink forgets rows in memory that the source has and that were not used since the last Shrink, if there are more
-// than limit. Call it after the changes of a Flush can be read from the source.
+// Shrink forgets rows in memory that the source has, if there are more than limit: about an eighth of them beyond those that are too many, of each
+// table its part, those first that were not used of late. Call it after the changes of a Flush can be read from the source.
 func (b *Books) Shrink(limit int) {
 	total := 0
 	for _, t := range b.tables {
@@ -291,8 +292,9 @@ func (b *Books) Shrink(limit int) {
 	}
 	b.charges.clear()
 	b.uses.clear()
+	excess := float64(total-limit+limit/8) / float64(total)
 	for _, t := range b.tables {
-		t.shrink()
+		t.shrink(int(math.Ceil(excess * float64(t.size()))))
 	}
 }
 

@@ -29,7 +29,7 @@ type table interface {
 	flush(put func(key, value []byte) error, drop func(key []byte) error) error
 	changed(key []byte) (value []byte, changed bool)
 	eachChange(fn func(key, value []byte))
-	shrink()
+	shrink(n int)
 	size() int
 	changes() int
 	explain(key, value []byte) (k string, row any, err error)
@@ -69,7 +69,7 @@ type Table[K comparable, V any] struct {
 type row[V any] struct {
 	v     V
 	dirty bool // in the table's list of changes, and to be flushed
-	used  bool // since the last shrink
+	used  bool // since shrink last came by
 }
 
 // change is a row that has changed since the last flush.
@@ -295,14 +295,19 @@ func (t *Table[K, V]) eachChange(fn func(key, value []byte)) {
 	}
 }
 
-// shrink forgets rows that are stored and were not used since the last shrink. There must be no changes to flush.
-func (t *Table[K, V]) shrink() {
+// shrink forgets about n rows that are stored and were not used since it last came by them; fewer if most were. It goes on
+// where chance leads it, so that no row is always the first to go. There must be no changes to flush.
+func (t *Table[K, V]) shrink(n int) {
 	if len(t.dirty) != 0 || t.source == nil {
 		return
 	}
 	for k, r := range t.rows {
+		if n <= 0 {
+			return
+		}
 		if !r.used {
 			delete(t.rows, k)
+			n--
 		}
 		r.used = false
 	}

@@ -143,7 +143,7 @@ func (s *Server) open(ctx, run context.Context) (err error) {
 	if err != nil {
 		return fmt.Errorf("opening the log: %w", err)
 	}
-	s.Views, err = views.Open(cfg.Dir, s.Log, views.Options{Clock: cfg.Clock, Logger: cfg.Logger})
+	s.Views, err = views.Open(cfg.Dir, s.Log, sized(views.Options{Clock: cfg.Clock, Logger: cfg.Logger}))
 	if err != nil {
 		return err
 	}

@@ -153,7 +153,7 @@ func (r *replaying) flush(at events.Seq) error {
 	if err := r.store.Flush(r.books, r.hash); err != nil {
 		return err
 	}
-	r.books.Shrink(1 << 18)
+	r.books.Shrink(1 << 22)
 	if at != r.stop() {
 		return nil
 	}

@@ -21,7 +21,7 @@ type Options struct {
 	FlushEvery time.Duration // most time between a record and its rows in the store; 0 means 1 s
 	IdleFlush  time.Duration // the same when no more records come; 0 means 250 ms
 	SyncEvery  time.Duration // most time until what was flushed is on its way to disk; 0 means 3 s
-	MaxChanges int           // changed rows before a flush is made at once; 0 means 1<<17
+	MaxChanges int           // changed rows before a flush is made at once; 0 means 1<<19
 	MaxRows    int           // rows kept in memory beside the changed ones, about; 0 means 1<<18
 
 	SnapshotEvery events.Seq // records between two snapshots; 0 means 1,000,000
@@ -52,7 +52,7 @@ func (o Options) withDefaults() Options {
 		o.SyncEvery = 3 * time.Second
 	}
 	if o.MaxChanges == 0 {
-		o.MaxChanges = 1 << 17
+		o.MaxChanges = 1 << 19
 	}
 	if o.MaxRows == 0 {
 		o.MaxRows = 1 << 18
