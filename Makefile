@@ -4,13 +4,18 @@ GO     ?= go
 TOOL   := $(GO) tool -modfile=tools/go.mod
 TRACE  ?= ../shared/data/azure-llm-2023-conv.csv
 
-.PHONY: check test race lint fmt fuzz crash kill life trace bench
+.PHONY: check test e2e race lint fmt fuzz crash kill life trace bench
 
 check: ## what CI runs
 	bash .ci/run
 
 test:
 	$(GO) test ./...
+
+PICTURES ?= testdata/tmp/pages
+e2e: ## the pages in headless Chromium; pictures of all of them go to PICTURES
+	@mkdir -p $(PICTURES)
+	PICTURES=$(abspath $(PICTURES)) $(GO) test -tags e2e -count=1 ./internal/pages/e2e
 
 race:
 	$(GO) test -race ./...

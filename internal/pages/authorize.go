@@ -17,13 +17,13 @@ import (
 // authorizeView is what the pages of an authorization session show.
 type authorizeView struct {
 	query.Authorization
-	Title   string
-	Form    string // token
-	Seller  query.Merchant
-	Offer   *query.APIPlan // nil for no plan
-	Mailed  bool
-	Problem string            // with what was sent
-	Sent    map[string]string // what was sent, to be sent again
+	Title    string
+	Form     string // token
+	Seller   query.Merchant
+	Offer    *query.APIPlan // nil for no plan
+	Mailed   bool
+	Problems []problem         // with what was sent
+	Sent     map[string]string // what was sent, to be sent again
 }
 
 var (
@@ -115,8 +115,17 @@ func (p *Pages) showConfirm(w http.ResponseWriter, r *http.Request) error {
 	if v.Status == events.AuthorizationCompleted {
 		return p.goOn(w, r, &v)
 	}
+	return p.askConfirm(w, &v)
+}
+
+// askConfirm asks for what a session is about. Its form leads to the merchant's site in the end.
+func (p *Pages) askConfirm(w http.ResponseWriter, v *authorizeView) error {
 	policy(w, originsOf(v.RedirectURL), nil)
-	return p.show(w, http.StatusOK, "confirm.html", v)
+	status := http.StatusOK
+	if len(v.Problems) > 0 {
+		status = http.StatusUnprocessableEntity
+	}
+	return p.show(w, status, "confirm.html", v)
 }
 
 func (p *Pages) openConfirm(r *http.Request) (authorizeView, error) {
@@ -147,12 +156,15 @@ func (p *Pages) confirm(w http.ResponseWriter, r *http.Request) error {
 	if v.Status == events.AuthorizationPending {
 		args := map[string]any{"authorizationId": v.ID}
 		if !v.Known {
-			args["consumer"] = signUpIn(r, v.Email)
+			if v.Sent, v.Problems = sentIn(r); len(v.Problems) > 0 {
+				return p.askConfirm(w, &v)
+			}
+			args["consumer"] = signUp(v.Sent, v.Email)
 		}
 		rec, err := p.command(r.Context(), v.Merchant, "CompleteAuthorization", args)
 		if refusal, ok := errors.AsType[*commands.Rejection](err); ok && refusal.Code == commands.Invalid {
-			v.Problem, v.Sent = refusal.Message, sentIn(r)
-			return p.show(w, http.StatusUnprocessableEntity, "confirm.html", v)
+			v.Problems = []problem{{"", refusal.Message}}
+			return p.askConfirm(w, &v)
 		} else if err != nil {
 			return err
 		}
@@ -168,25 +180,37 @@ func (p *Pages) confirm(w http.ResponseWriter, r *http.Request) error {
 // signUpFields are the fields of the form of whoever signs up.
 var signUpFields = []string{"organization", "person", "line1", "line2", "city", "state", "zip", "country"}
 
-func sentIn(r *http.Request) map[string]string {
-	sent := make(map[string]string, len(signUpFields))
+// sentIn reads what somebody who signs up has said, and says what is wrong with it.
+func sentIn(r *http.Request) (sent map[string]string, problems []problem) {
+	sent = make(map[string]string, len(signUpFields))
 	for _, name := range signUpFields {
 		sent[name] = strings.TrimSpace(r.PostForm.Get(name))
 	}
-	return sent
+	sent["country"] = strings.ToUpper(sent["country"])
+	for _, must := range []problem{
+		{"organization", "Say which organization it is that subscribes."}, {"zip", "The ZIP or postal code is missing."},
+	} {
+		if sent[must.Field] == "" {
+			problems = append(problems, must)
+		}
+	}
+	country := sent["country"]
+	if len(country) != 2 || strings.Trim(country, "ABCDEFGHIJKLMNOPQRSTUVWXYZ") != "" {
+		problems = append(problems, problem{"country", "The country is two letters, such as US or DE."})
+	}
+	if (country == "US" || country == "CA") && sent["state"] == "" {
+		problems = append(problems, problem{"state", "In the United States and Canada, tax depends on the state."})
+	}
+	return sent, problems
 }
 
-// signUpIn reads who signs up.
-func signUpIn(r *http.Request, email string) map[string]any {
-	sent := sentIn(r)
+// signUp returns who signs up, as the command takes it.
+func signUp(sent map[string]string, email string) map[string]any {
 	address := make(map[string]string)
 	for field, name := range map[string]string{"line1": "line1", "line2": "line2", "city": "city", "state": "state", "zipCode": "zip", "country": "country"} {
 		if sent[name] != "" {
 			address[field] = sent[name]
 		}
-	}
-	if address["country"] != "" {
-		address["country"] = strings.ToUpper(address["country"])
 	}
 	return map[string]any{"name": sent["organization"], "email": email, "person": sent["person"], "address": address}
 }

@@ -23,7 +23,7 @@ type checkoutView struct {
 	Form         string // token
 	ParentOrigin string // who is told of the outcome, if the page is framed
 	Countdown    bool
-	Problem      string // with what was sent
+	Problems     []problem // with what was sent
 	Sandbox      bool
 	Return       string // where to go on, once it is over
 }
@@ -38,7 +38,7 @@ func (p *Pages) checkout(w http.ResponseWriter, r *http.Request) error {
 		http.Redirect(w, r, to, http.StatusSeeOther)
 		return nil
 	}
-	return p.showCheckout(w, r, &s, "")
+	return p.showCheckout(w, r, &s)
 }
 
 // session returns the payment session whose address a request has.
@@ -66,9 +66,9 @@ func returnTo(s *query.PaymentSession) string {
 	return *to
 }
 
-func (p *Pages) showCheckout(w http.ResponseWriter, r *http.Request, s *query.PaymentSession, problem string) error {
+func (p *Pages) showCheckout(w http.ResponseWriter, r *http.Request, s *query.PaymentSession, problems ...problem) error {
 	view := checkoutView{
-		PaymentSession: *s, Title: "Pay " + s.MerchantName, Form: p.formToken(r.URL.Path), Problem: problem,
+		PaymentSession: *s, Title: "Pay " + s.MerchantName, Form: p.formToken(r.URL.Path), Problems: problems,
 		Countdown: s.Clock == (events.TestClockID{}), Return: returnTo(s),
 	}
 	if s.Mode == events.SetupMode {
@@ -85,7 +85,7 @@ func (p *Pages) showCheckout(w http.ResponseWriter, r *http.Request, s *query.Pa
 	}
 	policy(w, frames, frames)
 	status := http.StatusOK
-	if problem != "" {
+	if len(problems) > 0 {
 		status = http.StatusUnprocessableEntity
 	}
 	if s.Status == events.SessionProcessing {
@@ -110,15 +110,15 @@ func (p *Pages) payCheckout(w http.ResponseWriter, r *http.Request) error {
 	case "confirm":
 		args["confirm"] = true
 	default:
-		card, problem := cardIn(r)
-		if problem != "" {
-			return p.showCheckout(w, r, &s, problem)
+		card, problems := cardIn(r)
+		if len(problems) > 0 {
+			return p.showCheckout(w, r, &s, problems...)
 		}
 		args["card"] = card
 	}
 	answer, err := p.command(r.Context(), s.Merchant, name, args)
 	if refusal, ok := errors.AsType[*commands.Rejection](err); ok && refusal.Code == commands.Invalid {
-		return p.showCheckout(w, r, &s, "This card cannot be used: check its number and when it expires.")
+		return p.showCheckout(w, r, &s, problem{"number", "This card cannot be used: check its number and when it expires."})
 	} else if err != nil && !ok {
 		return err
 	}
@@ -127,31 +127,36 @@ func (p *Pages) payCheckout(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
-// cardIn reads the card in a form.
-func cardIn(r *http.Request) (card map[string]any, problem string) {
+// cardIn reads the card in a form, and says what is wrong with it.
+func cardIn(r *http.Request) (card map[string]any, problems []problem) {
 	number := strings.Map(func(c rune) rune {
 		if c == ' ' || c == '-' {
 			return -1
 		}
 		return c
 	}, r.PostForm.Get("number"))
-	month, err1 := strconv.Atoi(strings.TrimSpace(r.PostForm.Get("month")))
-	year, err2 := strconv.Atoi(strings.TrimSpace(r.PostForm.Get("year")))
-	switch {
-	case len(number) < 12 || len(number) > 19 || strings.Trim(number, "0123456789") != "":
-		return nil, "The card number has 12 to 19 digits."
-	case err1 != nil || month < 1 || month > 12:
-		return nil, "The month of expiry is a number from 1 to 12."
-	case err2 != nil || year < 0:
-		return nil, "The year of expiry is a number such as 2030."
-	case year < 100:
+	if len(number) < 12 || len(number) > 19 || strings.Trim(number, "0123456789") != "" {
+		problems = append(problems, problem{"number", "The card number has 12 to 19 digits."})
+	}
+	month, err := strconv.Atoi(strings.TrimSpace(r.PostForm.Get("month")))
+	if err != nil || month < 1 || month > 12 {
+		problems = append(problems, problem{"month", "The month of expiry is a number from 1 to 12."})
+	}
+	year, err := strconv.Atoi(strings.TrimSpace(r.PostForm.Get("year")))
+	if err == nil && year >= 0 && year < 100 {
 		year += 2000
+	}
+	if err != nil || year < 2000 || year > 2199 {
+		problems = append(problems, problem{"year", "The year of expiry is a number such as 2030."})
 	}
 	card = map[string]any{"number": number, "expMonth": month, "expYear": year}
 	if cvc := strings.TrimSpace(r.PostForm.Get("cvc")); cvc != "" {
 		card["cvc"] = cvc
+		if len(cvc) > 4 || strings.Trim(cvc, "0123456789") != "" {
+			problems = append(problems, problem{"cvc", "The security code has 3 or 4 digits."})
+		}
 	}
-	return card, ""
+	return card, problems
 }
 
 // receipt is what a page reads of a command's answer.

@@ -6,12 +6,25 @@ import (
 	"encoding/base64"
 	"encoding/binary"
 	"errors"
+	"html/template"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
 	"time"
 )
+
+// problem is what is wrong with a form that was sent: a sentence, and the field that it is about, if it is about one.
+type problem struct{ Field, Text string }
+
+// wrong marks the field that a problem is about, for those who do not see where it stands.
+func wrong(problems []problem, field string) template.HTMLAttr {
+	if slices.ContainsFunc(problems, func(p problem) bool { return p.Field == field }) {
+		return `aria-invalid="true" aria-describedby="problem"`
+	}
+	return ""
+}
 
 // formHours is how long a form may be open before it is sent.
 const formHours = 12

@@ -17,13 +17,50 @@ import (
 // formatting is what templates write figures with.
 var formatting = template.FuncMap{
 	"money":    money,
+	"wrong":    wrong,
+	"detail":   detail,
 	"rate":     rate,
 	"exact":    exact,
 	"date":     func(t events.Time) string { return t.Std().UTC().Format("2 January 2006") },
 	"datetime": func(t events.Time) string { return t.Std().UTC().Format("2 January 2006, 15:04") + " UTC" },
+	"day":      func(t events.Time) string { return t.Std().UTC().Format("2 Jan 2006") },
+	"moment":   func(t events.Time) string { return t.Std().UTC().Format("2 Jan 2006, 15:04") },
+	"happened": happened,
 	"machine":  func(t events.Time) string { return t.Std().UTC().Format(time.RFC3339) },
 	"count":    count,
 	"words":    func(s string) string { return strings.ToLower(strings.ReplaceAll(s, "_", " ")) },
+}
+
+// detail says what a line of an invoice is of: 30 tokens at 0.01 USD each.
+func detail(l query.InvoiceLine, c events.Currency) string {
+	amount := count(l.Quantity) + " " + l.Unit
+	switch l.Kind {
+	case events.LineOfFee:
+		return "fixed charge"
+	case events.LineOfManual:
+		text := l.Description
+		if len(l.Factors) == 2 {
+			text = strings.TrimPrefix(text+": "+l.Factors[0]+" at "+l.Factors[1]+" "+c.String()+" each", ": ")
+		}
+		return text
+	case events.LineOfRefund:
+		return "usage taken back"
+	case events.LineOfCorrection:
+		return "correction of an earlier period"
+	}
+	if l.UnitPrice.Sign() == 0 || l.Aggregation != "" {
+		return amount
+	}
+	return amount + " at " + exact(l.UnitPrice, c) + " each"
+}
+
+// happened says what kind of event something was, in words: usage reported.
+func happened(k events.Kind) string {
+	name := string(k)
+	if i := strings.LastIndex(name, ".v"); i > 0 {
+		name = name[:i]
+	}
+	return strings.NewReplacer(".", " ", "_", " ").Replace(name)
 }
 
 // money writes an amount in cents, rounded half away from zero, with the currency: 1,234.50 USD.

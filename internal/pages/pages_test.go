@@ -1,13 +1,8 @@
 package pages_test
 
 import (
-	"context"
-	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
-	"log/slog"
-	"net"
 	"net/http"
 	"net/http/cookiejar"
 	"net/url"
@@ -16,69 +11,24 @@ import (
 	"testing"
 	"time"
 
-	"github.com/emersion/go-smtp"
-
-	"tallystick/events"
-	"tallystick/internal/httpapi"
-	"tallystick/internal/mail"
-	"tallystick/internal/natsbus"
-	"tallystick/internal/server"
-	"tallystick/internal/wire"
+	"tallystick/internal/pages/pagestest"
 )
 
-// world is a ledger with pages, a visitor with a browser of sorts, and the mail that people get.
+// world is a ledger with pages, and a visitor with a browser of sorts.
 type world struct {
-	t        *testing.T
-	s        *server.Server
-	visitor  *http.Client
-	mails    chan string
-	merchant events.OrganizationID
-	plan     string
-	metric   string
-	last     events.Seq // of what was recorded here
+	*pagestest.World
+	t       *testing.T
+	visitor *http.Client
 }
 
 func newWorld(t *testing.T) *world {
 	t.Helper()
-	w := &world{t: t, mails: make(chan string, 8)}
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	w.must(err)
-	smtpServer := smtp.NewServer(mailbox{w.mails})
-	ended := make(chan error, 1)
-	go func() { ended <- smtpServer.Serve(listener) }()
-	w.s, err = server.Open(t.Context(), server.Config{Dir: t.TempDir(), Create: true, Environment: events.Sandbox, Clock: time.Now, Logger: slog.New(slog.DiscardHandler)})
-	w.must(err)
-	w.must(w.s.Serve(t.Context(), server.Doors{
-		NATS: natsbus.Options{Listen: "127.0.0.1:0"}, API: httpapi.Listen{Addr: "127.0.0.1:0"},
-		Mail: mail.Options{URL: "smtp://" + listener.Addr().String(), From: "tally@example.com"},
-	}))
-	t.Cleanup(func() {
-		w.visitor.CloseIdleConnections()
-		w.must(w.s.Close(context.WithoutCancel(t.Context())))
-		w.must(smtpServer.Close())
-		if err := <-ended; err != nil && !errors.Is(err, smtp.ErrServerClosed) {
-			t.Error(err)
-		}
-	})
+	w := &world{World: pagestest.Open(t, time.Now), t: t}
 	jar, err := cookiejar.New(nil)
 	w.must(err)
 	w.visitor = &http.Client{Jar: jar, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
-	w.catalog()
+	t.Cleanup(w.visitor.CloseIdleConnections)
 	return w
-}
-
-// mailbox is a mail server that hands on what it is given.
-type mailbox struct{ got chan<- string }
-
-func (b mailbox) NewSession(*smtp.Conn) (smtp.Session, error) { return b, nil }
-func (b mailbox) Mail(string, *smtp.MailOptions) error        { return nil }
-func (b mailbox) Rcpt(string, *smtp.RcptOptions) error        { return nil }
-func (b mailbox) Reset()                                      {}
-func (b mailbox) Logout() error                               { return nil }
-func (b mailbox) Data(r io.Reader) error {
-	body, err := io.ReadAll(r)
-	b.got <- strings.ReplaceAll(strings.ReplaceAll(string(body), "=\r\n", ""), "=3D", "=")
-	return err
 }
 
 func (w *world) must(err error) {
@@ -86,43 +36,6 @@ func (w *world) must(err error) {
 	if err != nil {
 		w.t.Fatal(err)
 	}
-}
-
-// catalog makes a merchant with a plan.
-func (w *world) catalog() {
-	w.merchant, _ = events.ParseID[events.OrganizationNoun](w.do("CreateMerchant", `{"profile":{"name":"Oracle Models"},"currency":"USD"}`))
-	product := w.do("CreateProduct", `{"name":"API","description":"d"}`)
-	w.metric = w.do("CreateMetric", `{"name":"Tokens","description":"d","unit":"tokens","aggregation":"SUM","productId":"`+product+`"}`)
-	price := w.do("CreatePrice", `{"billableMetricId":"`+w.metric+`","model":"standard","paymentTerm":"instant","invoiceDisplayName":"Tokens","properties":{"unitPrice":"0.01"}}`)
-	w.plan = w.do("CreatePlan", `{"name":"Pro","currency":"USD","productId":"`+product+`","prices":["`+price+`"]}`)
-}
-
-// do carries out a command as the merchant's operator, and returns the identity of what it made.
-func (w *world) do(name, body string) string {
-	w.t.Helper()
-	answer, err := w.s.Command(w.t.Context(), wire.Who{Role: events.OperatorKey}, w.merchant, name, []byte(body))
-	w.must(err)
-	var receipt struct {
-		ID, Status, Code, Message string
-		Sequence                  events.Seq
-	}
-	w.must(json.Unmarshal(answer, &receipt))
-	w.last = max(w.last, receipt.Sequence)
-	if receipt.Status == "rejected" {
-		w.t.Fatalf("%s: %s: %s", name, receipt.Code, receipt.Message)
-	}
-	return receipt.ID
-}
-
-// ask asks a question as an operator, and returns a field of the answer.
-func (w *world) ask(name, args, field string) string {
-	w.t.Helper()
-	args = fmt.Sprintf(`{"atLeast":%d,%s`, w.last, args[1:])
-	answer, err := w.s.Query(w.t.Context(), wire.Who{Role: events.OperatorKey}, name, []byte(args))
-	w.must(err)
-	var fields map[string]any
-	w.must(json.Unmarshal(answer, &fields))
-	return fmt.Sprint(fields[field])
 }
 
 // page is what a visitor is shown.
@@ -141,7 +54,7 @@ func (w *world) get(at string, headers ...string) page {
 func (w *world) visit(method, at string, form url.Values, headers ...string) page {
 	w.t.Helper()
 	if !strings.HasPrefix(at, "http") {
-		at = w.s.APIURL() + at
+		at = w.URL() + at
 	}
 	var body io.Reader
 	if form != nil {
@@ -191,31 +104,14 @@ func (p page) wants(t *testing.T, status int, texts ...string) page {
 	return p
 }
 
-// link returns the link in the next mail.
-func (w *world) link() string {
-	w.t.Helper()
-	select {
-	case m := <-w.mails:
-		found := regexp.MustCompile(`http://\S+`).FindString(m)
-		if found == "" {
-			w.t.Fatalf("a mail without a link: %s", m)
-		}
-		return found
-	case <-w.t.Context().Done():
-		w.t.Fatal("no mail")
-	}
-	return ""
-}
-
 // signUp has somebody follow an authorization link to its end, and returns where they are sent.
 func (w *world) signUp(email string) (session, to string) {
-	session = w.do("CreateAuthorization", `{"email":"`+email+`","planId":"`+w.plan+`","redirectUrl":"https://oracle.example/back"}`)
-	at := w.ask("Authorization", `{"authorizationId":"`+session+`"}`, "url")
+	session, at := w.Authorize(email, w.Plan, "https://oracle.example/back")
 	w.get(at).wants(w.t, 200, "Oracle Models", "0.01 each", "as you use it", email)
 	w.submit(at).wants(w.t, 200, "Look into your mail")
-	confirm := w.link()
+	confirm := w.Link()
 	w.get(confirm).wants(w.t, 200, "Organization", "Agree and subscribe")
-	w.submit(confirm, "organization", "Acorn Analytics", "country", "usa").wants(w.t, 422, "country", "Acorn Analytics")
+	w.submit(confirm, "organization", "Acorn Analytics", "country", "usa").wants(w.t, 422, "2 problems", `href="#country"`, `href="#zip"`, "Acorn Analytics")
 	done := w.submit(confirm, "organization", "Acorn Analytics", "person", "Ada", "country", "us", "zip", "94105", "state", "CA").wants(w.t, 303)
 	return session, done.to
 }
@@ -228,10 +124,10 @@ func TestAuthorizationFlow(t *testing.T) {
 		t.Errorf("sent to %s", to)
 	}
 	args := `{"authorizationId":"` + session + `"}`
-	if status := w.ask("Authorization", args, "status"); status != "completed" {
+	if status := w.Ask("Authorization", args, "status"); status != "completed" {
 		t.Errorf("the session is %s", status)
 	}
-	if customer := w.ask("Authorization", args, "customerId"); !strings.HasPrefix(customer, "cus_") {
+	if customer := w.Ask("Authorization", args, "customerId"); !strings.HasPrefix(customer, "cus_") {
 		t.Errorf("customer %q", customer)
 	}
 	home := w.get("/home").wants(t, 200, "Acorn Analytics", "Oracle Models", "active", "0.00 USD", "Whom you have authorized")
@@ -246,8 +142,8 @@ func TestAuthorizationFlow(t *testing.T) {
 	w.get(paid.to, "Sec-Fetch-Dest", "iframe").wants(t, 200, `data-status="completed"`)
 	w.get("/home").wants(t, 200, "25.00 USD")
 
-	w.submit("/home", "do", "cancel", "merchant", w.merchant.String(), "subscription", hidden(home.body, "subscription")).wants(t, 200, "terminated", "cancelled by the customer")
-	w.submit("/home", "do", "withdraw", "merchant", w.merchant.String()).wants(t, 200)
+	w.submit("/home", "do", "cancel", "merchant", w.Merchant.String(), "subscription", hidden(home.body, "subscription")).wants(t, 200, "terminated", "cancelled by the customer")
+	w.submit("/home", "do", "withdraw", "merchant", w.Merchant.String()).wants(t, 200)
 	if after := w.get("/home"); strings.Contains(after.body, "Whom you have authorized") {
 		t.Error("the authorization was not taken back")
 	}
@@ -261,13 +157,13 @@ func TestAuthorizationFlow(t *testing.T) {
 // signIn signs in by mail, which works once.
 func (w *world) signIn(email string) {
 	w.submit("/signin", "email", strings.ToUpper(email)).wants(w.t, 200, "a link is on its way")
-	link := w.link()
+	link := w.Link()
 	w.get(link).wants(w.t, 200, "Sign in")
 	w.submit(link).wants(w.t, 303)
 	w.get("/home").wants(w.t, 200, email)
 	w.submit(link).wants(w.t, 404)
 	w.submit("/signin", "email", "nobody@example.com").wants(w.t, 200, "a link is on its way")
-	if len(w.mails) != 0 {
+	if w.Waiting() != 0 {
 		w.t.Error("a mail to nobody")
 	}
 }
@@ -285,22 +181,19 @@ func hidden(body, name string) string {
 func TestPortalAndInvoice(t *testing.T) {
 	w := newWorld(t)
 	_, _ = w.signUp("ada@acorn.example")
-	customer := w.ask("Authorization", `{"authorizationId":"`+w.do("CreateAuthorization", `{"email":"x@example.com"}`)+`"}`, "customerId")
+	customer := w.Ask("Authorization", `{"authorizationId":"`+w.Do("CreateAuthorization", `{"email":"x@example.com"}`)+`"}`, "customerId")
 	if customer != "<nil>" {
 		t.Errorf("a session that nobody has followed has customer %s", customer)
 	}
 	home := w.get("/home").wants(t, 200)
 	sub, wallet := hidden(home.body, "subscription"), hidden(home.body, "wallet")
-	w.do("TopUp", `{"walletId":"`+wallet+`","amount":"10","method":"sandbox"}`)
-	of := w.ask("Subscription", `{"subscriptionId":"`+sub+`"}`, "customerId")
-	for i := range 3 {
-		w.do("ReportUsage", fmt.Sprintf(`{"customerId":%q,"merchantId":%q,"idempotencyKey":"k%d","timestamp":%q,"properties":[{"billableMetricId":%q,"quantity":10}]}`,
-			of, w.merchant.String(), i, time.Now().UTC().Format(time.RFC3339Nano), w.metric))
-	}
-	link := w.do("CreatePortal", `{"subscriptionId":"`+sub+`","expiresIn":"PT1H"}`)
-	at := w.ask("Portal", `{"portalId":"`+link+`"}`, "url")
+	w.Do("TopUp", `{"walletId":"`+wallet+`","amount":"10","method":"sandbox"}`)
+	of := w.Ask("Subscription", `{"subscriptionId":"`+sub+`"}`, "customerId")
+	w.Use(of, 3, 10)
+	link := w.Do("CreatePortal", `{"subscriptionId":"`+sub+`","expiresIn":"PT1H"}`)
+	at := w.Ask("Portal", `{"portalId":"`+link+`"}`, "url")
 	w.get(at).wants(t, 200, "Acorn Analytics", "Pro", "9.70 USD", "Usage by day", "<rect", "Coming")
-	w.do("TerminateSubscription", `{"subscriptionId":"`+sub+`","reason":"test"}`)
+	w.Do("TerminateSubscription", `{"subscriptionId":"`+sub+`","reason":"test"}`)
 	portal := w.get(at).wants(t, 200, "terminated", "No. 1")
 	inv := w.get(regexp.MustCompile(`/portal/[^"]+/invoices/[^"]+`).FindString(portal.body)).wants(t, 303)
 	invoice := w.get(inv.to).wants(t, 200, "Invoice 1", "Oracle Models", "Acorn Analytics", "0.30 USD", "how it was computed")
@@ -310,15 +203,14 @@ func TestPortalAndInvoice(t *testing.T) {
 	if d := proof.header.Get("Content-Disposition"); !strings.Contains(d, "attachment") {
 		t.Errorf("disposition %s", d)
 	}
-	w.do("RevokePortal", `{"portalId":"`+link+`"}`)
+	w.Do("RevokePortal", `{"portalId":"`+link+`"}`)
 	w.get(at).wants(t, 404)
 }
 
 // TestForgeries tries addresses and forms that were not made here.
 func TestForgeries(t *testing.T) {
 	w := newWorld(t)
-	session := w.do("CreateAuthorization", `{"email":"ada@acorn.example","planId":"`+w.plan+`"}`)
-	at := w.ask("Authorization", `{"authorizationId":"`+session+`"}`, "url")
+	_, at := w.Authorize("ada@acorn.example", w.Plan, "")
 	base, token := at[:strings.LastIndexByte(at, '/')+1], at[strings.LastIndexByte(at, '/')+1:]
 	w.get(base+strings.Repeat("A", len(token))).wants(t, 404)
 	w.get(strings.Replace(at, "/authorize/", "/checkout/", 1)).wants(t, 404)
@@ -329,7 +221,7 @@ func TestForgeries(t *testing.T) {
 	w.get("/signin/usr_01JHMPFN8000N0000000060000/99999999999/AAAA").wants(t, 404)
 	req := "/home"
 	w.get(req, "Cookie", "tally=usr_01JHMPFN8000N0000000060000.1.99999999999.AAAA").wants(t, 303)
-	if len(w.mails) != 0 {
+	if w.Waiting() != 0 {
 		t.Error("a forged form has sent mail")
 	}
 }

@@ -126,7 +126,7 @@ type day struct {
 	Amount   events.Sum
 	X, Y     int // of the bar, from the top left
 	W, H     int
-	Middle   int
+	Right    int // where its label ends
 	Currency events.Currency
 }
 
@@ -192,7 +192,7 @@ func (c *chart) draw(totals map[int64]*day, last int64) {
 		if bar.H == 0 && bar.Events > 0 {
 			bar.H = 1
 		}
-		bar.X, bar.Y, bar.W, bar.Middle = i*barStep, chartHeight-bar.H, barStep-4, i*barStep+barStep/2-2
+		bar.X, bar.Y, bar.W, bar.Right = i*barStep, chartHeight-bar.H, barStep-4, (i+1)*barStep-4
 		if i%5 == 4 {
 			bar.Label = bar.Date.Std().UTC().Format("2 Jan")
 		}

@@ -15,7 +15,10 @@
     const until = Date.parse(expires);
     const tell = () => {
       const seconds = Math.max(0, Math.round((until - Date.now()) / 1000));
-      left.textContent = `${Math.floor(seconds / 60)} min ${String(seconds % 60).padStart(2, "0")} s left`;
+      const minutes = Math.floor(seconds / 60), hours = Math.floor(minutes / 60);
+      if (hours >= 48) left.textContent = `(${Math.floor(hours / 24)} days left)`;
+      else if (hours >= 2) left.textContent = `(${hours} hours left)`;
+      else left.textContent = `(${minutes} min ${String(seconds % 60).padStart(2, "0")} s left)`;
       if (seconds === 0) location.reload();
       else setTimeout(tell, 1000);
     };
