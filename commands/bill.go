@@ -175,7 +175,7 @@ func createLineItem(b *projections.Books, c Context, cmd CreateLineItem, d *deci
 	if !ok {
 		return Reject(AmountOutOfRange, "quantity times unitPrice does not fit")
 	}
-	card := b.Plans.Get(s.Plan).CardAt(p.Opened)
+	card := b.Plans.Get(s.Plan).CardAt(s.Agreed(p))
 	e := events.LineItemAdded{
 		Line: events.Derive[events.LineNoun](c.ID, 0), Invoice: p.Invoice, Subscription: cmd.Subscription, Customer: s.Customer, Wallet: s.Wallet, Period: p.N,
 		Text: cmd.Text, Quantity: cmd.Quantity.String(), UnitPrice: cmd.UnitPrice.String(), Currency: s.Currency, Start: cmd.Start, End: cmd.End,

@@ -67,7 +67,8 @@ func failed(b *projections.Books, c Context, q *events.ChargeRequested, now even
 func succeeded(b *projections.Books, c Context, q *events.ChargeRequested, now events.Time, d *decision) {
 	if q.Session.IsZero() {
 		if !q.TopUp.IsZero() {
-			credit(b, c, q, methodStored, now, d)
+			balance := credit(b, c, q, methodStored, now, d)
+			topped(b, c, q.Subscription, balance, now, d)
 		}
 		return
 	}
@@ -78,12 +79,13 @@ func succeeded(b *projections.Books, c Context, q *events.ChargeRequested, now e
 	}
 	switch {
 	case !s.TopUp.IsZero():
-		credit(b, c, q, methodSession, now, d)
+		balance := credit(b, c, q, methodSession, now, d)
+		topped(b, c, s.Subscription, balance, now, d)
 	case !s.Payment.IsZero():
 		receive(b, c, s, q, now, d)
 	case !s.Subscription.IsZero():
-		credit(b, c, q, methodSession, now, d)
-		activate(b, c, s.Subscription, now, d)
+		balance := credit(b, c, q, methodSession, now, d)
+		activate(b, c, s.Subscription, balance, now, d)
 	}
 }
 
@@ -94,20 +96,28 @@ const (
 	methodStored  = "stored"  // a stored payment method
 )
 
-// credit adds the money of a charge to its wallet.
-func credit(b *projections.Books, c Context, q *events.ChargeRequested, method string, now events.Time, d *decision) {
+// topped adds what follows from money for the renewal of a subscription having come to its wallet.
+func topped(b *projections.Books, c Context, id events.SubscriptionID, balance events.Sum, now events.Time, d *decision) {
+	if !id.IsZero() {
+		chargeOpen(b, c, id, b.Subscriptions.Get(id), balance, now, d)
+	}
+}
+
+// credit adds the money of a charge to its wallet, and returns what that holds then.
+func credit(b *projections.Books, c Context, q *events.ChargeRequested, method string, now events.Time, d *decision) events.Sum {
 	topUp := q.TopUp
 	if topUp.IsZero() {
 		topUp = events.Derive[events.TopUpNoun](c.ID, 6)
 	}
-	balance := b.BalanceOf(projections.MainAccount(q.Wallet, q.Currency))
+	balance := b.BalanceOf(projections.MainAccount(q.Wallet, q.Currency)).Add(q.Amount)
 	d.add(c, now, events.WalletToppedUp{
 		TopUp: topUp, Wallet: q.Wallet, Currency: q.Currency, Postings: []events.Posting{
 			{Role: events.ProcessorClearing, Nanos: q.Amount.Neg()},
 			{Role: events.ConsumerMain, Nanos: q.Amount},
 		},
-		Balance: balance.Add(q.Amount), Method: method, Charge: q.Charge,
+		Balance: balance, Method: method, Charge: q.Charge,
 	})
+	return balance
 }
 
 // receive adds the money of a one-off payment to what its merchant has earned, less the platform's part.
@@ -143,10 +153,9 @@ func store(b *projections.Books, c Context, q *events.ChargeRequested, now event
 	d.add(c, now, e)
 }
 
-// topUpAgain asks for what the wallet of a subscription that is renewed lacks to its minimum: of the stored method where charges are
+// topUpAgain asks for what the wallet of a subscription that is renewed lacks: of the stored method where charges are
 // automatic, else by a payment session.
-func topUpAgain(b *projections.Books, c Context, id events.SubscriptionID, s *projections.Subscription, at events.Time, d *decision) {
-	lacks := shortfall(s.Minimum, b.BalanceOf(projections.MainAccount(s.Wallet, s.Currency)))
+func topUpAgain(b *projections.Books, c Context, id events.SubscriptionID, s *projections.Subscription, lacks events.Nanos, at events.Time, d *decision) {
 	if lacks == 0 || s.Status != projections.SubscriptionActive {
 		return
 	}

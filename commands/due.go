@@ -203,7 +203,7 @@ func closePeriod(c Context, id events.SubscriptionID, s *projections.Subscriptio
 			Invoice: events.Derive[events.InvoiceNoun](c.ID, 0), Subscription: id, Customer: s.Customer, Period: p.N + 1,
 			Start: at, End: end, GraceEnd: end.Add(grace), Currency: s.Currency,
 		})
-		topUpAgain(bill.b, c, id, s, at, d)
+		renew(bill.b, c, id, s, p.N+1, at, d)
 		return
 	}
 }

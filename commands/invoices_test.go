@@ -132,7 +132,7 @@ func (w *world) checkIssued(e events.InvoiceIssued, lines []events.InvoiceLineCl
 	for _, l := range lines {
 		subtotal.Add(subtotal, l.Nanos.Big())
 		total.Add(total, l.Nanos.Plus(l.Tax).Big())
-		if l.Term == events.Instant {
+		if l.Term == events.Instant || l.Term == events.InAdvance {
 			paid.Add(paid, l.Nanos.Plus(l.Tax).Big())
 		}
 	}

@@ -149,7 +149,7 @@ func correctUsage(b *projections.Books, c Context, cmd CorrectUsage, d *decision
 
 // correct rates what was not known in time as what came after all that was, corrections before it included.
 func correct(b *projections.Books, c Context, cmd CorrectUsage, s *projections.Subscription, p *projections.Period, now events.Time, d *decision) *Rejection {
-	card := b.Plans.Get(s.Plan).CardAt(cmd.Settled.Opened)
+	card := b.Plans.Get(s.Plan).CardAt(s.Agreed(&projections.Period{N: cmd.Settled.N, Opened: cmd.Settled.Opened}))
 	payer := payerOf(b, cmd.Customer)
 	e := events.UsageCorrected{
 		Subscription: cmd.Settled.Subscription, Customer: cmd.Customer, Wallet: s.Wallet, Period: p.N, Corrects: cmd.Settled.N,

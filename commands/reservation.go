@@ -111,7 +111,7 @@ func (u *usageScratch) reserve(cmd CreateEntitlement) (metrics []events.Reserved
 		if r := priceNamed(i, r, &p); r != nil {
 			return nil, 0, r
 		}
-		fits := u.line(&l, u.rows.plan.CardAt(u.period.Opened), r, &p, p.Quantity)
+		fits := u.line(&l, u.rows.plan.CardAt(u.rows.sub.Agreed(u.period)), r, &p, p.Quantity)
 		cost, fits3 := l.Nanos.Plus(l.Tax)
 		sum, fits2 := total.Plus(cost)
 		fits = fits && fits3

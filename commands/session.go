@@ -1,6 +1,7 @@
 package commands
 
 import (
+	"math"
 	"time"
 
 	"tallystick/events"
@@ -50,10 +51,20 @@ func cents(n events.Nanos) events.Nanos {
 	if n <= 0 {
 		return 0
 	}
-	if part := n % centNanos; part != 0 {
-		n += centNanos - part
+	whole, fits := wholeCents(n)
+	if !fits {
+		whole = math.MaxInt64 / centNanos * centNanos
 	}
-	return max(n, minCharge)
+	return max(whole, minCharge)
+}
+
+// wholeCents rounds an amount, which is not below zero, up to whole cents, and reports whether it fits then.
+func wholeCents(n events.Nanos) (events.Nanos, bool) {
+	part := n % centNanos
+	if part == 0 {
+		return n, true
+	}
+	return n.Plus(centNanos - part)
 }
 
 // redirects refuses URLs that nobody can be sent to.

@@ -18,13 +18,13 @@ type SettledLine struct {
 	Accrues events.Nanos // owed from the moment the line is closed, with tax
 }
 
-// Settle returns what a period has come to, if it ended as it stands: usage in the order of first use, with
-// aggregates that need the whole period, and then the fees that are due at its end. at is when it is asked, on the
-// subscription's clock. It changes nothing.
+// Settle returns what a period has come to, if it ended as it stands: usage and what was charged in the order in which they came, with
+// aggregates that need the whole period, and then the fees that are due at its end, together with those that should have been paid at
+// its start and were not. at is when it is asked, on the subscription's clock. It changes nothing.
 func Settle(b *projections.Books, id events.SubscriptionID, s *projections.Subscription, p *projections.Period, at events.Time) (v Settlement) {
 	accrual := b.Accruals.Get(projections.PeriodKey{Subscription: id, Period: p.N})
 	plan := b.Plans.Get(s.Plan)
-	card := plan.CardAt(p.Opened)
+	card := plan.CardAt(s.Agreed(p))
 	if accrual != nil {
 		for i := range accrual.Lines {
 			l := SettledLine{OpenLine: accrual.Lines[i]}
@@ -37,7 +37,8 @@ func Settle(b *projections.Books, id events.SubscriptionID, s *projections.Subsc
 	payer := payerOf(b, s.Customer)
 	for i := range card.Fees {
 		rate := &card.Fees[i]
-		if times := FeeTimes(rate, s.Cadence, p.N); rate.Term == events.InArrears && times > 0 {
+		times := FeeTimes(rate, s.Cadence, p.N)
+		if times > 0 && (rate.Term == events.InArrears || !accrual.HasFee(rate.Fee)) {
 			v.Lines = append(v.Lines, feeLine(rate, times, s, card, &payer, at))
 		}
 	}
@@ -76,52 +77,4 @@ func rateAt(card *projections.Card, price events.PriceID) *projections.Rate {
 		}
 	}
 	panic("commands: impossible: usage at a price that the period does not have")
-}
-
-// FeeTimes returns how many times a fee is charged in the nth period of a cadence, n = 0, 1, 2…: a fee that comes more
-// often than the period several times, one that comes less often in the periods where its own begin (in advance) or
-// end (in arrears), and one that comes once in the first.
-func FeeTimes(rate *projections.Rate, period events.Cadence, n uint32) int64 {
-	months, every := period.Months(), rate.Cadence.Months()
-	switch {
-	case rate.Cadence == events.Once:
-		if n == 0 {
-			return 1
-		}
-		return 0
-	case every <= months:
-		return int64(months / every)
-	}
-	begins := uint32(every / months)
-	if rate.Term == events.InArrears {
-		n++
-	}
-	if n%begins == 0 {
-		return 1
-	}
-	return 0
-}
-
-// ChargeFee returns what a fee costs a customer at a time, before tax and the tax: quantity × unit price, times so often.
-func ChargeFee(b *projections.Books, customer events.CustomerID, planID events.PlanID, card *projections.Card, rate *projections.Rate, times int64,
-	exempt bool, at events.Time,
-) (net, tax events.Nanos, taxRate events.TaxRate, ok bool) {
-	taxRate = TaxRateFor(b, StandardTaxes{}, customer, planID, card, events.MetricID{}, exempt, at)
-	cost, ok := rate.UnitPrice.Times(int64(rate.Quantity) * times)
-	net, tax = taxOn(taxRate, card.Taxed, events.Sum{}, events.Sum{}, cost)
-	return net, tax, taxRate, ok
-}
-
-func feeLine(r *projections.Rate, times int64, s *projections.Subscription, card *projections.Card, payer *taxpayer, at events.Time) SettledLine {
-	l := SettledLine{OpenLine: projections.OpenLine{
-		Price: r.Price, Revision: r.Revision, Term: r.Term, UnitPrice: r.UnitPrice, Quantity: events.SumOf(events.Nanos(int64(r.Quantity) * times)),
-		More: &projections.LineMore{Of: events.LineOfFee, Fee: r.Fee},
-	}}
-	if !s.TaxExempt {
-		l.TaxRate = payer.rate(StandardTaxes{}, s.Plan, card, events.MetricID{}, at)
-	}
-	cost, _ := r.UnitPrice.Times(int64(r.Quantity) * times) // that it fits was checked when the price was made, for one time
-	net, tax := taxOn(l.TaxRate, card.Taxed, events.Sum{}, events.Sum{}, cost)
-	l.Nanos, l.Tax, l.Accrues = events.SumOf(net), events.SumOf(tax), net+tax
-	return l
 }

@@ -79,7 +79,11 @@ type agreement struct {
 	plan     *projections.Plan
 	owner    events.OrganizationID // the consumer
 	consumer *projections.Consumer
+	wallet   events.WalletID // zero where it is still to be opened
 	now      events.Time
+	fees     []events.QuotedFee // that are due at once
+	upfront  events.Nanos       // what they come to, in whole cents
+	amount   events.Nanos       // what is to be paid before it is active
 }
 
 func createSubscription(b *projections.Books, c Context, cmd CreateSubscription, d *decision) *Rejection {
@@ -129,6 +133,9 @@ func createSubscription(b *projections.Books, c Context, cmd CreateSubscription,
 		return Reject(ManagedPostpaidOnly, "a managed consumer cannot take a plan with instant prices")
 	case j.consumer.Type == events.Managed && !j.merchant.Settings.ManagedPrepaid && cmd.Minimum > 0:
 		return Reject(ManagedPostpaidOnly, "a managed consumer cannot prepay: minimumAccountBalance must be 0")
+	}
+	if r := j.price(b, c); r != nil {
+		return r
 	}
 	j.subscribe(b, c, d)
 	return nil
@@ -207,97 +214,6 @@ func overdueOn(b *projections.Books, c Context, id events.SubscriptionID, s *pro
 	return on
 }
 
-// shortfall returns what a wallet lacks to a minimum, raised to whole cents and to what the processor takes at least (12.3).
-func shortfall(minimum events.Nanos, balance events.Sum) events.Nanos {
-	if minimum == 0 || balance.Cmp(events.SumOf(minimum)) >= 0 {
-		return 0
-	}
-	lacks, ok := balance.Neg().Add(minimum).Nanos()
-	if !ok || lacks > maxCharge {
-		lacks = maxCharge
-	}
-	return cents(lacks)
-}
-
-// subscribe adds the subscription, and what is to be paid for it.
-func (j *agreement) subscribe(b *projections.Books, c Context, d *decision) {
-	cmd, now := &j.cmd, j.now
-	wallet := j.consumer.WalletFor(j.plan.Currency, c.Merchant)
-	if wallet.IsZero() {
-		wallet = events.Derive[events.WalletNoun](c.ID, 2)
-		d.add(c, now, events.WalletOpened{Wallet: wallet, Owner: j.owner, Currency: j.plan.Currency, Bound: j.consumer.Manager})
-	}
-	e := events.SubscriptionCreated{
-		Subscription: events.Derive[events.SubscriptionNoun](c.ID, 0), Customer: cmd.Customer, Plan: cmd.Plan, Product: j.plan.Product,
-		Wallet: wallet, Currency: j.plan.Currency, Name: cmd.Name, StartedAt: cmd.StartedAt, Anchor: hour(cmd.StartedAt), Cadence: j.plan.Cadence,
-		EndingAt: cmd.EndingAt, Clock: cmd.Clock, TaxExempt: cmd.TaxExempt, AutoCharge: cmd.AutoCharge, Minimum: cmd.Minimum, Reminders: cmd.Reminders, ReminderDays: cmd.ReminderDays,
-	}
-	charge := shortfall(cmd.Minimum, b.BalanceOf(projections.MainAccount(wallet, j.plan.Currency)))
-	e.Pending = charge > 0
-	d.main = len(d.drafts)
-	d.add(c, now, e)
-	if !e.Pending {
-		d.add(c, now, firstPeriod(c, &e))
-		provision(b, c, events.EntitlementIssued{Customer: e.Customer, Subscription: e.Subscription, Clock: e.Clock, ActiveFrom: e.StartedAt}, j.plan, now, d)
-		return
-	}
-	session := openSession(c, now, cmd.Term, events.SessionOpened{
-		Amount: charge, Currency: j.plan.Currency, Customer: cmd.Customer, Consumer: j.owner, Subscription: e.Subscription, Wallet: wallet,
-		Save: cmd.AutoCharge, OnSuccess: cmd.OnSuccess, OnFailure: cmd.OnFailure, Clock: cmd.Clock,
-	}, d)
-	if m := b.Methods.Get(j.consumer.MethodFor(c.Merchant)); cmd.AutoCharge && m != nil {
-		d.add(c, now, events.ChargeRequested{
-			Charge: events.Derive[events.ChargeNoun](c.ID, 4), Provider: m.Provider, Card: m.Card, Amount: charge, Currency: j.plan.Currency,
-			Session: session, Method: j.consumer.MethodFor(c.Merchant), Customer: cmd.Customer, Consumer: j.owner, Subscription: e.Subscription,
-			Wallet: wallet, OffSession: true, Clock: cmd.Clock,
-		})
-	}
-}
-
-// firstPeriod returns the opening of the first period of a subscription.
-func firstPeriod(c Context, e *events.SubscriptionCreated) events.InvoiceOpened {
-	end := periodEnd(e.Anchor, e.Cadence, 0)
-	return events.InvoiceOpened{
-		Invoice: events.Derive[events.InvoiceNoun](c.ID, 1), Subscription: e.Subscription, Customer: e.Customer, Period: 0,
-		Start: e.StartedAt, End: end, GraceEnd: end.Add(grace), Currency: e.Currency,
-	}
-}
-
-// activate adds that a subscription is paid for, if it waits for that. What was paid for one that has ended meanwhile stays
-// in the wallet.
-func activate(b *projections.Books, c Context, id events.SubscriptionID, now events.Time, d *decision) {
-	s := b.Subscriptions.Get(id)
-	if s.Status != projections.SubscriptionPending {
-		return
-	}
-	d.add(c, now, events.SubscriptionActivated{Subscription: id, Customer: s.Customer, Plan: s.Plan})
-	d.add(c, now, firstPeriod(c, &events.SubscriptionCreated{
-		Subscription: id, Customer: s.Customer, Anchor: s.Anchor, Cadence: s.Cadence, StartedAt: s.StartedAt, Currency: s.Currency,
-	}))
-	provision(b, c, events.EntitlementIssued{Customer: s.Customer, Subscription: id, Clock: s.Clock, ActiveFrom: s.StartedAt}, b.Plans.Get(s.Plan), now, d)
-}
-
-// abandon ends a subscription that waits for a payment session which has ended unpaid (A16).
-func abandon(b *projections.Books, c Context, session *projections.Session, at events.Time, status events.SessionStatus, d *decision) {
-	id := session.Subscription
-	if id.IsZero() {
-		return
-	}
-	s := b.Subscriptions.Get(id)
-	if s.Status != projections.SubscriptionPending {
-		return
-	}
-	code := SessionNotPaid
-	switch status {
-	case events.SessionCancelled:
-		code = SessionNotWanted
-	case events.SessionFailed:
-		code = SessionDeclined
-	case events.SessionPending, events.SessionProcessing, events.SessionCompleted, events.SessionExpired:
-	}
-	d.add(c, at, events.SubscriptionTerminated{Subscription: id, EndedAt: at, By: c.Merchant.String(), Code: code})
-}
-
 // subscriptionOf returns a subscription of the merchant that is not terminated, and what time it is for it. Where something is
 // overdue on it, that comes first.
 func subscriptionOf(b *projections.Books, c Context, id events.SubscriptionID, d *decision) (s *projections.Subscription, now events.Time, _ *Rejection) {
@@ -371,6 +287,9 @@ func terminate(b *projections.Books, c Context, id events.SubscriptionID, s *pro
 	d.add(c, at, e)
 	if session := b.Sessions.Get(s.Session); session != nil && session.Status == events.SessionPending && session.Invoice.IsZero() {
 		d.add(c, at, events.SessionEnded{Session: s.Session, Status: events.SessionCancelled})
+		if !session.TopUp.IsZero() {
+			d.add(c, at, events.TopUpEnded{TopUp: session.TopUp, Wallet: session.Wallet, Status: events.TopUpCancelled})
+		}
 	}
 	releaseAll(b, id, at, d)
 	cancelEntitlements(b, c, id, s.Customer, at, d)

@@ -237,7 +237,7 @@ func (u *usageScratch) place(b *projections.Books, cmd *ReportUsage) *Rejection 
 		return Reject(PeriodClosed, "timestamp %s is in a period that is invoiced; correct it with CorrectUsage", t)
 	}
 	u.rows.enter(b, u.period.N)
-	if plan := u.rows.plan; len(plan.Past) > 0 && !u.rateAll(plan.CardAt(u.period.Opened), cmd.Properties) {
+	if plan := u.rows.plan; len(plan.Past) > 0 && !u.rateAll(plan.CardAt(u.rows.sub.Agreed(u.period)), cmd.Properties) {
 		return Reject(MetricNotPriced, "the plan of subscription %s had no prices for these metrics in the period of %s", u.rows.subID, t)
 	}
 	return nil
@@ -257,7 +257,7 @@ func (u *usageScratch) price(cmd *ReportUsage) (e *events.UsageReported, c charg
 		Customer: cmd.Customer, Subscription: u.rows.subID, Wallet: u.rows.sub.Wallet, HappenedAt: cmd.HappenedAt,
 		Period: u.period.N, Currency: u.rows.sub.Currency, Metadata: cmd.Metadata, Lines: u.lines.take(len(u.rates)),
 	}
-	card := u.rows.plan.CardAt(u.period.Opened)
+	card := u.rows.plan.CardAt(u.rows.sub.Agreed(u.period))
 	for i, r := range u.rates {
 		if r := priceNamed(i, r, &cmd.Properties[i]); r != nil {
 			return nil, c, r

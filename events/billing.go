@@ -11,6 +11,18 @@ const (
 	LineOfCorrection LineKind = "correction" // usage of a period that is invoiced
 )
 
+// QuotedFee is what a fee will be charged as: what it costs was worked out, and told to whoever pays, before.
+type QuotedFee struct {
+	Fee       FeeID   `cbor:"1,keyasint" json:"feeId"`
+	Price     PriceID `cbor:"2,keyasint" json:"priceId"`
+	Revision  uint32  `cbor:"3,keyasint" json:"revision"`
+	Quantity  int64   `cbor:"4,keyasint" json:"quantity"`
+	UnitPrice Nanos   `cbor:"5,keyasint" json:"unitPriceNanos"`
+	Nanos     Nanos   `cbor:"6,keyasint" json:"amountNanos"` // before tax
+	Tax       Nanos   `cbor:"7,keyasint,omitzero" json:"taxNanos,omitzero"`
+	TaxRate   TaxRate `cbor:"8,keyasint,omitzero" json:"taxRate,omitzero"`
+}
+
 // FeeCharged records that a fee was charged in a period of a subscription, and joins its invoice.
 type FeeCharged struct {
 	Subscription SubscriptionID `cbor:"1,keyasint" json:"subscriptionId"`

@@ -30,6 +30,7 @@ type SubscriptionCreated struct {
 	Minimum      Nanos          `cbor:"32,keyasint,omitempty" json:"minimumAccountBalanceNanos,omitempty"`
 	Reminders    Reminders      `cbor:"33,keyasint,omitempty" json:"reminders,omitempty"`
 	ReminderDays uint32         `cbor:"34,keyasint,omitempty" json:"renewalReminderDays,omitempty"` // before the renewal; 0 for the plan's
+	Upfront      []QuotedFee    `cbor:"35,keyasint,omitempty" json:"upfrontFees,omitempty"`         // charged as soon as it is active, at no other price
 }
 
 // SubscriptionActivated records that a subscription is paid for, and active from now on.

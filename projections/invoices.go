@@ -321,70 +321,13 @@ func (b *Books) newLine(rec *events.Record, u *events.UsageLine) OpenLine {
 	return l
 }
 
-// join adds usage that was taken back, or corrected, to the invoice of a period: as lines of its own.
-func (b *Books) join(rec *events.Record, key PeriodKey, of events.LineKind, lines []events.UsageLine, sign int64) {
-	a := b.Accruals.edit(key)
-	assert(!a.Invoice.IsZero(), rec, "a line of a period that is not open")
-	a.separate()
-	for i := range lines {
-		u := &lines[i]
-		l := a.line(of, u.Price, u.Revision, u.TaxRate)
-		if l == nil {
-			line := b.newLine(rec, u)
-			line.More = &LineMore{Of: of}
-			if of == events.LineOfCorrection {
-				line.Term = events.InArrears
-			}
-			a.Lines = append(a.Lines, line)
-			l = &a.Lines[len(a.Lines)-1]
-		}
-		times := events.Nanos(sign)
-		l.Quantity = l.Quantity.Add(times * events.Nanos(l.Units(u.Quantity)))
-		l.Nanos, l.Tax, l.Last = l.Nanos.Add(times*u.Nanos), l.Tax.Add(times*u.Tax), rec.Seq
-		l.Events.Append(rec.Hash)
-	}
-}
-
-func (b *Books) usageRefunded(rec *events.Record, e events.UsageRefunded) {
-	assert(b.Refunds.Get(e.Usage) == nil, rec, "usage refunded twice")
-	*b.Refunds.insert(e.Usage) = Refund{rec.Seq, rec.At, e.Reason}
-	if e.Joins {
-		b.join(rec, PeriodKey{e.Subscription, e.Period}, events.LineOfRefund, e.Lines, -1)
-	}
-}
-
-func (b *Books) usageCorrected(rec *events.Record, e events.UsageCorrected) {
-	b.join(rec, PeriodKey{e.Subscription, e.Period}, events.LineOfCorrection, e.Lines, 1)
-}
-
-// own adds a line of its own to the invoice of a period.
-func (b *Books) own(rec *events.Record, key PeriodKey, l OpenLine) {
-	a := b.Accruals.edit(key)
-	assert(!a.Invoice.IsZero(), rec, "a line of a period that is not open")
-	a.separate()
-	l.First, l.Last = rec.Seq, rec.Seq
-	l.Events.Append(rec.Hash)
-	a.Lines = append(a.Lines, l)
-}
-
-func (b *Books) feeCharged(rec *events.Record, e events.FeeCharged) {
-	b.own(rec, PeriodKey{e.Subscription, e.Period}, OpenLine{
-		Price: e.Price, Revision: e.Revision, Term: e.Term, UnitPrice: e.UnitPrice, Quantity: events.SumOf(events.Nanos(e.Quantity)),
-		Nanos: events.SumOf(e.Nanos), Tax: events.SumOf(e.Tax), TaxRate: e.TaxRate, More: &LineMore{Of: events.LineOfFee, Fee: e.Fee},
-	})
-}
-
-func (b *Books) lineItemAdded(rec *events.Record, e events.LineItemAdded) {
-	b.own(rec, PeriodKey{e.Subscription, e.Period}, OpenLine{
-		Term: events.InArrears, Quantity: events.SumOf(1), Nanos: events.SumOf(e.Nanos), Tax: events.SumOf(e.Tax), TaxRate: e.TaxRate,
-		More: &LineMore{Of: events.LineOfManual, Line: e.Line, Text: e.Text, Factors: []string{e.Quantity, e.UnitPrice}},
-	})
-}
-
 func (b *Books) invoiceOpened(rec *events.Record, e events.InvoiceOpened) {
 	s := b.Subscriptions.edit(e.Subscription)
 	s.Periods = append(s.Periods, Period{N: e.Period, Invoice: e.Invoice, Start: e.Start, End: e.End, GraceEnd: e.GraceEnd, Opened: rec.Seq})
 	b.remind(s, &s.Periods[len(s.Periods)-1], rec.At)
+	if e.Period == 0 {
+		s.First = e.Invoice
+	}
 	*b.Accruals.insert(PeriodKey{e.Subscription, e.Period}) = Accrual{Invoice: e.Invoice}
 	*b.Invoices.insert(e.Invoice) = Invoice{
 		Merchant: rec.Merchant, Subscription: e.Subscription, Customer: e.Customer, Period: e.Period,

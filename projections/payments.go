@@ -132,7 +132,10 @@ func (b *Books) sessionOpened(rec *events.Record, e events.SessionOpened) {
 	}
 	if !e.Subscription.IsZero() {
 		b.link(LinkSessionsOfSubscription, e.Subscription, e.Session, rec.Seq)
-		b.Subscriptions.edit(e.Subscription).Session = e.Session
+		s := b.Subscriptions.edit(e.Subscription)
+		if s.Session = e.Session; s.Status == SubscriptionPending {
+			s.Checkout = e.Session
+		}
 	}
 	if !e.TopUp.IsZero() {
 		b.TopUps.edit(e.TopUp).Session = e.Session

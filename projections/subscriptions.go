@@ -47,7 +47,20 @@ type Subscription struct {
 	Minimum      events.Nanos     `cbor:"41,keyasint,omitempty"` // that its wallet is topped up to; 0 for none
 	Reminders    events.Reminders `cbor:"42,keyasint,omitempty"`
 	ReminderDays uint32           `cbor:"43,keyasint,omitempty"`
-	Session      events.SessionID `cbor:"44,keyasint,omitzero"` // the payment session that it was paid by, or waits for
+	Session      events.SessionID `cbor:"44,keyasint,omitzero"` // the latest payment session about it, invoices apart
+
+	Upfront  []events.QuotedFee `cbor:"45,keyasint,omitempty"` // to be charged once it is active
+	Checkout events.SessionID   `cbor:"46,keyasint,omitzero"`  // the payment session by which it becomes active, or became so
+	First    events.InvoiceID   `cbor:"47,keyasint,omitzero"`  // the invoice of its first period, which has the charges of its start
+}
+
+// Agreed returns the record that a period's prices date from: the one that opened it, but for the first period, whose
+// prices are those that were agreed on, however long it took to pay.
+func (s *Subscription) Agreed(p *Period) events.Seq {
+	if p.N == 0 {
+		return s.Created
+	}
+	return p.Opened
 }
 
 // Period is a billing period whose invoice is not issued yet.
@@ -134,6 +147,7 @@ func (b *Books) subscriptionCreated(rec *events.Record, e events.SubscriptionCre
 	}
 	of := b.Active
 	if e.Pending {
+		b.Subscriptions.edit(e.Subscription).Upfront = e.Upfront
 		b.Subscriptions.edit(e.Subscription).Status = SubscriptionPending
 		of = b.Pending
 	}
@@ -154,7 +168,7 @@ func (b *Books) subscriptionTerminated(rec *events.Record, e events.Subscription
 		of = b.Pending
 	}
 	s.Status, s.EndedAt, s.EndedBy, s.Reason, s.Code = SubscriptionTerminated, e.EndedAt, e.By, e.Reason, e.Code
-	s.UpdatedAt = rec.At
+	s.UpdatedAt, s.Upfront = rec.At, nil
 	if !s.Clock.IsZero() {
 		b.Clocks.edit(s.Clock).Active--
 	}
@@ -173,7 +187,7 @@ func forget(of *Table[events.CustomerID, Active], customer events.CustomerID, su
 func (b *Books) subscriptionActivated(rec *events.Record, e events.SubscriptionActivated) {
 	s := b.Subscriptions.edit(e.Subscription)
 	assert(s.Status == SubscriptionPending, rec, "a subscription activated that is not pending")
-	s.Status, s.UpdatedAt = SubscriptionActive, rec.At
+	s.Status, s.UpdatedAt, s.Upfront = SubscriptionActive, rec.At, nil
 	forget(b.Pending, s.Customer, e.Subscription)
 	a := b.Active.edit(s.Customer)
 	a.Subscriptions = append(a.Subscriptions, e.Subscription)

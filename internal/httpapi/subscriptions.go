@@ -33,7 +33,7 @@ type Subscription struct {
 	PrefundAmount          string                     `json:"prefundAmount,omitempty" deprecated:"true"`
 	RenewalReminderEnabled *bool                      `json:"renewalReminderEnabled" nullable:"true"`
 	RenewalReminderDays    *uint32                    `json:"renewalReminderDays" nullable:"true"`
-	Payment                *query.SubscriptionPayment `json:"payment,omitempty" doc:"While something is to be paid"`
+	Payment                *query.SubscriptionPayment `json:"payment,omitempty" doc:"What is to be paid before it is active, or was"`
 }
 
 // SubscriptionCreate is what a subscription is made of: one of customer and customerId is given.

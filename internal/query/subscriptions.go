@@ -40,16 +40,17 @@ type Subscription struct {
 	Minimum      events.Nanos         `json:"minimumAccountBalance"` // in nanos
 	Reminders    *bool                `json:"renewalReminderEnabled"`
 	ReminderDays *uint32              `json:"renewalReminderDays"`
-	Payment      *SubscriptionPayment `json:"payment,omitempty"` // while it waits to be paid
+	Payment      *SubscriptionPayment `json:"payment,omitempty"`
 }
 
-// SubscriptionPayment is what a subscription waits for. Amounts are in units.
+// SubscriptionPayment is what is to be paid before a subscription is active, or was. Amounts are in units.
 type SubscriptionPayment struct {
-	Session   events.SessionID `json:"paymentSessionId"`
-	URL       string           `json:"checkoutUrl"`
-	Amount    string           `json:"amount"`
-	Status    string           `json:"status"` // "pending"
-	Breakdown Breakdown        `json:"breakdown"`
+	Session   events.SessionID `json:"paymentSessionId,omitzero"` // while it waits to be paid
+	URL       string           `json:"checkoutUrl,omitempty"`     // likewise
+	Invoice   events.InvoiceID `json:"invoiceId,omitzero"`        // once it is active: of its first period, which has the charges of its start
+	Amount    string           `json:"amount"`                    // 0 where nothing was to be paid
+	Status    string           `json:"status" enum:"pending,paid"`
+	Breakdown *Breakdown       `json:"breakdown,omitempty"` // while it waits to be paid
 }
 
 // Breakdown is what an amount to be paid is for, in units.
@@ -193,14 +194,19 @@ func (r *reading) renderTerms(sub *Subscription, row *projections.Subscription) 
 		on := row.Reminders == events.RemindersOn
 		sub.Reminders = &on
 	}
-	session := r.books.Sessions.Get(row.Session)
-	if session == nil || row.Status != projections.SubscriptionPending {
-		return
-	}
-	rest, _ := session.Amount.Plus(session.Upfront.Neg())
-	sub.Payment = &SubscriptionPayment{
-		Session: row.Session, URL: r.opts.Links.Checkout(row.Session), Amount: decimals(session.Amount), Status: "pending",
-		Breakdown: Breakdown{decimals(session.Upfront), decimals(rest)},
+	session := r.books.Sessions.Get(row.Checkout)
+	switch {
+	case row.Status == projections.SubscriptionPending && session != nil:
+		rest, _ := session.Amount.Plus(session.Upfront.Neg())
+		sub.Payment = &SubscriptionPayment{
+			Session: row.Checkout, URL: r.opts.Links.Checkout(row.Checkout), Amount: decimals(session.Amount), Status: "pending",
+			Breakdown: &Breakdown{decimals(session.Upfront), decimals(rest)},
+		}
+	case !row.First.IsZero():
+		sub.Payment = &SubscriptionPayment{Invoice: row.First, Amount: "0", Status: "paid"}
+		if session != nil {
+			sub.Payment.Amount = decimals(session.Amount)
+		}
 	}
 }
 

@@ -34,6 +34,9 @@ type World struct {
 	named    time.Time         // the time that was named last
 	reported int               // usage events
 	refusals []string          // their messages
+
+	noted events.Seq // the last record whose charge is noted
+	open  map[events.ChargeID]struct{}
 }
 
 // source is random bits that are the same in every run. Any goroutine may read it.
@@ -53,13 +56,13 @@ func (s *source) Read(b []byte) (int, error) {
 func NewWorld(ctx context.Context, dir string) (*World, error) {
 	w := &World{
 		dir: dir, rand: &source{bits: rand.NewChaCha8([32]byte{1})}, who: wire.Who{Role: events.OperatorKey},
-		names: make(map[string]string), called: make(map[string]string), named: begin,
+		names: make(map[string]string), called: make(map[string]string), named: begin, open: make(map[events.ChargeID]struct{}),
 	}
 	w.real.Store(begin.UnixNano())
-	return w, w.open(ctx, true)
+	return w, w.start(ctx, true)
 }
 
-func (w *World) open(ctx context.Context, create bool) (err error) {
+func (w *World) start(ctx context.Context, create bool) (err error) {
 	w.server, err = server.Open(ctx, server.Config{
 		Dir: w.dir, Create: create, Clock: func() time.Time { return time.Unix(0, w.real.Load()).UTC() }, Rand: w.rand,
 	})
@@ -77,10 +80,10 @@ func (w *World) restart(ctx context.Context) error {
 	if err := w.server.Close(ctx); err != nil {
 		return err
 	}
-	return w.open(ctx, false)
+	return w.start(ctx, false)
 }
 
-// settle waits until everything has happened that is due.
+// settle waits until everything has happened that is due, and the payment provider has answered.
 func (w *World) settle() error {
 	for {
 		before := w.server.Sequencer.Applied()
@@ -89,10 +92,40 @@ func (w *World) settle() error {
 			return err
 		}
 		<-done
-		if w.server.Sequencer.Applied() == before {
-			return w.server.Err()
+		if w.server.Sequencer.Applied() != before {
+			continue
+		}
+		if err := errors.Join(w.server.Err(), w.noteCharges(before)); err != nil || len(w.open) == 0 {
+			return err
+		}
+		timer := time.NewTimer(time.Millisecond)
+		<-timer.C
+	}
+}
+
+// noteCharges notes which charges the records up to a sequence leave open.
+func (w *World) noteCharges(until events.Seq) error {
+	if err := w.server.Log.WaitDurable(context.Background(), until); err != nil {
+		return err
+	}
+	for ; w.noted < until; w.noted++ {
+		rec, err := w.server.Log.Record(w.noted + 1)
+		if err != nil {
+			return err
+		}
+		switch e := rec.Event.(type) {
+		case events.ChargeRequested:
+			w.open[e.Charge] = struct{}{}
+		case events.ChargeSucceeded:
+			delete(w.open, e.Charge)
+		case events.ChargeFailed:
+			delete(w.open, e.Charge)
+		case events.ChargeActionRequired:
+			delete(w.open, e.Charge)
+		default: // the others are about no charge
 		}
 	}
+	return nil
 }
 
 // command carries out a command, and returns its receipts, and the answer.

@@ -55,6 +55,8 @@ type subscription struct {
 	currency events.Currency
 	cadence  events.Cadence
 	exempt   bool
+	created  events.Seq
+	upfront  []events.QuotedFee // to be charged at its start, where it is paid first
 }
 
 // reservation is money that is set aside.
@@ -124,10 +126,10 @@ func (a *auditor) check(rec *events.Record) error {
 		return a.requested(e)
 	case events.ChargeSucceeded:
 		return a.came(e.Charge)
-	case events.SubscriptionActivated, events.SubscriptionUpdated, events.SubscriptionReminded: // nothing of it is added up
+	case events.SubscriptionActivated, events.SubscriptionReminded: // nothing of it is added up
 	case events.SessionOpened, events.SessionEnded, events.ChargeFailed,
 		events.ChargeActionRequired, events.MethodStored, events.MethodRemoved, events.TopUpRequested, events.TopUpEnded,
-		events.PaymentCreated, events.AuthorizationOpened, events.AuthorizationEnded, events.MerchantAuthorized, events.AuthorizationWithdrawn, events.ConsumerClaimed,
+		events.PaymentCreated, events.AuthorizationOpened, events.AuthorizationEnded, events.MerchantAuthorized, events.AuthorizationWithdrawn,
 		events.UserCreated, events.UserUpdated, events.PortalOpened, events.PortalRevoked: // nothing of it is added up
 	case events.InvoiceOpened:
 		return a.opened(rec, e)
@@ -155,6 +157,33 @@ func (a *auditor) check(rec *events.Record) error {
 		return a.corrected(rec, e)
 	case events.LineItemAdded:
 		return a.lineItem(rec, e)
+	case events.MetricCreated:
+		a.metrics[e.Metric] = e.Aggregation
+	case events.PriceCreated, events.PriceRevised, events.PlanCreated, events.PlanUpdated:
+		return a.catalog(rec)
+	case events.SubscriptionCreated:
+		return a.subscribed(rec, e)
+	case events.WalletOpened:
+		if !e.Earning {
+			a.wallets[e.Wallet] = events.Sum{}
+		}
+	case events.MerchantCreated, events.MerchantUpdated, events.ConsumerCreated, events.ConsumerUpdated, events.ConsumerClaimed,
+		events.CustomerCreated, events.CustomerUpdated, events.SubscriptionUpdated:
+		return a.party(rec)
+	case events.LedgerOpened, events.KeyCreated, events.KeyRevoked, events.ProductCreated, events.ConsumerErased,
+		events.ProductUpdated, events.MetricUpdated, events.FeeCreated, events.FeeUpdated, events.FeeDeleted, events.PriceDeleted,
+		events.SubscriptionTerminated, events.InvoiceClosing, events.ClockCreated, events.ClockAdvancing, events.ClockAdvanced,
+		events.ClockDeleted, events.CustomerDeleted,
+		events.DueFailed: // nothing of it is added up
+	default:
+		return a.entitlement(rec)
+	}
+	return nil
+}
+
+// party takes a record of who sells and who buys, and on what terms.
+func (a *auditor) party(rec *events.Record) error {
+	switch e := rec.Event.(type) {
 	case events.MerchantCreated:
 		a.merchants[rec.Merchant] = &merchant{profile: rec.Seq, settings: e.Settings}
 	case events.MerchantUpdated:
@@ -162,26 +191,21 @@ func (a *auditor) check(rec *events.Record) error {
 	case events.ConsumerCreated:
 		a.profiles[e.Consumer], a.regions[e.Consumer] = rec.Seq, e.Region
 	case events.ConsumerUpdated:
-		a.profiles[e.Consumer] = rec.Seq
+		a.profiles[e.Consumer], a.regions[e.Consumer] = rec.Seq, e.Region
+	case events.CustomerUpdated:
+		if c := a.customers[e.Customer]; e.RatesGiven {
+			c.rates = e.TaxRates
+			a.customers[e.Customer] = c
+		}
 	case events.CustomerCreated:
 		a.customers[e.Customer] = customer{rec.Merchant, e.Consumer, e.TaxRates}
-	case events.MetricCreated:
-		a.metrics[e.Metric] = e.Aggregation
-	case events.PriceCreated, events.PriceRevised, events.PlanCreated, events.PlanUpdated:
-		return a.catalog(rec)
-	case events.SubscriptionCreated:
-		a.subs[e.Subscription] = subscription{rec.Merchant, e.Customer, e.Plan, e.Wallet, e.Currency, e.Cadence, e.TaxExempt}
-	case events.WalletOpened:
-		if !e.Earning {
-			a.wallets[e.Wallet] = events.Sum{}
-		}
-	case events.LedgerOpened, events.KeyCreated, events.KeyRevoked, events.ProductCreated, events.ConsumerErased,
-		events.ProductUpdated, events.MetricUpdated, events.FeeCreated, events.FeeUpdated, events.FeeDeleted, events.PriceDeleted,
-		events.SubscriptionTerminated, events.InvoiceClosing, events.ClockCreated, events.ClockAdvancing, events.ClockAdvanced,
-		events.ClockDeleted, events.CustomerUpdated, events.CustomerDeleted,
-		events.DueFailed: // nothing of it is added up
-	default:
-		return a.entitlement(rec)
+	case events.SubscriptionUpdated:
+		s := a.subs[e.Subscription]
+		s.exempt = e.TaxExempt
+		a.subs[e.Subscription] = s
+	case events.ConsumerClaimed:
+		a.claimed(rec, e)
+	default: // the others say nothing of that
 	}
 	return nil
 }

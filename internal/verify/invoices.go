@@ -2,7 +2,6 @@ package verify
 
 import (
 	"fmt"
-	"math/big"
 
 	"tallystick/events"
 	"tallystick/projections"
@@ -18,6 +17,9 @@ func (a *auditor) opened(rec *events.Record, e events.InvoiceOpened) error {
 		return fmt.Errorf("period %d of subscription %s, or its invoice, is open already", e.Period, e.Subscription)
 	}
 	p := &period{key: key, invoice: e.Invoice, opened: rec.Seq}
+	if e.Period == 0 {
+		p.opened = sub.created // however long it took to pay
+	}
 	a.periods[key], a.open[e.Invoice] = p, p
 	return nil
 }
@@ -65,7 +67,7 @@ func (a *auditor) lineClosed(rec *events.Record, e events.InvoiceLineClosed) err
 		return l.close(e)
 	}
 	if e.Of == events.LineOfFee && e.Term == events.InArrears {
-		return a.feeInArrears(rec, p, sub, card, e)
+		return a.feeOwed(rec, p, sub, card, e)
 	}
 	return fmt.Errorf("no usage at price %s was reported for invoice %s", e.Price, e.Invoice)
 }
@@ -83,53 +85,6 @@ func closes(sub subscription, e *events.InvoiceLineClosed) error {
 		return fmt.Errorf("line %s moves money of another wallet or currency", e.Line)
 	}
 	return nil
-}
-
-// feeInArrears checks a fee that is owed from the end of its period.
-func (a *auditor) feeInArrears(rec *events.Record, p *period, sub subscription, card card, e events.InvoiceLineClosed) error {
-	price := a.prices[priceRevision{e.Price, e.Revision}]
-	if price == nil || price.fee.IsZero() || price.fee != e.Fee || price.Term != events.InArrears || card.revisions[e.Price] != e.Revision {
-		return fmt.Errorf("price %s is no fee of the plan that is paid in arrears", e.Price)
-	}
-	times := feeTimes(price, sub.cadence, p.key.Period)
-	units := times * int64(price.Quantity)
-	l := &line{of: e.Of, price: price, rate: e.TaxRate, term: e.Term, closed: true, nanos: e.Nanos, tax: e.Tax}
-	if want := a.taxRate(sub, card, events.MetricID{}, rec.At); e.TaxRate != want {
-		return fmt.Errorf("a fee is taxed at %d ten-millionths, not %d", e.TaxRate, want)
-	}
-	if times == 0 || e.Quantity != events.SumOf(events.Nanos(units)) || e.UnitPrice != price.UnitPrice {
-		return fmt.Errorf("fee %s is charged %s times, not %d", e.Fee, e.Quantity.Digits(), units)
-	}
-	nanos, _ := e.Nanos.Nanos()
-	tax, _ := e.Tax.Nanos()
-	cost := new(big.Int).Mul(big.NewInt(units), big.NewInt(int64(price.UnitPrice)))
-	if err := taxed(&line{rate: e.TaxRate}, card.inclusive, cost, nanos, tax, "fee "+e.Fee.String()); err != nil {
-		return err
-	}
-	p.lines = append(p.lines, l)
-	return accrues(e.Postings, e.Nanos.Plus(e.Tax))
-}
-
-// feeTimes counts the fees whose own period begins, or ends where it is paid in arrears, in the nth period of a cadence.
-func feeTimes(p *price, period events.Cadence, n uint32) int64 {
-	if p.Cadence == events.Once {
-		if n == 0 {
-			return 1
-		}
-		return 0
-	}
-	months, every := period.Months(), p.Cadence.Months()
-	from, to := int(n)*months, int(n+1)*months
-	if p.Term == events.InArrears {
-		from, to = from+1, to+1
-	}
-	count := int64(0)
-	for month := from; month < to; month++ {
-		if month%every == 0 {
-			count++
-		}
-	}
-	return count
 }
 
 // difference names the first thing that is not as it must be.
@@ -197,6 +152,9 @@ type bill struct {
 func (a *auditor) total(sub events.SubscriptionID, n uint32, invoice events.InvoiceID) (*bill, error) {
 	p, err := a.close(sub, n, invoice)
 	if err != nil {
+		return nil, err
+	}
+	if err := a.allFees(p); err != nil {
 		return nil, err
 	}
 	b := &bill{sub: sub, period: n, lines: len(p.lines)}
@@ -273,10 +231,13 @@ func (a *auditor) cancelled(e events.InvoiceCancelled) error {
 		return accrues(e.Postings, b.unpaid.Neg())
 	}
 	p, err := a.close(e.Subscription, e.Period, e.Invoice)
-	if err == nil && len(p.lines) > 0 {
-		err = fmt.Errorf("invoice %s has usage, and cannot be cancelled", e.Invoice)
+	if err != nil {
+		return err
 	}
-	return err
+	if len(p.lines) > 0 {
+		return fmt.Errorf("invoice %s has usage, and cannot be cancelled", e.Invoice)
+	}
+	return a.allFees(p)
 }
 
 // owed returns the bill of an invoice that is issued and not paid.

@@ -123,28 +123,6 @@ func (a *auditor) lineItem(rec *events.Record, e events.LineItemAdded) error {
 	return accrues(e.Postings, amount)
 }
 
-func (a *auditor) feeCharged(rec *events.Record, e events.FeeCharged) error {
-	sub, p, err := a.openPeriod(e.Subscription, e.Period)
-	if err != nil {
-		return err
-	}
-	price := a.prices[priceRevision{e.Price, e.Revision}]
-	if price == nil || price.fee != e.Fee || price.UnitPrice != e.UnitPrice || price.Term != e.Term || sub.wallet != e.Wallet {
-		return fmt.Errorf("fee %s is not charged by price %s", e.Fee, e.Price)
-	}
-	p.own(rec, &line{
-		of: events.LineOfFee, price: price, rate: e.TaxRate, term: e.Term, quantity: events.SumOf(events.Nanos(e.Quantity)),
-		nanos: events.SumOf(e.Nanos), tax: events.SumOf(e.Tax),
-	})
-	var in events.Sum
-	for _, q := range e.Postings {
-		if q.Role == events.ConsumerMain {
-			in = in.Add(q.Nanos)
-		}
-	}
-	return a.move(e.Wallet, in, e.Balance)
-}
-
 // refundedInvoice checks a credit note: all of a paid invoice goes back to the wallet.
 func (a *auditor) refundedInvoice(e events.InvoiceRefunded) error {
 	b := a.bills[e.Invoice]

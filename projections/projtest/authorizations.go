@@ -20,7 +20,7 @@ func (g *generator) authorizations(c *customer) {
 	}
 	g.command(events.OrganizationID{}, events.ActorOperator)
 	user := events.Derive[events.UserNoun](g.env.Command, 2)
-	g.emit(0, events.ConsumerCreated{Consumer: full, Type: events.Full, Email: email, Profile: g.seal(full)})
+	profile := g.emit(0, events.ConsumerCreated{Consumer: full, Type: events.Full, Email: email, Profile: g.seal(full)}).Seq
 	g.emit(0, events.WalletOpened{Wallet: events.Derive[events.WalletNoun](g.env.Command, 3), Owner: full, Currency: usd})
 	g.emit(0, events.UserCreated{
 		User: user, Organization: full, Email: email, Profile: g.seal(full), State: events.UserActive, Role: events.OwnerRole,
@@ -30,7 +30,7 @@ func (g *generator) authorizations(c *customer) {
 	if !c.claimed && !c.erased {
 		c.claimed = true
 		g.emit(0, events.ConsumerClaimed{Consumer: full, Managed: c.consumer})
-		c.consumer = full
+		c.consumer, c.profile = full, profile
 	} else {
 		customer = events.Derive[events.CustomerNoun](g.env.Command, 4)
 		g.emit(0, events.CustomerCreated{Customer: customer, Consumer: full})

@@ -6,24 +6,16 @@ import (
 	"tallystick/events"
 )
 
-// extras adds lines to an invoice that are no usage: a fee, a line of the merchant's, usage that is taken back and such
-// that is corrected.
+// extras adds lines to an invoice that are no usage: a line of the merchant's, usage that is taken back and such that is
+// corrected.
 func (g *generator) extras(c *customer, p *openPeriod) {
-	if p.last == nil || p.extra != nil {
+	if p.last == nil || p.extras {
 		return
 	}
+	p.extras = true
 	now := periodStart(p.n + 1)
 	m := c.merchant
 	g.command(m.id, events.ActorKey)
-	c.balance = c.balance.Add(-7)
-	x := extraLine{closed: events.InvoiceLineClosed{
-		Of: events.LineOfFee, Fee: m.fee, Price: m.flat, Revision: 1, Term: events.InAdvance, UnitPrice: 7, Quantity: events.SumOf(1), Nanos: events.SumOf(7),
-	}}
-	x.emit(g, now, events.FeeCharged{
-		Subscription: c.sub, Customer: c.id, Wallet: c.wallet, Period: p.n, Fee: m.fee, Price: m.flat, Revision: 1, Term: events.InAdvance,
-		Quantity: 1, UnitPrice: 7, Nanos: 7, Currency: usd, Balance: c.balance,
-		Postings: []events.Posting{{Role: events.ConsumerMain, Nanos: -7}, {Role: events.Merchant, Nanos: 7}},
-	})
 	item := extraLine{closed: events.InvoiceLineClosed{
 		Item: events.Derive[events.LineNoun](g.env.Command, 7), Of: events.LineOfManual, Term: events.InArrears, Quantity: events.SumOf(1), Nanos: events.SumOf(30),
 		Factors: []string{"1.5", "0.00000002"}, Text: g.seal(c.consumer),
@@ -33,10 +25,47 @@ func (g *generator) extras(c *customer, p *openPeriod) {
 		Quantity: "1.5", UnitPrice: "0.00000002", Nanos: 30, Currency: usd,
 		Postings: []events.Posting{{Role: events.ConsumerUsage, Nanos: -30}, {Role: events.Receivable, Nanos: 30}},
 	})
-	p.extra = append(p.extra, x, item)
+	p.extra = append(p.extra, item)
 	g.refund(c, p, now)
 	g.correct(c, p, now)
 }
+
+// chargeFee charges the fee of a period, which has just begun, and is the same each time.
+func (g *generator) chargeFee(c *customer, p *openPeriod, q events.QuotedFee) {
+	net := q.Nanos
+	part := g.fee(p.instant.Add(net)) - g.fee(p.instant)
+	p.instant, c.balance = p.instant.Add(net), c.balance.Add(-net-q.Tax)
+	e := events.FeeCharged{
+		Subscription: c.sub, Customer: c.id, Wallet: c.wallet, Period: p.n, Fee: q.Fee, Price: q.Price, Revision: q.Revision, Term: events.InAdvance,
+		Quantity: q.Quantity, UnitPrice: q.UnitPrice, Nanos: net, Tax: q.Tax, TaxRate: q.TaxRate, Currency: usd, Balance: c.balance,
+	}
+	for _, post := range []events.Posting{
+		{Role: events.ConsumerMain, Nanos: -net - q.Tax},
+		{Role: events.Merchant, Nanos: net - part},
+		{Role: events.PlatformFee, Nanos: part},
+		{Role: events.TaxPayable, Nanos: q.Tax},
+	} {
+		if post.Nanos != 0 {
+			e.Postings = append(e.Postings, post)
+		}
+	}
+	x := extraLine{closed: events.InvoiceLineClosed{
+		Of: events.LineOfFee, Fee: q.Fee, Price: q.Price, Revision: q.Revision, Term: events.InAdvance, UnitPrice: q.UnitPrice,
+		Quantity: events.SumOf(events.Nanos(q.Quantity)), Nanos: events.SumOf(net), Tax: events.SumOf(q.Tax), TaxRate: q.TaxRate,
+	}}
+	x.emit(g, periodStart(p.n), e)
+	p.extra = append(p.extra, x)
+}
+
+// flatFee is what a month of a merchant costs in advance.
+func (m *merchant) flatFee() events.QuotedFee {
+	return events.QuotedFee{
+		Fee: m.fee, Price: m.flat, Revision: 1, Quantity: 2, UnitPrice: flatUnit, Nanos: 2 * flatUnit,
+	}
+}
+
+// flatUnit is the price of one of the two units of each merchant's fee.
+const flatUnit = 7_000_000_030
 
 // emit records an event that is a line of its own.
 func (x *extraLine) emit(g *generator, at events.Time, e events.Event) {
@@ -124,7 +153,9 @@ func (g *generator) draft(c *customer, e events.InvoiceIssued, now events.Time) 
 // afterIssue refunds what is paid, and voids every other refund; and gives up what is left to pay of some invoices.
 func (g *generator) afterIssue(c *customer, e events.InvoiceIssued, now events.Time) {
 	g.command(c.merchant.id, events.ActorKey)
-	all, fits := e.Subtotal.Nanos()
+	net, fits := e.Subtotal.Nanos()
+	tax, _ := e.Tax.Nanos()
+	all := net + tax
 	switch {
 	case !e.Unpaid.IsZero() && c.merchant.settled%2 == 0:
 		owed, _ := e.Unpaid.Nanos()
@@ -136,15 +167,24 @@ func (g *generator) afterIssue(c *customer, e events.InvoiceIssued, now events.T
 		note := events.Derive[events.CreditNoteNoun](g.env.Command, 0)
 		c.balance = c.balance.Add(all)
 		g.emit(now, events.InvoiceRefunded{
-			CreditNote: note, Invoice: e.Invoice, Subscription: c.sub, Wallet: c.wallet, Nanos: e.Subtotal, Currency: usd, Balance: c.balance,
-			Postings: []events.Posting{{Role: events.ConsumerMain, Nanos: all}, {Role: events.Merchant, Nanos: -all}},
+			CreditNote: note, Invoice: e.Invoice, Subscription: c.sub, Wallet: c.wallet, Nanos: e.Subtotal, Tax: e.Tax, Currency: usd, Balance: c.balance,
+			Postings: creditPostings(net, tax),
 		})
 		if c.merchant.settled%2 == 0 {
 			c.balance = c.balance.Add(-all)
 			g.emit(now, events.InvoiceRefundVoided{
 				CreditNote: note, Invoice: e.Invoice, Subscription: c.sub, Wallet: c.wallet, Currency: usd, Balance: c.balance,
-				Postings: []events.Posting{{Role: events.ConsumerMain, Nanos: -all}, {Role: events.Merchant, Nanos: all}},
+				Postings: creditPostings(-net, -tax),
 			})
 		}
 	}
+}
+
+// creditPostings gives what was paid back.
+func creditPostings(net, tax events.Nanos) []events.Posting {
+	ps := []events.Posting{{Role: events.ConsumerMain, Nanos: net + tax}, {Role: events.Merchant, Nanos: -net}}
+	if tax != 0 {
+		ps = append(ps, events.Posting{Role: events.TaxPayable, Nanos: -tax})
+	}
+	return ps
 }

@@ -144,7 +144,7 @@ func (g *generator) issueAll(m *merchant, n uint32) {
 
 // issue issues the invoice of p, or cancels it if it has no lines.
 func (g *generator) issue(c *customer, p *openPeriod, now events.Time) {
-	var subtotal, unpaid events.Sum
+	var subtotal, tax, unpaid events.Sum
 	lines := uint32(len(p.order))
 	for _, i := range p.order {
 		l := &p.lines[i]
@@ -162,7 +162,7 @@ func (g *generator) issue(c *customer, p *openPeriod, now events.Time) {
 	for _, x := range p.extra {
 		e := x.closed
 		lines++
-		subtotal = subtotal.Plus(e.Nanos)
+		subtotal, tax = subtotal.Plus(e.Nanos), tax.Plus(e.Tax)
 		if e.Term == events.InArrears {
 			unpaid = unpaid.Plus(e.Nanos)
 		}
@@ -175,7 +175,7 @@ func (g *generator) issue(c *customer, p *openPeriod, now events.Time) {
 	}
 	issued := events.InvoiceIssued{
 		Invoice: p.invoice, Subscription: c.sub, Period: p.n, Lines: lines,
-		Subtotal: subtotal, Paid: subtotal.Plus(unpaid.Neg()), Unpaid: unpaid, DueAt: now, Customer: c.id,
+		Subtotal: subtotal, Tax: tax, Paid: subtotal.Plus(tax).Plus(unpaid.Neg()), Unpaid: unpaid, DueAt: now, Customer: c.id,
 	}
 	c.merchant.settled++
 	if c.merchant.settled%3 == 0 && !g.shape.Plain {

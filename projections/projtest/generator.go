@@ -49,6 +49,7 @@ type merchant struct {
 	customers []*customer
 	fee       events.FeeID
 	flat      events.PriceID // of the fee
+	fees      bool           // its plan has it
 	settled   int            // invoices that something happened to
 }
 
@@ -82,6 +83,7 @@ type openPeriod struct {
 	instant events.Sum
 	closed  bool
 	extra   []extraLine
+	extras  bool           // some that no period has by itself
 	last    *events.Record // of the usage in it
 }
 
@@ -177,6 +179,9 @@ func (g *generator) merchant(i int) {
 		arrears := g.shape.Arrears && j == g.shape.Lines-1
 		plan.Prices = append(plan.Prices, g.price(m, j, arrears))
 	}
+	if m.fees = !g.shape.Plain && i%2 == 0; m.fees {
+		plan.Prices = append(plan.Prices, m.flat)
+	}
 	m.plan = plan.Plan
 	g.emit(0, plan)
 }
@@ -200,7 +205,7 @@ func (g *generator) edits(m *merchant) {
 	m.fee, m.flat = events.Derive[events.FeeNoun](g.env.Command, 55), events.Derive[events.PriceNoun](g.env.Command, 56)
 	g.emit(0, events.FeeCreated{Fee: m.fee, Product: m.product, Name: "base", Description: "Each month"})
 	g.emit(0, events.PriceCreated{
-		Price: m.flat, Revision: 1, Fee: m.fee, Model: events.Standard, Term: events.InAdvance, DisplayName: "Base", UnitPrice: 7, Cadence: events.Monthly, Quantity: 1,
+		Price: m.flat, Revision: 1, Fee: m.fee, Model: events.Standard, Term: events.InAdvance, DisplayName: "Base", UnitPrice: flatUnit, Cadence: events.Monthly, Quantity: 2,
 	})
 	plan := events.Derive[events.PlanNoun](g.env.Command, 54)
 	g.emit(0, events.PlanCreated{
@@ -251,15 +256,41 @@ func (g *generator) customer(i int) {
 	g.topUp(c, 1_000_000*events.NanosPerUnit)
 	g.command(m.id, events.ActorKey)
 	c.sub = events.Derive[events.SubscriptionNoun](g.env.Command, 0)
-	g.emit(epoch, events.SubscriptionCreated{
+	created := events.SubscriptionCreated{
 		Subscription: c.sub, Customer: c.id, Plan: m.plan, Product: m.product, Wallet: c.wallet, Currency: usd,
 		Name: g.seal(c.consumer), StartedAt: epoch, Anchor: epoch, Cadence: events.Monthly, Clock: m.clock,
 		Pending: i%3 == 1,
-	})
+	}
+	if created.Pending && m.fees {
+		created.Upfront = []events.QuotedFee{m.flatFee()}
+	}
+	g.emit(epoch, created)
 	if i%3 == 1 {
 		g.emit(epoch, events.SubscriptionActivated{Subscription: c.sub, Customer: c.id, Plan: m.plan})
 	}
 	g.openPeriod(c, 0, events.Derive[events.InvoiceNoun](g.env.Command, 1))
+	if i < len(g.merchants) && !m.fees {
+		g.regretted(c)
+	}
+}
+
+// regretted makes a subscription that ends as soon as it is made, without any usage.
+func (g *generator) regretted(c *customer) {
+	m := c.merchant
+	g.command(m.id, events.ActorKey)
+	sub, invoice := events.Derive[events.SubscriptionNoun](g.env.Command, 0), events.Derive[events.InvoiceNoun](g.env.Command, 1)
+	g.emit(epoch, events.SubscriptionCreated{
+		Subscription: sub, Customer: c.id, Plan: m.plan, Product: m.product, Wallet: c.wallet, Currency: usd,
+		Name: g.seal(c.consumer), StartedAt: epoch, Anchor: epoch, Cadence: events.Monthly, Clock: m.clock,
+	})
+	g.emit(epoch, events.InvoiceOpened{
+		Invoice: invoice, Subscription: sub, Customer: c.id, Currency: usd,
+		Start: epoch, End: periodStart(1), GraceEnd: periodStart(1).Add(grace),
+	})
+	g.command(m.id, events.ActorKey)
+	g.emit(epoch, events.SubscriptionTerminated{Subscription: sub, EndedAt: epoch, By: m.id.String(), Reason: g.seal(c.consumer)})
+	g.emit(epoch, events.InvoiceClosing{Invoice: invoice, Subscription: sub, End: epoch, GraceEnd: epoch})
+	g.emit(epoch, events.InvoiceCancelled{Invoice: invoice, Subscription: sub, Code: "NO_USAGE"})
 }
 
 // changes changes what is known of a customer, and makes another and a clock, which go again.
@@ -287,6 +318,9 @@ func (g *generator) openPeriod(c *customer, n uint32, invoice events.InvoiceID) 
 		Invoice: invoice, Subscription: c.sub, Customer: c.id, Period: n, Currency: usd,
 		Start: periodStart(n), End: periodStart(n + 1), GraceEnd: periodStart(n + 1).Add(grace),
 	})
+	if c.merchant.fees {
+		g.chargeFee(c, c.open[len(c.open)-1], c.merchant.flatFee())
+	}
 }
 
 func (g *generator) topUp(c *customer, n events.Nanos) {
