@@ -33,6 +33,8 @@ type Options struct {
 	Customers int // of all merchants; each has a wallet
 	Preload   int // usage events that the ledger holds before
 
+	Keep string // where [MeasureOpen] makes its ledger and leaves it, or finds the one of an earlier run; "" for within Dir
+
 	Profile string // file for a CPU profile of what is measured; "" for none
 }
 
@@ -57,7 +59,7 @@ func (o Options) withDefaults() Options {
 }
 
 // Ingest is what usage in by NATS requests comes to: from the first request until everything is
-// durable, answered, published and acknowledged by the stream.
+// durable, answered, published and acknowledged by the stream. A tenth as much is sent before, unmeasured.
 type Ingest struct {
 	Usages            int     `json:"usages"`
 	Batch             int     `json:"batch"`
@@ -148,6 +150,21 @@ func (w *world) ingest(ctx context.Context, o Options) (res Ingest, err error) {
 			nc.Close()
 		}
 	}()
+	send := func(requests []request) (time.Duration, []time.Duration, error) {
+		return Load{len(requests), o.InFlight, func(_, i int) error {
+			r := &requests[i]
+			m, err := conns[r.merchant].Request(r.subject, r.body, 60*time.Second)
+			if err != nil {
+				return err
+			}
+			return acceptedAll(m.Data, r.size)
+		}}.Run(o.Clock)
+	}
+	few := o
+	few.Usages = max(o.Usages/10, o.Batch)
+	if _, _, err := send(w.requests(few)); err != nil { // so that what the making of the customers has left is done
+		return res, err
+	}
 	requests := w.requests(o)
 	o.Progress("sending %d usage events in %d requests", o.Usages, len(requests))
 	stop, err := profile(o.Profile)
@@ -157,14 +174,7 @@ func (w *world) ingest(ctx context.Context, o Options) (res Ingest, err error) {
 	defer stop()
 	before := cpuTime()
 	start := o.Clock()
-	answered, latencies, err := Load{len(requests), o.InFlight, func(_, i int) error {
-		r := &requests[i]
-		m, err := conns[r.merchant].Request(r.subject, r.body, 60*time.Second)
-		if err != nil {
-			return err
-		}
-		return acceptedAll(m.Data, r.size)
-	}}.Run(o.Clock)
+	answered, latencies, err := send(requests)
 	if err != nil {
 		return res, err
 	}

@@ -42,39 +42,14 @@ func MeasureOpen(ctx context.Context, o Options) (res Open, err error) {
 		o.Customers = 1_000_000
 	}
 	o = o.withDefaults()
-	s, err := server.Open(ctx, server.Config{Dir: filepath.Join(o.Dir, "ledger"), Create: true, Clock: o.Clock})
-	if err != nil {
-		return res, err
-	}
-	o.Progress("making %d merchants with %d customers", o.Merchants, o.Customers)
-	w, err := build(ctx, s, o.Merchants, o.Customers/o.Merchants, events.Instant)
-	if err == nil {
-		err = w.preload(ctx, o.Usages, func(n int) {
-			if n%1_000_000 == 0 {
-				o.Progress("%d usage events recorded", n)
-			}
-		})
+	if o.Keep == "" {
+		o.Keep = filepath.Join(o.Dir, "ledger")
 	}
 	secret := rand.Text() + rand.Text()
-	if err == nil {
-		key := commands.CreateKey{Role: events.MerchantKey, Name: "bench", Secret: commands.SecretHash(secret)}
-		_, err = w.call(ctx, []commands.Request{w.request(&w.merchants[0], key)})
-	}
-	res.Records, res.Wallets = int(s.Sequencer.Applied()), o.Customers
-	if err == nil {
-		o.Progress("waiting for the views")
-		err = s.Views.WaitFor(ctx, s.Sequencer.Applied())
-	}
-	if err == nil {
-		res.AsOfMillis, err = w.asOf(ctx, o, s.Sequencer.Applied())
-	}
-	if e := s.Close(ctx); err == nil {
-		err = e
-	}
+	w, err := large(ctx, o, secret, &res)
 	if err != nil {
 		return res, err
 	}
-	w.s, w.merchants = nil, w.merchants[:1]
 	for i := range 3 {
 		took, mib, err := w.restart(ctx, o, secret)
 		if err != nil {
@@ -87,6 +62,81 @@ func MeasureOpen(ctx context.Context, o Options) (res Open, err error) {
 	return res, nil
 }
 
+// large makes the ledger, unless there is one, measures questions about its past, and makes a key with a secret for its first merchant.
+func large(ctx context.Context, o Options, secret string, res *Open) (w *world, err error) {
+	_, missing := os.Stat(filepath.Join(o.Keep, "log"))
+	s, err := server.Open(ctx, server.Config{Dir: o.Keep, Create: missing != nil, Clock: o.Clock})
+	if err != nil {
+		return nil, err
+	}
+	defer func() {
+		if e := s.Close(ctx); err == nil {
+			err = e
+		}
+	}()
+	if missing == nil {
+		w, err = find(ctx, s, o)
+	} else {
+		o.Progress("making %d merchants with %d customers", o.Merchants, o.Customers)
+		if w, err = build(ctx, s, o.Merchants, o.Customers/o.Merchants, events.Instant); err == nil {
+			err = w.preload(ctx, o.Usages, func(n int) {
+				if n%1_000_000 == 0 {
+					o.Progress("%d usage events recorded", n)
+				}
+			})
+		}
+	}
+	if err != nil {
+		return nil, err
+	}
+	key := commands.CreateKey{Role: events.MerchantKey, Name: "bench", Secret: commands.SecretHash(secret)}
+	if _, err = w.call(ctx, []commands.Request{w.request(&w.merchants[0], key)}); err != nil {
+		return nil, err
+	}
+	res.Records, res.Wallets = int(s.Sequencer.Applied()), o.Customers
+	o.Progress("waiting for the views")
+	if err = s.Views.WaitFor(ctx, s.Sequencer.Applied()); err != nil {
+		return nil, err
+	}
+	res.AsOfMillis, err = w.asOf(ctx, o, s.Sequencer.Applied())
+	w.s, w.merchants = nil, w.merchants[:1]
+	return w, err
+}
+
+// find returns the parties of a ledger that build has made, with at most 1,000 customers of each merchant.
+func find(ctx context.Context, s *server.Server, o Options) (*world, error) {
+	who, page := wire.Who{Role: events.OperatorKey}, query.Page{Limit: 1000}
+	merchants, err := s.Queries.Merchants(ctx, who, query.MerchantsArgs{Page: page})
+	if err != nil {
+		return nil, err
+	}
+	w := &world{s: s}
+	for i := range merchants.Items {
+		m := seller{id: merchants.Items[i].ID}
+		args := query.CatalogArgs{Page: page, Merchant: m.id}
+		metrics, err := s.Queries.Metrics(ctx, who, args)
+		if err != nil {
+			return nil, err
+		}
+		customers, err := s.Queries.Customers(ctx, who, args)
+		if err != nil {
+			return nil, err
+		}
+		for j := range customers.Items {
+			m.customers = append(m.customers, customers.Items[j].ID)
+		}
+		if len(metrics.Items) == 0 || len(m.customers) == 0 {
+			return nil, fmt.Errorf("the ledger in %s was not made by this measurement", o.Keep)
+		}
+		m.metric = metrics.Items[0].ID
+		w.merchants = append(w.merchants, m)
+	}
+	if len(w.merchants) == 0 {
+		return nil, fmt.Errorf("the ledger in %s has no merchant", o.Keep)
+	}
+	return w, nil
+}
+
 // restart starts a server in a process of its own and measures the time to the first receipt. Then it sends some more
 // usage, so that the next start has a tail to replay, and kills the process.
 func (w *world) restart(ctx context.Context, o Options, secret string) (took time.Duration, mib float64, err error) {
@@ -94,7 +144,7 @@ func (w *world) restart(ctx context.Context, o Options, secret string) (took tim
 	if err != nil {
 		return 0, 0, err
 	}
-	dir := filepath.Join(o.Dir, "ledger")
+	dir := o.Keep
 	_ = os.Remove(filepath.Join(dir, "endpoint.json")) // of the server before, which was killed
 	cmd := exec.CommandContext(ctx, self, "serve", "--data", dir, "--nats-listen", "127.0.0.1:0", "--http-listen", "", "--metrics-listen", "")
 	cmd.Stderr = os.Stderr

@@ -60,6 +60,9 @@ func measure(a *app, name, short string, parties bool, run func(context.Context,
 		f.IntVar(&o.Merchants, "merchants", 0, "merchants (default 100)")
 		f.IntVar(&o.Customers, "customers", 0, "customers of all merchants, each with a wallet (default 10000)")
 	}
+	if name == "open" {
+		f.StringVar(&o.Keep, "keep", "", "directory to make the ledger in and to leave it, or of the one of an earlier run")
+	}
 	if name == "ingest" {
 		f.IntVar(&o.Batch, "batch", 0, "usage events to a request (default 100)")
 		f.IntVar(&o.InFlight, "in-flight", 0, "requests under way at once (default 64, or 1000 of one usage event each)")

@@ -4,7 +4,10 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
 
 	"tallystick/events"
 	"tallystick/internal/natsbus"
@@ -77,21 +80,23 @@ func (d *doors) notify(ctx context.Context) {
 		if err != nil {
 			return // the log reports its failure itself
 		}
-		posted := false
+		var notices []posting
 		for i := range records {
 			n, err := newNotice(&records[i])
+			var body []byte
+			if err == nil && n != nil {
+				body, err = json.Marshal(n)
+			}
 			if err != nil {
 				d.s.cfg.Logger.Error("a notice is left out", "sequence", records[i].Seq, "error", err)
+			} else if n != nil {
+				notices = append(notices, posting{records[i].Merchant.String() + "." + n.Type, n.ID, body})
 			}
-			if n == nil {
-				continue
-			}
-			if !d.post(ctx, records[i].Merchant, n) {
-				return
-			}
-			posted = true
 		}
-		if end := records[len(records)-1].Seq; posted || end-last >= 100_000 {
+		if !d.post(ctx, notices) {
+			return
+		}
+		if end := records[len(records)-1].Seq; len(notices) > 0 || end-last >= 100_000 {
 			if err := d.s.Log.SetCursor(noticesCursor, end); err != nil {
 				return
 			}
@@ -100,26 +105,52 @@ func (d *doors) notify(ctx context.Context) {
 	}
 }
 
-// post posts a notice, trying again until it is stored. It reports false when ctx ends.
-func (d *doors) post(ctx context.Context, merchant events.OrganizationID, n *notice) bool {
-	body, err := json.Marshal(n)
-	if err != nil {
-		d.s.cfg.Logger.Error("a notice is left out", "id", n.ID, "error", err)
-		return true
-	}
+// posting is a notice on its way.
+type posting struct {
+	tail, id string
+	body     []byte
+}
+
+// post posts notices and waits until all are stored, trying again until they are. It reports false when ctx ends.
+func (d *doors) post(ctx context.Context, notices []posting) bool {
 	for wait := 100 * time.Millisecond; ; wait = min(2*wait, 10*time.Second) {
-		err := d.bus.Post(ctx, natsbus.Notify, merchant.String()+"."+n.Type, n.ID, body)
+		err := d.tryPost(ctx, notices)
 		if err == nil {
 			return true
 		}
 		if ctx.Err() != nil {
 			return false
 		}
-		d.s.cfg.Logger.Warn("a notice is not posted yet", "id", n.ID, "error", err)
+		d.s.cfg.Logger.Warn("notices are not posted yet", "first", notices[0].id, "count", len(notices), "error", err)
 		select {
 		case <-time.After(wait):
 		case <-ctx.Done():
 			return false
 		}
 	}
+}
+
+func (d *doors) tryPost(ctx context.Context, notices []posting) error {
+	const atOnce = 256 // waiting for each by itself, a month's end takes minutes
+	ctx, cancel := context.WithTimeout(ctx, time.Minute)
+	defer cancel()
+	for some := range slices.Chunk(notices, atOnce) {
+		stored := make([]jetstream.PubAckFuture, len(some))
+		for i := range some {
+			var err error
+			if stored[i], err = d.bus.PostAsync(natsbus.Notify, some[i].tail, some[i].id, some[i].body); err != nil {
+				return err
+			}
+		}
+		for i := range stored {
+			select {
+			case <-stored[i].Ok():
+			case err := <-stored[i].Err():
+				return err
+			case <-ctx.Done():
+				return ctx.Err()
+			}
+		}
+	}
+	return nil
 }
