@@ -38,6 +38,8 @@ type Invoice struct {
 	UnpaidAmount   string        `json:"unpaidAmount"`
 	DueAt          *events.Time  `json:"dueAt" format:"date-time" nullable:"true"`
 	PaidAt         *events.Time  `json:"paidAt" format:"date-time" nullable:"true"`
+	Permalink      *string       `json:"permalink" format:"uri" nullable:"true" doc:"Where people look at it"`
+	PDFURL         *string       `json:"pdfUrl" format:"uri" nullable:"true" doc:"Once it is issued"`
 	LineItems      *InvoiceLines `json:"lineItems,omitempty" doc:"If asked for with expand=lineItems"`
 	CreatedAt      events.Time   `json:"createdAt" format:"date-time"`
 	UpdatedAt      events.Time   `json:"updatedAt" format:"date-time"`
@@ -78,6 +80,7 @@ func (c *call) renderInvoice(q *query.Invoice) (Invoice, error) {
 		PeriodStart: q.Start, PeriodEnd: q.End, GracePeriodEnd: q.GraceEnd, AutoApprove: true, ItemCount: q.ItemCount,
 		Subtotal: q.Subtotal.String(), TotalTax: q.Tax.String(), GrandTotal: q.GrandTotal, PaidAmount: q.Paid.String(),
 		UnpaidAmount: q.Unpaid.String(), DueAt: maybe(q.DueAt), PaidAt: maybe(q.PaidAt), CreatedAt: q.Start, UpdatedAt: q.Start,
+		Permalink: orNull(q.Permalink), PDFURL: orNull(q.PDF),
 	}
 	if q.Number != 0 {
 		v.InvoiceNumber = new(strconv.FormatUint(q.Number, 10))

@@ -43,6 +43,14 @@ func (l Links) Invoice(id events.InvoiceID) string {
 	return l.url(invoice, "/invoices/", id, id.String())
 }
 
+// InvoicePDF returns where an invoice is to be had as a file.
+func (l Links) InvoicePDF(id events.InvoiceID) string {
+	if url := l.Invoice(id); url != "" {
+		return url + "/pdf"
+	}
+	return ""
+}
+
 // InvoicePath returns the path of [Links.Invoice].
 func (l Links) InvoicePath(id events.InvoiceID) string {
 	if l.Token == nil {

@@ -21,15 +21,20 @@ var formatting = template.FuncMap{
 	"detail":   detail,
 	"rate":     rate,
 	"exact":    exact,
-	"date":     func(t events.Time) string { return t.Std().UTC().Format("2 January 2006") },
+	"date":     longDate,
 	"datetime": func(t events.Time) string { return t.Std().UTC().Format("2 January 2006, 15:04") + " UTC" },
 	"day":      func(t events.Time) string { return t.Std().UTC().Format("2 Jan 2006") },
 	"moment":   func(t events.Time) string { return t.Std().UTC().Format("2 Jan 2006, 15:04") },
 	"happened": happened,
 	"machine":  func(t events.Time) string { return t.Std().UTC().Format(time.RFC3339) },
 	"count":    count,
-	"words":    func(s string) string { return strings.ToLower(strings.ReplaceAll(s, "_", " ")) },
+	"words":    words,
 }
+
+func longDate(t events.Time) string { return t.Std().UTC().Format("2 January 2006") }
+
+// words writes what a program says in capitals as people would.
+func words(s string) string { return strings.ToLower(strings.ReplaceAll(s, "_", " ")) }
 
 // detail says what a line of an invoice is of: 30 tokens at 0.01 USD each.
 func detail(l query.InvoiceLine, c events.Currency) string {

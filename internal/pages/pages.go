@@ -88,6 +88,7 @@ func New(opts Options) (*Pages, error) {
 	p.handle("GET /portal/{id}/{token}", p.portal)
 	p.handle("GET /portal/{id}/{token}/invoices/{invoice}", p.portalInvoice)
 	p.handle("GET /invoices/{id}/{token}", p.invoice)
+	p.handle("GET /invoices/{id}/{token}/pdf", p.invoicePDF)
 	p.handle("GET /invoices/{id}/{token}/lines/{line}", p.line)
 	p.handle("GET /invoices/{id}/{token}/lines/{line}/proof", p.lineProof)
 	return p, nil

@@ -1,15 +1,19 @@
 package pages_test
 
 import (
+	"compress/zlib"
 	"fmt"
 	"io"
 	"net/http"
 	"net/http/cookiejar"
 	"net/url"
+	"os"
+	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
 	"time"
+	"unicode/utf16"
 
 	"tallystick/internal/pages/pagestest"
 )
@@ -223,5 +227,66 @@ func TestForgeries(t *testing.T) {
 	w.get(req, "Cookie", "tally=usr_01JHMPFN8000N0000000060000.1.99999999999.AAAA").wants(t, 303)
 	if w.Waiting() != 0 {
 		t.Error("a forged form has sent mail")
+	}
+}
+
+// TestInvoicePDF reads an invoice's file: it says what the page says, in other letters too, and is the same file each time.
+func TestInvoicePDF(t *testing.T) {
+	w := newWorld(t)
+	_, _ = w.signUp("ada@acorn.example")
+	home := w.get("/home").wants(t, 200)
+	sub := hidden(home.body, "subscription")
+	w.Do("TopUp", `{"walletId":"`+hidden(home.body, "wallet")+`","amount":"10","method":"sandbox"}`)
+	w.Use(w.Ask("Subscription", `{"subscriptionId":"`+sub+`"}`, "customerId"), 3, 10)
+	w.Do("CreateLineItem", `{"subscriptionId":"`+sub+`","displayName":"Συμβουλή (Москва)","currency":"USD","quantity":3,"unitPrice":0.05,"invoiceAt":null}`)
+	w.Do("TerminateSubscription", `{"subscriptionId":"`+sub+`","reason":"test"}`)
+	at := regexp.MustCompile(`/invoices/[^"]+`).FindString(w.get("/home").body)
+	w.get(at).wants(t, 200, at+"/pdf")
+	file := w.get(at+"/pdf").wants(t, 200)
+	if kind := file.header.Get("Content-Type"); kind != "application/pdf" {
+		t.Errorf("type %s", kind)
+	}
+	text := pdfText(t, file.body)
+	for _, want := range []string{"Invoice 1", "Oracle Models", "Acorn Analytics", "Συμβουλή (Москва)", "3 at 0.05 USD each", "Tokens", "30 tokens at 0.01 USD each", "0.30 USD", "page 1 of ", "0.15 USD", "0.45 USD"} {
+		if !strings.Contains(text, want) {
+			t.Errorf("the file does not say %q: %q", want, text)
+		}
+	}
+	if again := w.get(at + "/pdf"); again.body != file.body {
+		t.Error("the same invoice has given another file")
+	}
+	if dir := os.Getenv("PICTURES"); dir != "" {
+		w.must(os.WriteFile(filepath.Join(dir, "invoice.pdf"), []byte(file.body), 0o600))
+	}
+	w.get(at[:len(at)-1]+"AAA/pdf").wants(t, 404)
+}
+
+// pdfText returns what a PDF shows, in the order in which it is drawn.
+func pdfText(t *testing.T, file string) string {
+	t.Helper()
+	var text strings.Builder
+	for rest := file; ; {
+		_, after, ok := strings.Cut(rest, "stream\n")
+		if !ok {
+			return text.String()
+		}
+		stream, next, _ := strings.Cut(after, "\nendstream")
+		rest = next
+		z, err := zlib.NewReader(strings.NewReader(stream))
+		if err != nil {
+			continue // a font
+		}
+		page, err := io.ReadAll(z)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, shown := range regexp.MustCompile(`(?s)\(((?:\\.|[^\\)])*)\) ?Tj`).FindAllSubmatch(page, -1) {
+			plain := strings.NewReplacer(`\\`, `\`, `\(`, `(`, `\)`, `)`, `\r`, "\r").Replace(string(shown[1]))
+			units := make([]uint16, len(plain)/2)
+			for i := range units {
+				units[i] = uint16(plain[2*i])<<8 | uint16(plain[2*i+1])
+			}
+			text.WriteString(string(utf16.Decode(units)) + "\n")
+		}
 	}
 }

@@ -45,6 +45,8 @@ type Invoice struct {
 	UpdatedAt    events.Time               `json:"updatedAt"`
 	Seller       *Seller                   `json:"seller,omitempty"`
 	Buyer        *Buyer                    `json:"buyer,omitempty"`
+	Permalink    string                    `json:"permalink,omitempty"`
+	PDF          string                    `json:"pdfUrl,omitempty"`
 	ItemCount    int                       `json:"itemCount"`
 	Lines        []InvoiceLine             `json:"lineItems,omitempty"`
 }
@@ -191,6 +193,9 @@ func (r *reading) renderInvoice(id events.InvoiceID, row *projections.Invoice) (
 	}
 	inv.Total = inv.Subtotal.Plus(inv.Tax)
 	inv.GrandTotal = Cents(inv.Total)
+	if inv.Permalink = r.opts.Links.Invoice(id); inv.Issued != 0 {
+		inv.PDF = r.opts.Links.InvoicePDF(id)
+	}
 	return inv, nil
 }
 

@@ -226,6 +226,22 @@ func (b *browser) screen(width int64, scheme string) {
 	call(b, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{Features: []*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: scheme}}})
 }
 
+// print keeps a picture of the page as a printer shows it, in the dark too.
+func (b *browser) print(name string) {
+	b.t.Helper()
+	call(b, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{
+		Media: "print", Features: []*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: "dark"}},
+	})
+	if ground := evaluate[string](b, `getComputedStyle(document.body).backgroundColor`); ground != "rgb(255, 255, 255)" {
+		b.t.Errorf("%s is printed on %s", name, ground)
+	}
+	if evaluate[bool](b, `document.querySelector(".screen").checkVisibility()`) {
+		b.t.Errorf("%s: buttons are printed", name)
+	}
+	b.photograph(name + "-printed")
+	b.screen(deskWidth, "light")
+}
+
 // photograph keeps a picture of all of the page, in the directory that the environment names as PICTURES.
 func (b *browser) photograph(name string) {
 	b.t.Helper()

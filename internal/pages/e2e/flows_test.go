@@ -266,6 +266,7 @@ func TestHome(t *testing.T) {
 	b.press("No. 1")
 	b.says("Invoice 1", "0.30 USD")
 	b.look("invoice")
+	b.print("invoice")
 	b.press("how it was computed")
 	b.says("30 tokens in 3 usage events")
 	b.look("line")
