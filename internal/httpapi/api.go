@@ -52,8 +52,9 @@ type API struct {
 	decoders sync.Pool // of *wire.Decoder
 	limits   *limiter
 	writes   writes
-	docs     []byte // the page at /docs
-	document []byte // the description at /openapi.json
+	shared   map[string]shared // by pattern of the mux; never changes after New
+	docs     []byte            // the page at /docs
+	document []byte            // the description at /openapi.json
 }
 
 // New returns an API.
@@ -64,7 +65,7 @@ func New(opts Options) (*API, error) {
 	if opts.Version == "" {
 		opts.Version = "0.0.0"
 	}
-	a := &API{opts: opts, mux: http.NewServeMux(), limits: newLimiter(opts.Limit), writes: newWrites()}
+	a := &API{opts: opts, mux: http.NewServeMux(), limits: newLimiter(opts.Limit), writes: newWrites(), shared: make(map[string]shared)}
 	a.decoders.New = func() any { return opts.NewDecoder() }
 	config := huma.DefaultConfig("Tallystick", opts.Version)
 	config.CreateHooks, config.OpenAPIPath, config.DocsPath, config.SchemasPath = nil, "", "", "" // ours are below
@@ -99,8 +100,8 @@ const description = "Bills usage. Money is exact: amounts are decimal strings, o
 func (a *API) operations() []operation {
 	var all []operation
 	for _, part := range [][]operation{
-		a.products(), a.metrics(), a.fees(), a.prices(), a.plans(), a.customers(), a.subscriptions(), a.usage(), a.wallets(), a.invoices(),
-		a.payments(), a.entitlements(), a.features(), a.access(), a.clocks(), a.keys(),
+		a.products(), a.metrics(), a.fees(), a.prices(), a.plans(), a.customers(), a.authorizations(), a.subscriptions(), a.usage(),
+		a.wallets(), a.invoices(), a.billing(), a.payments(), a.entitlements(), a.features(), a.access(), a.clocks(), a.keys(),
 	} {
 		all = append(all, part...)
 	}
@@ -112,6 +113,7 @@ type operation struct {
 	id      string
 	method  string
 	path    string
+	under   string // the pattern that the mux knows it by with others; default path
 	tag     string
 	summary string
 	params  []param  // of the query; those of the path follow from the path
@@ -178,7 +180,12 @@ func (a *API) register(op operation) {
 	if op.limit == 0 {
 		op.limit = maxBody
 	}
-	a.api.Adapter().Handle(h, func(ctx huma.Context) { a.serve(&op, schema, ctx) })
+	serve := func(ctx huma.Context) { a.serve(&op, schema, ctx) }
+	if op.under != "" {
+		a.share(&op, serve)
+		return
+	}
+	a.api.Adapter().Handle(h, serve)
 }
 
 // refusal describes an answer that says no.
@@ -214,7 +221,11 @@ func (a *API) nowhere(w http.ResponseWriter, r *http.Request) {
 	for _, method := range []string{http.MethodGet, http.MethodPost, http.MethodPatch, http.MethodDelete} {
 		probe := r.Clone(context.WithoutCancel(r.Context()))
 		probe.Method = method
-		if _, pattern := a.mux.Handler(probe); strings.HasPrefix(pattern, method+" ") {
+		_, pattern := a.mux.Handler(probe)
+		if all, ok := a.shared[pattern]; ok && all.of(probe) == nil {
+			continue
+		}
+		if strings.HasPrefix(pattern, method+" ") {
 			allowed = append(allowed, method)
 		}
 	}

@@ -71,6 +71,8 @@ func (c *conformance) customersAndClocks(s *shop) {
 	c.refused("createCustomer", 404, "POST", "/v0/customers", fmt.Sprintf(`{"merchantId":%q,"consumerId":"org_01ARZ3NDEKTSV4RRFFQ69G5FAV"}`, m))
 	c.try("listCustomers", 200, "GET", "/v0/customers?organizationId="+m+"&name=jan", "")
 	got := c.try("getCustomer", 200, "GET", "/v0/customers/"+s.customer, "")
+	s.consumer = got["consumerId"].(string)
+	c.authorizations(*s)
 	c.try("updateCustomer", 200, "PATCH", "/v0/customers/"+s.customer, `{"taxId":"DE2","notificationSettings":{"invoicePaid":false}}`)
 	c.try("getConsumer", 200, "GET", "/v0/consumers/"+got["consumerId"].(string), "")
 	c.try("updateConsumer", 200, "PATCH", "/v0/consumers/"+got["consumerId"].(string), `{"phone":"+49 30 1"}`)
@@ -98,6 +100,8 @@ func (c *conformance) subscriptionsAndUsage(s *shop) {
 	c.try("createSubscription", 200, "POST", "/v0/subscriptions", create)
 	c.try("listSubscriptions", 200, "GET", "/v0/subscriptions?limit=5&status=active&customerId="+s.customer, "")
 	c.try("getSubscription", 200, "GET", "/v0/subscriptions/"+s.subscription, "")
+	c.try("listSubscriptions", 200, "GET", "/v0/subscriptions?include=customer&consumerId="+s.consumer, "")
+	c.portals(*s)
 	c.try("updateSubscription", 200, "PATCH", "/v0/subscriptions/"+s.subscription, `{"renewalReminderDays":7}`)
 	c.refused("createUsageEvent", 422, "POST", "/v0/usage", c.usage(*s, "u-0", 100))
 	c.try("createTopUp", 201, "POST", "/v0/wallets/"+s.wallet+"/topups", `{"amount":"20","method":"sandbox"}`)
@@ -152,6 +156,8 @@ func (c *conformance) endings(s shop) {
 	invoice := list["data"].([]any)[0].(map[string]any)["id"].(string)
 	c.try("getInvoice", 200, "GET", "/v2/invoices/"+invoice+"?expand=lineItems", "")
 	c.try("getInvoiceLineItems", 200, "GET", "/v2/invoices/"+invoice+"/lineItems?limit=1", "")
+
+	c.billing(s, invoice)
 
 	c.refused("deleteCustomer", 409, "DELETE", "/v0/customers/"+s.customer, "")
 	c.refused("deleteTestClock", 409, "DELETE", "/v0/testClocks/"+s.clock, "")

@@ -138,7 +138,7 @@ func (c *conformance) try(id string, status int, method, path, body string) map[
 // foreignTry sends the request with another merchant's key.
 func (c *conformance) foreignTry(id, method, path, body string) {
 	c.t.Helper()
-	mine := regexp.MustCompile(`(prod|bm|fee|price|plan|cus|sub|tc|acc|org|inv|usg|pay|ps|ent|com|disp|feat|grt|key|top)_[0-9A-Z]{16,26}`)
+	mine := regexp.MustCompile(`(prod|bm|fee|price|plan|cus|sub|tc|acc|org|inv|usg|pay|ps|ent|auth|prt|crn|li|com|disp|feat|grt|key|top)_[0-9A-Z]{16,26}`)
 	if !mine.MatchString(path + body) {
 		return // it names nothing, and so nothing of anybody's
 	}

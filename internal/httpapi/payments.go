@@ -90,7 +90,7 @@ func (a *API) payments() []operation {
 			return changed(c, "payment session", "CancelSession", "paymentSessionId", http.StatusOK, c.session)
 		},
 	}, {
-		id: "listCustomerPaymentMethods", method: http.MethodGet, path: methods, tag: tag, summary: "List a customer's payment methods",
+		id: "listCustomerPaymentMethods", method: http.MethodGet, path: methods, under: ofCustomers, tag: tag, summary: "List a customer's payment methods",
 		answers: answers[query.APIList[query.PaymentMethod]](http.StatusOK), handle: func(c *call) (answer, error) {
 			id, err := pathID[events.CustomerNoun](c, "id", "customer")
 			if err != nil {

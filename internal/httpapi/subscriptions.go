@@ -34,6 +34,7 @@ type Subscription struct {
 	RenewalReminderEnabled *bool                      `json:"renewalReminderEnabled" nullable:"true"`
 	RenewalReminderDays    *uint32                    `json:"renewalReminderDays" nullable:"true"`
 	Payment                *query.SubscriptionPayment `json:"payment,omitempty" doc:"What is to be paid before it is active, or was"`
+	Customer               *query.APIParties          `json:"customer,omitempty" doc:"If asked for with include=customer"`
 }
 
 // SubscriptionCreate is what a subscription is made of: one of customer and customerId is given.
@@ -172,7 +173,18 @@ func (a *API) listSubscriptions(c *call) (answer, error) {
 		return nothing[Subscription](c)
 	}
 	list, err := a.opts.Queries.Subscriptions(c.ctx, c.who, args)
-	return listing(c, list, err, renderSubscription)
+	if err != nil || c.text("include") == "" {
+		return listing(c, list, err, renderSubscription)
+	}
+	return listing(c, list, nil, func(s *query.Subscription) (Subscription, error) {
+		v, err := renderSubscription(s)
+		if err != nil {
+			return v, err
+		}
+		parties, err := a.opts.Queries.Parties(c.ctx, c.who, query.CustomerArgs{At: c.at(), Customer: s.Customer})
+		v.Customer = &parties
+		return v, err
+	})
 }
 
 func (c *call) subscription(id events.SubscriptionID) (Subscription, error) {

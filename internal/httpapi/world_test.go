@@ -151,6 +151,8 @@ func (r reply) code(t testing.TB, status int, code string) {
 // shop is a catalogue with a customer who has subscribed to its plan.
 type shop struct {
 	product, metric, price, plan, customer, subscription, wallet, clock string
+
+	consumer string // of conformance alone
 }
 
 // newShop makes a shop of the merchant's, on a test clock.

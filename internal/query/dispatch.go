@@ -16,7 +16,7 @@ import (
 // Names returns the names of all queries.
 func Names() []string {
 	names := []string{
-		"Authorization", "Clocks", "Consumer", "Customer", "Customers", "Digests", "GetConsumer", "GetCustomer", "ListCustomers", "Invoice", "Invoices", "Keys", "MerchantWallet", "Merchants", "Metrics",
+		"Authorization", "Clocks", "Consumer", "Customer", "Customers", "Digests", "GetConsumer", "GetCustomer", "ListCustomers", "Invoice", "Invoices", "Keys", "MerchantWallet", "Merchants", "Metrics", "Parties",
 		"Plans", "Portal", "Prices", "Products", "Proof", "Records", "Statement", "Status", "Subscription", "Subscriptions", "TrialBalance",
 		"Usage", "UsageEvent", "UsageEvents", "User", "Wallet",
 	}
@@ -104,6 +104,8 @@ func (s *Service) query(name string) asked { //nolint:funlen // a case for each 
 		return answering(s.Merchants)
 	case "Metrics":
 		return answering(s.Metrics)
+	case "Parties":
+		return answering(s.Parties)
 	case "Plans":
 		return answering(s.Plans)
 	case "Prices":

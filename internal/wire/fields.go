@@ -70,11 +70,15 @@ func (d *Decoder) object(path string, b []byte) *fields {
 	return f
 }
 
-// add adds a field that stands beside the body. One of the same name in the body must be equal to it.
+// add adds a field that stands beside the body. One of the same name in the body must be equal to it, or be null.
 func (f *fields) add(g Given) {
 	for i := range f.list {
 		if f.list[i].name != g.Name {
 			continue
+		}
+		if string(f.list[i].raw) == "null" {
+			f.list[i].raw = g.Value
+			return
 		}
 		if f.bad == nil && !bytes.Equal(f.list[i].raw, g.Value) {
 			f.wrong(g.Name, "is given beside the body too, and differs")

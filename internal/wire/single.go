@@ -22,7 +22,7 @@ func (d *Decoder) single(c *call, name string, body []byte, beside []Given) erro
 		f.done(s)
 	}
 	d.keys = d.keys[:0]
-	if s := f.take("idempotencyKey", optional); s != nil {
+	if s := f.take("idempotencyKey", optional); s != nil && !s.null() {
 		d.key(s)
 		f.done(s)
 	}

@@ -1,0 +1,80 @@
+package httpapi_test
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+)
+
+// TestAuthorizationSessions: a merchant asks somebody to become its customer, and sees how far that has come; the paths of these
+// sessions and those of what customers have are not mixed up.
+func TestAuthorizationSessions(t *testing.T) {
+	w := newWorld(t, nil)
+	s := w.newShop()
+	made := w.do(201, "POST", "/v0/customers/authorization", fmt.Sprintf(`{"email":" Joan@Example.com","planId":%q,"merchantId":%q}`, s.plan, w.merchant))
+	if made["status"] != "pending" || made["email"] != "joan@example.com" || made["planName"] != "Pay as you go" || made["merchantName"] != "Acme AI" || made["customerId"] != nil {
+		t.Errorf("the session is %v", made)
+	}
+	path := "/v0/customers/authorization/" + made["id"].(string)
+	if got := w.do(200, "GET", path, ""); fmt.Sprint(got) != fmt.Sprint(made) {
+		t.Errorf("the session is %v, want %v", got, made)
+	}
+	w.command("CompleteAuthorization", fmt.Sprintf(`{"authorizationId":%q,"consumer":{"name":"Joan","email":"joan@example.com","address":{"country":"GB"}}}`, made["id"]))
+	w.until(func() bool { return w.do(200, "GET", path, "")["status"] == "completed" }) // another key has done it
+	done := w.do(200, "GET", path, "")
+	customer, ok := done["customerId"].(string)
+	if !ok || done["status"] != "completed" {
+		t.Fatalf("the completed session is %v", done)
+	}
+	w.do(200, "GET", "/v0/customers/"+customer+"/paymentMethods", "")
+	w.call(w.foreign, "GET", path, "").code(t, 404, "NOT_FOUND")
+	w.call(w.key, "GET", "/v0/customers/authorization/paymentMethods", "").code(t, 404, "NOT_FOUND")
+	w.call(w.key, "GET", "/v0/customers/"+customer+"/nothing", "").code(t, 404, "NOT_FOUND")
+	w.call(w.key, "PATCH", "/v0/customers/"+customer+"/nothing", "").code(t, 404, "NOT_FOUND")
+	if r := w.call(w.key, "PATCH", "/v0/customers/"+customer+"/paymentMethods", ""); r.header.Get("Allow") != "GET, POST" {
+		t.Errorf("the methods are %q: %s", r.header.Get("Allow"), r.raw)
+	}
+	w.call(w.key, "POST", "/v0/customers/authorization", fmt.Sprintf(`{"email":"joan@example.com","merchantId":%q}`, w.other)).code(t, 404, "NOT_FOUND")
+	w.call(w.key, "POST", "/v0/customers/authorization", `{"email":"nobody"}`).code(t, 400, "INVALID")
+}
+
+// TestIncludeCustomer: a list of subscriptions shows on demand who the two sides of each are.
+func TestIncludeCustomer(t *testing.T) {
+	w := newWorld(t, nil)
+	s := w.newShop()
+	list := w.do(200, "GET", "/v0/subscriptions?include=customer", "")["data"].([]any)
+	customer, _ := list[0].(map[string]any)["customer"].(map[string]any)
+	if got := fmt.Sprint(customer["merchant"], customer["consumer"]); customer["id"] != s.customer || !strings.Contains(got, "name:Acme AI") || !strings.Contains(got, "email:jane@example.com") {
+		t.Errorf("the sides are %v", customer)
+	}
+	plain := w.do(200, "GET", "/v0/subscriptions", "")["data"].([]any)
+	if plain[0].(map[string]any)["customer"] != nil {
+		t.Errorf("nobody has asked for %v", plain)
+	}
+	w.call(w.key, "GET", "/v0/subscriptions?include=everything", "").code(t, 400, "INVALID")
+}
+
+// TestLineItems: a merchant adds a line once, by a key in the header or in the body, and it is on the invoice of its period.
+func TestLineItems(t *testing.T) {
+	w := newWorld(t, nil)
+	s := w.newShop()
+	const path = "/v2/invoices/lineItems"
+	body := fmt.Sprintf(`{"subscriptionId":%q,"displayName":"Support","description":null,"currency":"USD","quantity":1.5,"unitPrice":10.10,"invoiceAt":null,"idempotencyKey":null}`, s.subscription)
+	made := w.call(w.key, "POST", path, body, "Idempotency-Key: line-1").want(t, 201)
+	if b := made.body; b["type"] != "manual" || b["status"] != "pending" || b["quantity"] != "1.5" || b["unitPrice"] != "10.1" || b["subtotal"] != "15.15" {
+		t.Errorf("the line is %s", made.raw)
+	}
+	again := w.call(w.key, "POST", path, strings.Replace(body, `"idempotencyKey":null`, `"idempotencyKey":"line-1"`, 1)).want(t, 200)
+	if again.body["id"] != made.body["id"] {
+		t.Errorf("the repeat is %s, want %s", again.raw, made.raw)
+	}
+	w.call(w.key, "POST", path, strings.Replace(body, "1.5", "2.5", 1), "Idempotency-Key: line-1").code(t, 409, "IDEMPOTENCY_CONFLICT")
+	w.call(w.key, "POST", path, strings.Replace(body, `"idempotencyKey":null`, `"idempotencyKey":"x"`, 1), "Idempotency-Key: line-1").code(t, 400, "INVALID")
+	w.call(w.foreign, "POST", path, body).code(t, 404, "NOT_FOUND")
+	w.do(201, "POST", path, fmt.Sprintf(`{"subscriptionId":%q,"displayName":"Thanks","currency":"USD","quantity":1,"unitPrice":-5}`, s.subscription))
+	list := w.do(200, "GET", path+"?subscriptionId="+s.subscription, "")
+	if list["totalCount"] != 2.0 || list["summary"].(map[string]any)["feeSubtotal"] != "10.15" {
+		t.Errorf("the lines are %v", list)
+	}
+	w.call(w.key, "GET", path, "").code(t, 400, "INVALID")
+}
