@@ -21,6 +21,8 @@ import (
 	"tallystick/internal/query"
 	"tallystick/internal/server"
 	"tallystick/internal/wire"
+	"tallystick/projections"
+	"tallystick/projections/views"
 )
 
 // Open is how soon a killed server answers again.
@@ -104,37 +106,44 @@ func large(ctx context.Context, o Options, secret string, res *Open) (w *world, 
 }
 
 // find returns the parties of a ledger that build has made, with at most 1,000 customers of each merchant.
-func find(ctx context.Context, s *server.Server, o Options) (*world, error) {
-	who, page := wire.Who{Role: events.OperatorKey}, query.Page{Limit: 1000}
-	merchants, err := s.Queries.Merchants(ctx, who, query.MerchantsArgs{Page: page})
+func find(ctx context.Context, s *server.Server, o Options) (w *world, err error) {
+	rows, err := s.Views.Reader(ctx, 0)
 	if err != nil {
 		return nil, err
 	}
-	w := &world{s: s}
-	for i := range merchants.Items {
-		m := seller{id: merchants.Items[i].ID}
-		args := query.CatalogArgs{Page: page, Merchant: m.id}
-		metrics, err := s.Queries.Metrics(ctx, who, args)
+	defer func() {
+		if e := rows.Close(); err == nil {
+			err = e
+		}
+	}()
+	w = &world{s: s}
+	err = views.Each(ctx, rows, rows.Tables().Merchants, nil, nil, func(id events.OrganizationID, _ *projections.MerchantRow) error {
+		m := seller{id: id}
+		err := rows.Children(ctx, projections.LinkMetrics, id, [16]byte{}, func(metric [16]byte, _ events.Seq) error {
+			m.metric = events.MetricID(metric)
+			return nil
+		})
 		if err != nil {
-			return nil, err
+			return err
 		}
-		customers, err := s.Queries.Customers(ctx, who, args)
-		if err != nil {
-			return nil, err
-		}
-		for j := range customers.Items {
-			m.customers = append(m.customers, customers.Items[j].ID)
-		}
-		if len(metrics.Items) == 0 || len(m.customers) == 0 {
-			return nil, fmt.Errorf("the ledger in %s was not made by this measurement", o.Keep)
-		}
-		m.metric = metrics.Items[0].ID
 		w.merchants = append(w.merchants, m)
+		last := &w.merchants[len(w.merchants)-1]
+		return rows.Children(ctx, projections.LinkCustomers, id, [16]byte{}, func(customer [16]byte, _ events.Seq) error {
+			if last.customers = append(last.customers, events.CustomerID(customer)); len(last.customers) == 1000 {
+				return views.ErrStop
+			}
+			return nil
+		})
+	})
+	for i := range w.merchants {
+		if m := &w.merchants[i]; err == nil && (m.metric.IsZero() || len(m.customers) == 0) {
+			err = fmt.Errorf("the ledger in %s was not made by this measurement", o.Keep)
+		}
 	}
-	if len(w.merchants) == 0 {
-		return nil, fmt.Errorf("the ledger in %s has no merchant", o.Keep)
+	if err == nil && len(w.merchants) == 0 {
+		err = fmt.Errorf("the ledger in %s has no merchant", o.Keep)
 	}
-	return w, nil
+	return w, err
 }
 
 // restart starts a server in a process of its own and measures the time to the first receipt. Then it sends some more
