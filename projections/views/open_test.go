@@ -263,12 +263,12 @@ func TestSnapshotsByThemselves(t *testing.T) {
 		if err := v.WaitFor(t.Context(), l.Durable()); err != nil {
 			t.Fatal(err)
 		}
-		for { // until it is there
+		for { // until it is there, with its digests
 			all, err := v.Snapshots()
 			if err != nil {
 				t.Fatal(err)
 			}
-			if len(all) > 0 && all[len(all)-1].Seq == l.Durable() || t.Context().Err() != nil {
+			if last := len(all) - 1; last >= 0 && all[last].Seq == l.Durable() && len(all[last].Digests) > 0 || t.Context().Err() != nil {
 				break
 			}
 		}

@@ -29,7 +29,7 @@ type Snapshot struct {
 	Ledger  events.LedgerID `json:"ledgerId"`
 	Seq     events.Seq      `json:"sequence"`
 	Hash    events.Hash     `json:"leafHash"` // of the last record
-	Digests []Digest        `json:"digests"`
+	Digests []Digest        `json:"digests"`  // none until they are computed, some time after it was taken
 }
 
 func (s *Snapshot) checkpoint() Checkpoint { return Checkpoint{s.Fold, s.Seq, s.Ledger, s.Hash} }
@@ -49,7 +49,10 @@ type openSnapshot struct {
 	once  sync.Once // opens the store
 	store *Store
 	err   error
-	users int // guarded by snapshots.mu
+
+	// guarded by snapshots.mu
+	users  int
+	closed chan struct{} // closed when the store is; nil until nobody reads any more
 }
 
 func (d *snapshots) path(seq events.Seq) string {
@@ -92,6 +95,12 @@ func readSnapshot(opts Options, dir string) (s Snapshot, err error) {
 func (d *snapshots) reader(s Snapshot) (*Reader, error) {
 	d.mu.Lock()
 	o := d.open[s.Seq]
+	for o != nil && o.closed != nil {
+		d.mu.Unlock()
+		<-o.closed
+		d.mu.Lock()
+		o = d.open[s.Seq]
+	}
 	if o == nil {
 		o = new(openSnapshot)
 		d.open[s.Seq] = o
@@ -126,32 +135,48 @@ func (d *snapshots) release(seq events.Seq, o *openSnapshot) error {
 	o.users--
 	last := o.users == 0
 	if last {
-		delete(d.open, seq)
+		o.closed = make(chan struct{})
 	}
 	d.mu.Unlock()
-	if last && o.store != nil {
-		return o.store.Close()
+	if !last {
+		return nil
 	}
-	return nil
+	var err error
+	if o.store != nil {
+		err = o.store.Close()
+	}
+	d.mu.Lock()
+	delete(d.open, seq)
+	d.mu.Unlock()
+	close(o.closed)
+	return err
 }
 
-// verify reads all of a snapshot and compares its digests with those it was made with.
+// verify reads all of a snapshot and compares its digests with those that were computed when it was new.
 func (d *snapshots) verify(ctx context.Context, s Snapshot) (err error) {
-	r, err := d.reader(s)
-	if err != nil {
-		return err
+	if len(s.Digests) == 0 {
+		return fmt.Errorf("snapshot %d: its digests were not computed yet", s.Seq)
 	}
-	defer closeInto(r, &err)
-	digests, err := r.Digests(ctx)
+	digests, err := d.digests(ctx, s, func(int) error { return nil })
 	if err == nil && !slices.Equal(digests, s.Digests) {
 		err = fmt.Errorf("%w: snapshot %d: its rows are not those it was made with", ErrCorrupt, s.Seq)
 	}
 	return err
 }
 
-// take makes a snapshot of a store that is in use, as it is now. Writers are not held up: Pebble links the
-// files of the store, and the digests are computed from those at a moderate pace.
-func (d *snapshots) take(ctx context.Context, store *Store) (s Snapshot, err error) {
+// digests reads all of a snapshot, and calls rest with the bytes of each row.
+func (d *snapshots) digests(ctx context.Context, s Snapshot, rest func(bytes int) error) (digests []Digest, err error) {
+	r, err := d.reader(s)
+	if err != nil {
+		return nil, err
+	}
+	defer closeInto(r, &err)
+	return r.digests(ctx, rest)
+}
+
+// take makes a snapshot of a store that is in use, as it is now, without digests. Writers are not held up: Pebble links the
+// files of the store.
+func (d *snapshots) take(store *Store) (s Snapshot, err error) {
 	d.taking.Lock()
 	defer d.taking.Unlock()
 	fs := d.opts.FS
@@ -165,7 +190,7 @@ func (d *snapshots) take(ctx context.Context, store *Store) (s Snapshot, err err
 	if err := store.checkpoint(tmp); err != nil {
 		return s, err
 	}
-	if s, err = describe(ctx, tmp, d.opts); err != nil {
+	if s, err = label(tmp, d.opts); err != nil {
 		return s, errors.Join(err, fs.RemoveAll(tmp))
 	}
 	final := d.path(s.Seq)
@@ -178,27 +203,55 @@ func (d *snapshots) take(ctx context.Context, store *Store) (s Snapshot, err err
 	return s, syncDir(fs, d.dir)
 }
 
-// describe makes the file SNAPSHOT of a copy of a store.
-func describe(ctx context.Context, dir string, opts Options) (s Snapshot, err error) {
+// label makes the file SNAPSHOT of a copy of a store.
+func label(dir string, opts Options) (s Snapshot, err error) {
 	store, err := openReadOnly(dir, opts)
 	if err != nil {
 		return s, err
 	}
 	defer closeInto(store, &err)
-	r, err := store.Reader()
+	at, err := store.Checkpoint()
 	if err != nil {
 		return s, err
 	}
-	defer closeInto(r, &err)
-	s = Snapshot{Fold: r.at.Fold, Ledger: r.at.Ledger, Seq: r.at.Seq, Hash: r.at.Hash}
-	if s.Digests, err = r.digests(ctx, newPace(ctx, opts.Clock).rest); err != nil {
-		return s, err
-	}
+	s = Snapshot{Fold: at.Fold, Ledger: at.Ledger, Seq: at.Seq, Hash: at.Hash}
+	return s, s.write(dir, opts)
+}
+
+func (s *Snapshot) write(dir string, opts Options) error {
 	b, err := json.MarshalIndent(s, "", "  ")
 	if err != nil {
+		return err
+	}
+	return writeFile(opts.FS, dir, snapshotFile, append(b, '\n'))
+}
+
+// describe computes the digests of a snapshot that has none, at a moderate pace: with many rows that takes longer than it takes
+// until the next snapshot is due. A state of the past can do without; a new generation of the views begins with
+// a snapshot that has them.
+func (d *snapshots) describe(ctx context.Context, s Snapshot) (Snapshot, error) {
+	digests, err := d.digests(ctx, s, newPace(ctx, d.opts.Clock).rest)
+	if err != nil {
 		return s, err
 	}
-	return s, writeFile(opts.FS, dir, snapshotFile, append(b, '\n'))
+	s.Digests = digests
+	d.taking.Lock() // it may have been thinned out
+	defer d.taking.Unlock()
+	if !exists(d.opts.FS, d.path(s.Seq), snapshotFile) {
+		return s, nil
+	}
+	return s, s.write(d.path(s.Seq), d.opts)
+}
+
+// undescribed returns the newest snapshot that has no digests, and whether there is one.
+func (d *snapshots) undescribed() (Snapshot, bool, error) {
+	all, err := d.list()
+	for _, s := range slices.Backward(all) {
+		if len(s.Digests) == 0 {
+			return s, true, nil
+		}
+	}
+	return Snapshot{}, false, err
 }
 
 // A pace makes work that nobody waits for rest three times as long as it takes.

@@ -41,6 +41,7 @@ type Views struct {
 	ctx       context.Context // ends the tasks
 	cancel    context.CancelFunc
 	snapshot  chan struct{} // asks for a snapshot
+	describe  chan struct{} // says that there is one without digests
 	heals     atomic.Int32
 
 	mu      sync.Mutex // guards the fields below
@@ -60,7 +61,7 @@ func Open(dir string, log Log, opts Options) (*Views, error) {
 	opts = opts.withDefaults()
 	ctx, cancel := context.WithCancel(context.Background())
 	v := &Views{
-		opts: opts, log: log, ctx: ctx, cancel: cancel, snapshot: make(chan struct{}, 1),
+		opts: opts, log: log, ctx: ctx, cancel: cancel, snapshot: make(chan struct{}, 1), describe: make(chan struct{}, 1),
 		fs:        viewsDir{opts.FS.PathJoin(dir, "views"), opts},
 		snapshots: &snapshots{dir: opts.FS.PathJoin(dir, "snapshots"), opts: opts, open: make(map[events.Seq]*openSnapshot)},
 	}
@@ -86,6 +87,7 @@ func Open(dir string, log Log, opts Options) (*Views, error) {
 	v.current = newGeneration(n, store)
 	if !opts.NoSnapshots {
 		v.tasks.Go(v.takeSnapshots)
+		v.tasks.Go(v.describeSnapshots)
 	}
 	return v, nil
 }
@@ -406,19 +408,43 @@ func (v *Views) takeSnapshots() {
 		case <-v.ctx.Done():
 			return
 		}
-		if _, err := v.TakeSnapshot(v.ctx); err != nil && v.ctx.Err() == nil {
+		if _, err := v.takeSnapshot(); err != nil && v.ctx.Err() == nil {
 			v.opts.Logger.Error("taking a snapshot of the views", "err", err)
+		}
+		select {
+		case v.describe <- struct{}{}:
+		default: // it goes on until there is none without digests
 		}
 	}
 }
 
-// TakeSnapshot takes a snapshot of the views as they are now and thins out the older ones.
-func (v *Views) TakeSnapshot(ctx context.Context) (Snapshot, error) {
+// describeSnapshots is the goroutine that computes the digests of snapshots.
+func (v *Views) describeSnapshots() {
+	for {
+		s, found, err := v.snapshots.undescribed()
+		if err == nil && found {
+			_, err = v.snapshots.describe(v.ctx, s)
+		}
+		if err != nil && v.ctx.Err() == nil {
+			v.opts.Logger.Error("computing the digests of a snapshot", "sequence", s.Seq, "err", err)
+		}
+		if err == nil && found {
+			continue
+		}
+		select {
+		case <-v.describe:
+		case <-v.ctx.Done():
+			return
+		}
+	}
+}
+
+func (v *Views) takeSnapshot() (Snapshot, error) {
 	g, _, err := v.pin()
 	if err != nil {
 		return Snapshot{}, err
 	}
-	s, err := v.snapshots.take(ctx, g.store)
+	s, err := v.snapshots.take(g.store)
 	v.unpin(g)
 	if err != nil {
 		return s, err
@@ -426,10 +452,24 @@ func (v *Views) TakeSnapshot(ctx context.Context) (Snapshot, error) {
 	return s, v.snapshots.thin()
 }
 
+// TakeSnapshot takes a snapshot of the views as they are now, with its digests, and thins out the older ones.
+func (v *Views) TakeSnapshot(ctx context.Context) (Snapshot, error) {
+	s, err := v.takeSnapshot()
+	if err != nil {
+		return s, err
+	}
+	return v.snapshots.describe(ctx, s)
+}
+
 // Snapshots returns the snapshots there are, oldest first.
 func (v *Views) Snapshots() ([]Snapshot, error) { return v.snapshots.list() }
 
-// VerifySnapshot reads all of a snapshot and compares its digests with those that it was made with. It does not
+// SnapshotDigests reads all of a snapshot and returns its digests, which should be those it has.
+func (v *Views) SnapshotDigests(ctx context.Context, s Snapshot) ([]Digest, error) {
+	return v.snapshots.digests(ctx, s, func(int) error { return nil })
+}
+
+// VerifySnapshot reads all of a snapshot and compares its digests with those that it has. It does not
 // look at the log.
 func (v *Views) VerifySnapshot(ctx context.Context, s Snapshot) error {
 	return v.snapshots.verify(ctx, s)
