@@ -62,6 +62,10 @@ func decideBilling(b *projections.Books, c Context, cmd any, d *decision) *Rejec
 		return refundUsage(b, c, cmd, d)
 	case CorrectUsage:
 		return correctUsage(b, c, cmd, d)
+	case CreateDispute:
+		return createDispute(b, c, cmd, d)
+	case ResolveDispute:
+		return resolveDispute(b, c, cmd, d)
 	case ApproveInvoice:
 		return approveInvoice(b, c, cmd, d)
 	case CancelInvoice:

@@ -73,7 +73,8 @@ func decide(b *projections.Books, c Context, cmd Command, d *decision) *Rejectio
 	case CreateProduct, UpdateProduct, CreateMetric, UpdateMetric, CreateFee, UpdateFee, DeleteFee,
 		CreatePrice, UpdatePrice, DeletePrice, CreatePlan, UpdatePlan:
 		return decideCatalog(b, c, cmd, d)
-	case RefundUsage, CorrectUsage, ApproveInvoice, CancelInvoice, WriteOffInvoice, CreateLineItem, RefundInvoice, VoidInvoiceRefund:
+	case RefundUsage, CorrectUsage, ApproveInvoice, CancelInvoice, WriteOffInvoice, CreateLineItem, RefundInvoice, VoidInvoiceRefund,
+		CreateDispute, ResolveDispute:
 		return decideBilling(b, c, cmd, d)
 	case CreateCustomer:
 		return createCustomer(b, c, cmd, d)
@@ -174,6 +175,8 @@ func (RevokePortal) main() events.Kind          { return events.KindPortalRevoke
 func (CreateSubscription) main() events.Kind    { return events.KindSubscriptionCreated }
 func (TerminateSubscription) main() events.Kind { return events.KindSubscriptionTerminated }
 func (CreateEntitlement) main() events.Kind     { return events.KindReservationCreated }
+func (CreateDispute) main() events.Kind         { return events.KindDisputeOpened }
+func (ResolveDispute) main() events.Kind        { return events.KindDisputeResolved }
 func (CreateFeature) main() events.Kind         { return events.KindFeatureCreated }
 func (UpdateFeature) main() events.Kind         { return events.KindFeatureUpdated }
 func (DeleteFeature) main() events.Kind         { return events.KindFeatureDeleted }

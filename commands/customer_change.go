@@ -111,6 +111,13 @@ func customerBlockers(b *projections.Books, id events.CustomerID, row *projectio
 		}
 		blockers = append(blockers, block)
 	}
+	if n := len(row.Disputes); n > 0 {
+		block := Blocker{Type: "disputes", Count: n}
+		for _, dispute := range row.Disputes[:min(maxBlockers, n)] {
+			block.Items = append(block.Items, BlockerItem{ID: dispute.String(), Status: string(projections.DisputePending)})
+		}
+		blockers = append(blockers, block)
+	}
 	return blockers
 }
 

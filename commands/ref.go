@@ -39,6 +39,7 @@ const (
 	refAlert
 	refAuthorization
 	refPortal
+	refDispute
 	refUser
 	refInvoice
 	refLine
@@ -104,6 +105,8 @@ func (r Ref) append(b []byte) []byte {
 		return events.AlertID(r.id).AppendText(b)
 	case refAuthorization:
 		return events.AuthorizationID(r.id).AppendText(b)
+	case refDispute:
+		return events.DisputeID(r.id).AppendText(b)
 	case refPortal:
 		return events.PortalID(r.id).AppendText(b)
 	case refUser:
@@ -130,7 +133,7 @@ func (r Ref) append(b []byte) []byte {
 func (r Ref) MarshalText() ([]byte, error) { return r.append(nil), nil }
 
 // UnmarshalText reads what String returns; "" is none.
-func (r *Ref) UnmarshalText(b []byte) (err error) {
+func (r *Ref) UnmarshalText(b []byte) (err error) { //nolint:funlen // a case for each prefix, and nothing else
 	text := string(b)
 	if text == "" {
 		*r = Ref{}
@@ -182,6 +185,8 @@ func (r *Ref) UnmarshalText(b []byte) (err error) {
 		*r, err = parseRef[events.AlertNoun](refAlert, text)
 	case "auth":
 		*r, err = parseRef[events.AuthorizationNoun](refAuthorization, text)
+	case "disp":
+		*r, err = parseRef[events.DisputeNoun](refDispute, text)
 	case "prt":
 		*r, err = parseRef[events.PortalNoun](refPortal, text)
 	case "usr":

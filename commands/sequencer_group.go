@@ -224,6 +224,12 @@ func (s *Sequencer) businessOf(r *Request) (m events.OrganizationID) {
 		if row := s.books.Subscriptions.Get(cmd.Subscription); row != nil {
 			return row.Merchant
 		}
+	case ResolveDispute:
+		if row := s.books.Disputes.Get(cmd.Dispute); row != nil {
+			return row.Merchant
+		}
+	case CreateDispute:
+		return cmd.Merchant
 	case RevokePortal:
 		if row := s.books.Portals.Get(cmd.Portal); row != nil {
 			return row.Merchant

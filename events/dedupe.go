@@ -132,6 +132,10 @@ func scope(k Kind) byte { //nolint:funlen // a case for each kind, and nothing e
 		return 86
 	case KindPortalRevoked:
 		return 87
+	case KindDisputeOpened:
+		return 120
+	case KindDisputeResolved:
+		return 121
 	}
 	return noScope
 }

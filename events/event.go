@@ -107,6 +107,8 @@ const (
 	KindUserUpdated            Kind = "user.updated.v1"
 	KindPortalOpened           Kind = "portal.opened.v1"
 	KindPortalRevoked          Kind = "portal.revoked.v1"
+	KindDisputeOpened          Kind = "dispute.opened.v1"
+	KindDisputeResolved        Kind = "dispute.resolved.v1"
 )
 
 // Kinds returns every kind, in the order of the constants.
@@ -146,6 +148,8 @@ func Kinds() []Kind {
 		KindUserUpdated,
 		KindPortalOpened,
 		KindPortalRevoked,
+		KindDisputeOpened,
+		KindDisputeResolved,
 	}
 }
 
@@ -235,6 +239,8 @@ func zeros() []Event { //nolint:funlen // a line for each kind, and nothing else
 		UserUpdated{},
 		PortalOpened{},
 		PortalRevoked{},
+		DisputeOpened{},
+		DisputeResolved{},
 	}
 }
 
@@ -401,6 +407,10 @@ func Decode(kind Kind, b []byte) (Event, error) { //nolint:funlen // a case for 
 		return unmarshal[PortalOpened](b)
 	case KindPortalRevoked:
 		return unmarshal[PortalRevoked](b)
+	case KindDisputeOpened:
+		return unmarshal[DisputeOpened](b)
+	case KindDisputeResolved:
+		return unmarshal[DisputeResolved](b)
 	}
 	return decodeEntitlement(kind, b)
 }

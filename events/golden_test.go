@@ -234,6 +234,8 @@ func TestScopes(t *testing.T) {
 		KindUserUpdated:            85,
 		KindPortalOpened:           86,
 		KindPortalRevoked:          87,
+		KindDisputeOpened:          120,
+		KindDisputeResolved:        121,
 	}
 	for _, k := range Kinds() {
 		if w, ok := want[k]; ok && scope(k) != w || !ok && scope(k) != noScope {

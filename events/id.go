@@ -73,6 +73,8 @@ type (
 	AlertNoun struct{}
 	// AuthorizationNoun stands for an authorization session.
 	AuthorizationNoun struct{}
+	// DisputeNoun stands for a dispute of a usage event.
+	DisputeNoun struct{}
 	// PortalNoun stands for a portal link.
 	PortalNoun struct{}
 	// FeatureNoun stands for a feature.
@@ -109,6 +111,7 @@ func (MethodNoun) prefix() string        { return "pm" }
 func (PaymentNoun) prefix() string       { return "pay" }
 func (AlertNoun) prefix() string         { return "alrt" }
 func (AuthorizationNoun) prefix() string { return "auth" }
+func (DisputeNoun) prefix() string       { return "disp" }
 func (PortalNoun) prefix() string        { return "prt" }
 func (CommandNoun) prefix() string       { return "cmd" }
 func (CreditNoteNoun) prefix() string    { return "crn" }
@@ -168,6 +171,8 @@ type (
 	AlertID = ID[AlertNoun]
 	// AuthorizationID identifies an authorization session.
 	AuthorizationID = ID[AuthorizationNoun]
+	// DisputeID identifies a dispute of a usage event: its bytes are those of the event, which can be disputed once.
+	DisputeID = ID[DisputeNoun]
 	// PortalID identifies a portal link.
 	PortalID = ID[PortalNoun]
 	// FeatureID identifies a feature.

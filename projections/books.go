@@ -99,6 +99,8 @@ type Books struct {
 	Authorized     *Table[Pair[events.OrganizationID, events.OrganizationID], events.Seq] // consumer and merchant
 	Portals        *Table[events.PortalID, Portal]
 
+	Disputes *Table[events.DisputeID, Dispute]
+
 	Totals   *Table[Pair[events.CustomerID, events.MetricID], Total]
 	Journals *Table[JournalKey, Journal]
 	Pages    *Table[PageKey, Page]
@@ -162,6 +164,8 @@ func NewBooks(p Purpose) *Books {
 	b.Authorizations = newTable[events.AuthorizationID, Authorization](b, p, tableAuthorizations, "authorizations.sessions", rules, keyOfID[events.AuthorizationID]())
 	b.Authorized = newTable[Pair[events.OrganizationID, events.OrganizationID], events.Seq](b, p, tableAuthorized, "authorizations.given", rules, keyOfPair[events.OrganizationID, events.OrganizationID]())
 	b.Portals = newTable[events.PortalID, Portal](b, p, tablePortals, "authorizations.portals", rules, keyOfID[events.PortalID]())
+
+	b.Disputes = newTable[events.DisputeID, Dispute](b, p, tableDisputes, "disputes.disputes", rules, keyOfID[events.DisputeID]())
 
 	b.Totals = newTable[Pair[events.CustomerID, events.MetricID], Total](b, p, tableTotals, "usage.totals", views, keyOfPair[events.CustomerID, events.MetricID]())
 	b.Journals = newTable[JournalKey, Journal](b, p, tableJournals, "usage.journals", views, keyOfJournal())
@@ -467,6 +471,10 @@ func (b *Books) apply(rec *events.Record) { //nolint:funlen // a case for each k
 		b.userCreated(rec, e)
 	case events.UserUpdated:
 		b.userUpdated(rec, e)
+	case events.DisputeOpened:
+		b.disputeOpened(rec, e)
+	case events.DisputeResolved:
+		b.disputeResolved(rec, e)
 	case events.PortalOpened:
 		b.portalOpened(rec, e)
 	case events.PortalRevoked:

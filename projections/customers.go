@@ -72,6 +72,7 @@ type Customer struct {
 	UpdatedAt  events.Time        `cbor:"24,keyasint"`
 	Deleted    bool               `cbor:"25,keyasint,omitempty"`
 	Unpaid     []events.InvoiceID `cbor:"26,keyasint,omitempty"` // invoices that are not at their end
+	Disputes   []events.DisputeID `cbor:"27,keyasint,omitempty"` // that are not resolved
 }
 
 // WalletFor returns the wallet that earns c, or zero.

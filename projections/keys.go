@@ -53,6 +53,7 @@ import (
 //	0x70 usage.links          what, parent, child              Seq
 //	0x90 reservations.reservations   ReservationID             Reservation
 //	0x91 reservations.held           SubscriptionID            Held
+//	0xc0 disputes.disputes           DisputeID                 Dispute
 //	0x92 entitlements.features       FeatureID                 Feature
 //	0x93 entitlements.keys           ProductID, key            FeatureID
 //	0x94 entitlements.entitlements   EntitlementID             Entitlement
@@ -108,6 +109,8 @@ const (
 	tableAuthorizations = 0xA2
 	tableAuthorized     = 0xA3
 	tablePortals        = 0xA4
+
+	tableDisputes = 0xC0
 )
 
 // id16 is any identity of 16 raw bytes.

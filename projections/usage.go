@@ -78,6 +78,8 @@ const (
 	LinkGrantsOfEntitlement     LinkOf = 94
 	LinkAuthorizations          LinkOf = 80
 	LinkUsers                   LinkOf = 81
+	LinkDisputes                LinkOf = 120
+	LinkDisputesOfCustomer      LinkOf = 121
 )
 
 // link notes in the views that child is one of parent's, since record seq.

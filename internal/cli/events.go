@@ -275,6 +275,10 @@ func summary(rec *events.Record) string { //nolint:funlen // a case for each kin
 		return say("%s: %s, %s", e.User, e.State, e.Role)
 	case events.PortalOpened:
 		return say("%s for %s, until %s", e.Portal, e.Subscription, when(e.ExpiresAt))
+	case events.DisputeOpened:
+		return say("%s of %s, %s %s", e.Dispute, e.Usage, e.Amount, e.Currency)
+	case events.DisputeResolved:
+		return disputeSummary(e)
 	case events.PortalRevoked:
 		return e.Portal.String()
 	case events.DueFailed:
@@ -294,6 +298,14 @@ func priceSummary(id events.PriceID, revision uint32, model events.Model, term e
 		s += fmt.Sprintf(", revision %d", revision)
 	}
 	return s
+}
+
+// disputeSummary says in a line what became of a dispute.
+func disputeSummary(e events.DisputeResolved) string {
+	if e.Accepted {
+		return e.Dispute.String() + ": accepted"
+	}
+	return e.Dispute.String() + ": declined"
 }
 
 func usageSummary(e *events.UsageReported) string {

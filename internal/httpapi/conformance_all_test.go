@@ -114,6 +114,7 @@ func (c *conformance) subscriptionsAndUsage(s *shop) {
 	c.refused("listUsageEvents", 400, "GET", "/v0/usage?customerId="+s.customer, "")
 	c.try("getUsageEvent", 200, "GET", "/v0/usage/"+u["id"].(string), "")
 
+	c.disputes(*s)
 	c.try("refundUsageEvent", 200, "PATCH", "/v0/usage/"+u["id"].(string), `{"refunded":true,"reason":"a mistake"}`)
 	c.refused("refundUsageEvent", 422, "PATCH", "/v0/usage/"+u["id"].(string), `{"refunded":true}`)
 
@@ -121,6 +122,27 @@ func (c *conformance) subscriptionsAndUsage(s *shop) {
 	c.try("createEntitlement", 201, "POST", "/v0/entitlements", reservation)
 	c.refused("createEntitlement", 422, "POST", "/v0/entitlements", strings.Replace(reservation, `"quantity":10`, `"quantity":100000000000`, 1))
 	c.try("getActiveEntitlements", 200, "GET", "/v0/entitlements/activeEntitlements?customerId="+s.customer, "")
+}
+
+func (c *conformance) disputes(s shop) {
+	for i, status := range []string{"accepted", "declined"} {
+		u := c.do(201, "POST", "/v0/usage", c.usage(s, fmt.Sprintf("disputed-%d", i), 100))["id"]
+		body := fmt.Sprintf(`{"usageEventId":%q,"message":"We did not use that."}`, u)
+		dispute := "/v0/disputes/" + c.id("createDispute", "/v0/disputes", "%s", body)
+		c.refused("createDispute", 409, "POST", "/v0/disputes", body)
+		c.try("listDisputes", 200, "GET", "/v0/disputes?status=pending&customerId="+s.customer, "")
+		c.refused("listDisputes", 400, "GET", "/v0/disputes?status=pending", "")
+		c.try("getDispute", 200, "GET", dispute, "")
+		if got := c.try("resolveDispute", 200, "PATCH", dispute, `{"status":"`+status+`","message":"We have looked."}`); got["status"] != status {
+			c.t.Errorf("the dispute is %v", got)
+		}
+		c.refused("resolveDispute", 409, "PATCH", dispute, `{"status":"declined"}`)
+	}
+	owner := c.do(200, "GET", "/v0/customers/"+s.customer, "")["consumerId"].(string)
+	list := c.try("listDisputes", 200, "GET", "/v0/disputes?limit=1&consumerId="+owner, "")
+	if fmt.Sprint(list["pagination"]) != "map[hasMore:true limit:1 offset:0 total:2]" {
+		c.t.Errorf("the list is %v", list)
+	}
 }
 
 func (c *conformance) money(s shop) {

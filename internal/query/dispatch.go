@@ -24,6 +24,7 @@ func Names() []string {
 	names = append(names, invoiceQueries()...)
 	names = append(names, entitlementQueries()...)
 	names = append(names, paymentQueries()...)
+	names = append(names, disputeQueries()...)
 	slices.Sort(names)
 	return names
 }
@@ -67,6 +68,9 @@ func (s *Service) query(name string) asked { //nolint:funlen // a case for each 
 		return ask
 	}
 	if ask := s.paymentQuery(name); ask != nil {
+		return ask
+	}
+	if ask := s.disputeQuery(name); ask != nil {
 		return ask
 	}
 	switch name {

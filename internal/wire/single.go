@@ -48,6 +48,9 @@ func (d *Decoder) command(c *call, name string, f *fields) (commands.Command, er
 	if cmd, ok, err := d.entitlements(c, name, f); ok {
 		return cmd, err
 	}
+	if cmd, ok, err := d.disputes(c, name, f); ok {
+		return cmd, err
+	}
 	if cmd, ok, err := d.billing(c, name, f); ok {
 		return cmd, err
 	}

@@ -249,6 +249,20 @@ var bodies = []struct {
 			Feature: feature, Name: commands.Change[string]{Given: true, To: "S"}, Metadata: commands.Change[map[string]string]{Given: true},
 		},
 	},
+	{
+		"CreateDispute", `{"usageEventId":"$usage","message":"Nobody was here."}`,
+		commands.CreateDispute{
+			Usage: usageID, Original: &events.UsageReported{Customer: customer}, Merchant: merchant,
+			Message: events.Sealed{Key: consumer, Box: []byte("dispute.message Nobody was here.")},
+		},
+	},
+	{
+		"ResolveDispute", `{"disputeId":"$dispute","status":"accepted","message":"Yes"}`,
+		commands.ResolveDispute{
+			Dispute: events.DisputeID(usageID), Original: &events.UsageReported{Customer: customer}, Merchant: merchant, Accept: true,
+			Message: events.Sealed{Key: consumer, Box: []byte("dispute.message Yes")}, Reason: events.Sealed{Key: consumer, Box: []byte("refund.reason Yes")},
+		},
+	},
 	{"DeleteFeature", `{"featureId":"$feature"}`, commands.DeleteFeature{Feature: feature}},
 	{
 		"IssueEntitlement", `{"customerId":"$customer","featureId":"$feature","activeFrom":"2024-01-15T10:30:00Z","activeTo":null,"subscriptionId":"$sub",
@@ -577,7 +591,7 @@ func TestWaits(t *testing.T) {
 			waiting++
 		}
 	}
-	if waiting != 19 || Waits("ReportUsage") {
+	if waiting != 21 || Waits("ReportUsage") {
 		t.Errorf("%d commands wait", waiting)
 	}
 	if r := (Who{Role: events.AuditorKey}).MayWrite(merchant); r == nil {

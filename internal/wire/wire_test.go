@@ -201,7 +201,7 @@ func fill(body string) string {
 		"$price", price.String(), "$fee", fee.String(), "$session", session.String(), "$method", method.String(), "$key", key.String(), "$clock", clock.String(),
 		"$feature", feature.String(), "$entitlement", entitlement.String(), "$grant", grant.String(),
 		"$price", price.String(), "$fee", fee.String(), "$usage", usageID.String(), "$invoice", invoice.String(), "$note", note.String(), "$session", session.String(), "$method", method.String(), "$key", key.String(), "$clock", clock.String(),
-		"$asked", asked.String(), "$user", user.String(), "$portal", portal.String(),
+		"$asked", asked.String(), "$user", user.String(), "$portal", portal.String(), "$dispute", events.DisputeID(usageID).String(),
 	).Replace(body)
 }
 

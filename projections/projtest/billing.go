@@ -86,8 +86,21 @@ func (g *generator) refund(c *customer, p *openPeriod, now events.Time) {
 		}
 	}
 	g.command(c.merchant.id, events.ActorKey)
+	usage := events.Derive[events.UsageNoun](p.last.Command, 0)
+	dispute := events.DisputeID(usage)
+	net, tax := used.Total()
+	if p.n%2 == 0 {
+		g.emit(now, events.DisputeOpened{
+			Dispute: dispute, Usage: usage, Subscription: c.sub, Customer: c.id, Currency: usd, Amount: events.SumOf(net).Add(tax), Message: g.seal(c.consumer),
+		})
+		g.command(c.merchant.id, events.ActorKey)
+		g.emit(now, events.DisputeResolved{Dispute: dispute, Usage: usage, Customer: c.id, Accepted: p.n%4 == 0, Message: g.seal(c.consumer)})
+		if p.n%4 != 0 {
+			return // declined: the usage stands
+		}
+	}
 	e := events.UsageRefunded{
-		Usage: events.Derive[events.UsageNoun](p.last.Command, 0), Subscription: c.sub, Customer: c.id, Wallet: c.wallet, Joins: true, Period: p.n,
+		Usage: usage, Subscription: c.sub, Customer: c.id, Wallet: c.wallet, Joins: true, Period: p.n,
 		Lines: used.Lines, Currency: usd, Reason: g.seal(c.consumer),
 	}
 	for _, q := range used.Postings {
