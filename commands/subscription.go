@@ -129,6 +129,8 @@ func createSubscription(b *projections.Books, c Context, cmd CreateSubscription,
 	switch {
 	case j.consumer.Erased:
 		return Reject(Conflict, "consumer %s is erased", j.owner)
+	case j.consumer.Type == events.Full && !b.HasAuthorized(j.owner, c.Merchant):
+		return Reject(Forbidden, "consumer %s must authorize this merchant itself: send it an authorization link", j.owner)
 	case j.consumer.Type == events.Managed && !j.merchant.Settings.ManagedPrepaid && j.plan.Prepays():
 		return Reject(ManagedPostpaidOnly, "a managed consumer cannot take a plan with instant prices")
 	case j.consumer.Type == events.Managed && !j.merchant.Settings.ManagedPrepaid && cmd.Minimum > 0:

@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"testing/fstest"
 
 	"github.com/google/go-cmp/cmp"
 )
@@ -95,7 +96,7 @@ func TestTable(t *testing.T) {
 			t.Errorf("%s does not say what it covers", s.Path)
 		}
 	}
-	got, err := Table(all)
+	got, err := Table(os.DirFS(filepath.Join("..", "..")), all)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -112,6 +113,22 @@ func TestTable(t *testing.T) {
 	}
 	if diff := cmp.Diff(string(want), got); diff != "" {
 		t.Errorf("docs/scenarios.md is out of date (-want +got); run with -rewrite:\n%s", diff)
+	}
+}
+
+// TestNamedTests checks that a test which is named and does not exist is noticed, and one whose line is on no list.
+func TestNamedTests(t *testing.T) {
+	repo := fstest.MapFS{"ledger/disk_test.go": {Data: []byte("package ledger\n\nfunc TestDisk(t *testing.T) {\n}\n")}}
+	if file, err := fileOf(repo, "ledger", "TestDisk"); err != nil || file != "ledger/disk_test.go" {
+		t.Errorf("the test is in %q, %v", file, err)
+	}
+	for _, fn := range []string{"TestDis", "TestDisks", "Disk"} {
+		if file, err := fileOf(repo, "ledger", fn); err == nil {
+			t.Errorf("%s is found in %s", fn, file)
+		}
+	}
+	if err := tested(repo, nil, nil); err == nil {
+		t.Error("what is not on the checklist is covered")
 	}
 }
 
