@@ -39,6 +39,12 @@ type UpdateUser struct {
 	Role  events.UserRole
 }
 
+// SignIn uses a link that was mailed to a user. Whoever asks has seen that the link is genuine.
+type SignIn struct {
+	User events.UserID
+	Link events.Time // until when it is good
+}
+
 // CreatePortal makes a link by which a subscription can be looked at.
 type CreatePortal struct {
 	Subscription events.SubscriptionID
@@ -60,6 +66,27 @@ const (
 	consumerUser        = 2
 	authorizedCustomer  = 3
 )
+
+// decideAuthorization answers a command about authorizations, users and portals.
+func decideAuthorization(b *projections.Books, c Context, cmd any, d *decision) *Rejection {
+	switch cmd := cmd.(type) {
+	case CreateAuthorization:
+		return createAuthorization(b, c, cmd, d)
+	case CompleteAuthorization:
+		return completeAuthorization(b, c, cmd, d)
+	case WithdrawAuthorization:
+		return withdrawAuthorization(b, c, cmd, d)
+	case UpdateUser:
+		return updateUser(b, c, cmd, d)
+	case SignIn:
+		return signIn(b, c, cmd, d)
+	case CreatePortal:
+		return createPortal(b, c, cmd, d)
+	case RevokePortal:
+		return revokePortal(b, c, cmd, d)
+	}
+	panic("commands: impossible: a command without a rule")
+}
 
 func createAuthorization(b *projections.Books, c Context, cmd CreateAuthorization, d *decision) *Rejection {
 	if _, r := merchantOf(b, c); r != nil {
@@ -226,6 +253,21 @@ func updateUser(b *projections.Books, c Context, cmd UpdateUser, d *decision) *R
 		return Reject(Invalid, "role %q is none of owner, billing and viewer", cmd.Role)
 	}
 	d.add(c, c.Now, events.UserUpdated{User: cmd.User, State: cmd.State, Role: cmd.Role})
+	return nil
+}
+
+func signIn(b *projections.Books, c Context, cmd SignIn, d *decision) *Rejection {
+	u := b.Users.Get(cmd.User)
+	if u == nil || !c.Operator || u.State != events.UserActive {
+		return Reject(NotFound, "no active user %s", cmd.User)
+	}
+	if cmd.Link <= c.Now {
+		return Reject(Conflict, "this link was good until %s", cmd.Link)
+	}
+	if cmd.Link <= u.Link {
+		return Reject(Conflict, "this link, or a later one, was used already")
+	}
+	d.add(c, c.Now, events.UserSignedIn{User: cmd.User, Link: cmd.Link})
 	return nil
 }
 

@@ -110,6 +110,13 @@ func TestAuthorization(t *testing.T) {
 		{name: "a user of another organization", given: append(joined, invite("link2", "yan", ""), accept("link2", "yan")), when: byUser("yan-user", end), refused: NotFound},
 		{name: "a user filling another's wallet", given: []step{invite("link", "zoe", ""), accept("link", "zoe")}, when: byUser("zoe-user", fund("alice", "5")), refused: NotFound},
 		{name: "a role that there is not", given: []step{invite("link", "zoe", ""), accept("link", "zoe")}, when: setUser(events.UserActive, "king"), refused: Invalid},
+		{name: "a user signs in by a link", given: joined, when: byOperator(useLink("2025-01-15 10:15"))},
+		{name: "by a link that was sent later", given: append(joined, byOperator(useLink("2025-01-15 10:15"))), when: byOperator(useLink("2025-01-15 10:16"))},
+		{name: "by a link that was used", given: append(joined, byOperator(useLink("2025-01-15 10:15"))), when: byOperator(useLink("2025-01-15 10:15")), refused: Conflict},
+		{name: "by a link that was sent before one that was used", given: append(joined, byOperator(useLink("2025-01-15 10:15"))), when: byOperator(useLink("2025-01-15 10:14")), refused: Conflict},
+		{name: "by a link that has expired", given: joined, when: byOperator(useLink("2025-01-15 09:59")), refused: Conflict},
+		{name: "a suspended user signing in", given: append(joined, setUser(events.UserSuspended, events.OwnerRole)), when: byOperator(useLink("2025-01-15 10:15")), refused: NotFound},
+		{name: "a merchant signing in for a user", given: joined, when: useLink("2025-01-15 10:15"), refused: NotFound},
 		{name: "erasing a consumer that was claimed", given: []step{invite("link", "alice", ""), accept("link", "alice")}, when: byOperator(just(EraseConsumer{Consumer: orgOf("alice")})), refused: Conflict},
 		{name: "a portal for longer than a week", given: joined, when: portal(8 * 24 * time.Hour), refused: Invalid},
 		{name: "a portal of another merchant's subscription", given: append(joined, rival), when: portal(0), refused: NotFound},
@@ -128,6 +135,13 @@ func TestAfterAClaim(t *testing.T) {
 	payer := w.seq.dec.usage.memos.of(events.CustomerID(customer)).payer
 	if full := w.seq.books.Consumers.Get(orgOf("alice-full")); payer.consumer != full {
 		t.Errorf("usage is taxed as %+v, not as %+v", payer.consumer, full)
+	}
+}
+
+// useLink uses a link of zoe's that is good until a time.
+func useLink(until string) step {
+	return func(w *world) *Request {
+		return just(SignIn{User: id[events.UserNoun](w, "zoe-user"), Link: instantOf(until)})(w)
 	}
 }
 

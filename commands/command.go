@@ -94,18 +94,8 @@ func decide(b *projections.Books, c Context, cmd Command, d *decision) *Rejectio
 		return setupPaymentMethod(b, c, cmd, d)
 	case RemovePaymentMethod:
 		return removePaymentMethod(b, c, cmd, d)
-	case CreateAuthorization:
-		return createAuthorization(b, c, cmd, d)
-	case CompleteAuthorization:
-		return completeAuthorization(b, c, cmd, d)
-	case WithdrawAuthorization:
-		return withdrawAuthorization(b, c, cmd, d)
-	case UpdateUser:
-		return updateUser(b, c, cmd, d)
-	case CreatePortal:
-		return createPortal(b, c, cmd, d)
-	case RevokePortal:
-		return revokePortal(b, c, cmd, d)
+	case CreateAuthorization, CompleteAuthorization, WithdrawAuthorization, UpdateUser, SignIn, CreatePortal, RevokePortal:
+		return decideAuthorization(b, c, cmd, d)
 	case CreateSubscription:
 		return createSubscription(b, c, cmd, d)
 	case UpdateSubscription:
@@ -170,6 +160,7 @@ func (CreateAuthorization) main() events.Kind   { return events.KindAuthorizatio
 func (CompleteAuthorization) main() events.Kind { return events.KindAuthorizationEnded }
 func (WithdrawAuthorization) main() events.Kind { return events.KindAuthorizationWithdrawn }
 func (UpdateUser) main() events.Kind            { return events.KindUserUpdated }
+func (SignIn) main() events.Kind                { return events.KindUserSignedIn }
 func (CreatePortal) main() events.Kind          { return events.KindPortalOpened }
 func (RevokePortal) main() events.Kind          { return events.KindPortalRevoked }
 func (CreateSubscription) main() events.Kind    { return events.KindSubscriptionCreated }

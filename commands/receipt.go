@@ -97,6 +97,8 @@ func receiptOf(rec *events.Record, amount *events.Sum) Receipt { //nolint:funlen
 		r.ID, r.Currency, r.Amount = Ref{refDispute, e.Dispute}, e.Currency, amount
 	case events.DisputeResolved:
 		r.ID = Ref{refDispute, e.Dispute}
+	case events.UserSignedIn:
+		r.ID = Ref{refUser, e.User}
 	case events.PortalOpened:
 		r.ID = Ref{refPortal, e.Portal}
 	case events.PortalRevoked:

@@ -234,7 +234,7 @@ func (s *Sequencer) businessOf(r *Request) (m events.OrganizationID) {
 		if row := s.books.Portals.Get(cmd.Portal); row != nil {
 			return row.Merchant
 		}
-	case UpdateUser:
+	case UpdateUser, SignIn:
 		return m
 	case SettleCharge:
 		if row := s.books.Charges.Get(cmd.Charge); row != nil {

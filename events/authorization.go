@@ -88,6 +88,13 @@ type UserUpdated struct {
 	Role  UserRole  `cbor:"3,keyasint" json:"role"`
 }
 
+// UserSignedIn records that a user has used a link that was mailed to it. That link, and all that would have been good no longer than
+// it, are good no more: a link is good once, in whatever process.
+type UserSignedIn struct {
+	User UserID `cbor:"1,keyasint" json:"userId"`
+	Link Time   `cbor:"2,keyasint" json:"linkExpiresAt"` // real time
+}
+
 // PortalOpened records that there is a link by which a subscription can be looked at until a time.
 type PortalOpened struct {
 	Portal       PortalID       `cbor:"1,keyasint" json:"portalId"`
@@ -107,6 +114,7 @@ func (AuthorizationWithdrawn) Kind() Kind { return KindAuthorizationWithdrawn }
 func (ConsumerClaimed) Kind() Kind        { return KindConsumerClaimed }
 func (UserCreated) Kind() Kind            { return KindUserCreated }
 func (UserUpdated) Kind() Kind            { return KindUserUpdated }
+func (UserSignedIn) Kind() Kind           { return KindUserSignedIn }
 func (PortalOpened) Kind() Kind           { return KindPortalOpened }
 func (PortalRevoked) Kind() Kind          { return KindPortalRevoked }
 
@@ -126,6 +134,7 @@ func (AuthorizationWithdrawn) Subject() (aggregate, name string) {
 func (ConsumerClaimed) Subject() (aggregate, name string) { return "consumer", "ConsumerClaimed" }
 func (UserCreated) Subject() (aggregate, name string)     { return "user", "UserCreated" }
 func (UserUpdated) Subject() (aggregate, name string)     { return "user", "UserUpdated" }
+func (UserSignedIn) Subject() (aggregate, name string)    { return "user", "UserSignedIn" }
 func (PortalOpened) Subject() (aggregate, name string)    { return "portal", "PortalOpened" }
 func (PortalRevoked) Subject() (aggregate, name string)   { return "portal", "PortalRevoked" }
 
@@ -136,6 +145,7 @@ func (AuthorizationWithdrawn) Money() Movement { return Movement{} }
 func (ConsumerClaimed) Money() Movement        { return Movement{} }
 func (UserCreated) Money() Movement            { return Movement{} }
 func (UserUpdated) Money() Movement            { return Movement{} }
+func (UserSignedIn) Money() Movement           { return Movement{} }
 func (PortalOpened) Money() Movement           { return Movement{} }
 func (PortalRevoked) Money() Movement          { return Movement{} }
 
@@ -146,5 +156,6 @@ func (AuthorizationWithdrawn) sealed() {}
 func (ConsumerClaimed) sealed()        {}
 func (UserCreated) sealed()            {}
 func (UserUpdated) sealed()            {}
+func (UserSignedIn) sealed()           {}
 func (PortalOpened) sealed()           {}
 func (PortalRevoked) sealed()          {}

@@ -128,6 +128,8 @@ func scope(k Kind) byte { //nolint:funlen // a case for each kind, and nothing e
 		return 84
 	case KindUserUpdated:
 		return 85
+	case KindUserSignedIn:
+		return 140
 	case KindPortalOpened:
 		return 86
 	case KindPortalRevoked:

@@ -105,6 +105,7 @@ const (
 	KindConsumerClaimed        Kind = "consumer.claimed.v1"
 	KindUserCreated            Kind = "user.created.v1"
 	KindUserUpdated            Kind = "user.updated.v1"
+	KindUserSignedIn           Kind = "user.signed_in.v1"
 	KindPortalOpened           Kind = "portal.opened.v1"
 	KindPortalRevoked          Kind = "portal.revoked.v1"
 	KindDisputeOpened          Kind = "dispute.opened.v1"
@@ -146,6 +147,7 @@ func Kinds() []Kind {
 		KindConsumerClaimed,
 		KindUserCreated,
 		KindUserUpdated,
+		KindUserSignedIn,
 		KindPortalOpened,
 		KindPortalRevoked,
 		KindDisputeOpened,
@@ -237,6 +239,7 @@ func zeros() []Event { //nolint:funlen // a line for each kind, and nothing else
 		ConsumerClaimed{},
 		UserCreated{},
 		UserUpdated{},
+		UserSignedIn{},
 		PortalOpened{},
 		PortalRevoked{},
 		DisputeOpened{},
@@ -403,6 +406,8 @@ func Decode(kind Kind, b []byte) (Event, error) { //nolint:funlen // a case for 
 		return unmarshal[UserCreated](b)
 	case KindUserUpdated:
 		return unmarshal[UserUpdated](b)
+	case KindUserSignedIn:
+		return unmarshal[UserSignedIn](b)
 	case KindPortalOpened:
 		return unmarshal[PortalOpened](b)
 	case KindPortalRevoked:

@@ -232,6 +232,7 @@ func TestScopes(t *testing.T) {
 		KindAuthorizationWithdrawn: 83,
 		KindUserCreated:            84,
 		KindUserUpdated:            85,
+		KindUserSignedIn:           140,
 		KindPortalOpened:           86,
 		KindPortalRevoked:          87,
 		KindDisputeOpened:          120,

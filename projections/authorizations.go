@@ -26,6 +26,7 @@ type User struct {
 	Role         events.UserRole       `cbor:"5,keyasint"`
 	Changed      events.Seq            `cbor:"6,keyasint"` // what was signed in before is no longer
 	At           events.Time           `cbor:"7,keyasint"`
+	Link         events.Time           `cbor:"8,keyasint,omitzero"` // links that are good no longer than this are good no more
 }
 
 // Portal is a link by which a subscription can be looked at.
@@ -120,7 +121,9 @@ func (b *Books) consumerClaimed(rec *events.Record, e events.ConsumerClaimed) {
 }
 
 func (b *Books) userCreated(rec *events.Record, e events.UserCreated) {
-	*b.Users.insert(e.User) = User{e.Organization, e.Email, e.Profile, e.State, e.Role, rec.Seq, rec.At}
+	*b.Users.insert(e.User) = User{
+		Organization: e.Organization, Email: e.Email, Profile: e.Profile, State: e.State, Role: e.Role, Changed: rec.Seq, At: rec.At,
+	}
 	*b.UserEmails.insert(Pair[events.OrganizationID, events.Digest]{e.Organization, e.Email}) = e.User
 	b.link(LinkUsers, e.Organization, e.User, rec.Seq)
 }
@@ -128,6 +131,12 @@ func (b *Books) userCreated(rec *events.Record, e events.UserCreated) {
 func (b *Books) userUpdated(rec *events.Record, e events.UserUpdated) {
 	u := b.Users.edit(e.User)
 	u.State, u.Role, u.Changed = e.State, e.Role, rec.Seq
+}
+
+func (b *Books) userSignedIn(rec *events.Record, e events.UserSignedIn) {
+	u := b.Users.edit(e.User)
+	assert(e.Link > u.Link, rec, "a link that is used twice")
+	u.Link = e.Link
 }
 
 func (b *Books) portalOpened(rec *events.Record, e events.PortalOpened) {

@@ -475,6 +475,8 @@ func (b *Books) apply(rec *events.Record) { //nolint:funlen // a case for each k
 		b.disputeOpened(rec, e)
 	case events.DisputeResolved:
 		b.disputeResolved(rec, e)
+	case events.UserSignedIn:
+		b.userSignedIn(rec, e)
 	case events.PortalOpened:
 		b.portalOpened(rec, e)
 	case events.PortalRevoked:

@@ -273,6 +273,8 @@ func summary(rec *events.Record) string { //nolint:funlen // a case for each kin
 		return say("%s of %s, %s", e.User, e.Organization, e.Role)
 	case events.UserUpdated:
 		return say("%s: %s, %s", e.User, e.State, e.Role)
+	case events.UserSignedIn:
+		return say("%s", e.User)
 	case events.PortalOpened:
 		return say("%s for %s, until %s", e.Portal, e.Subscription, when(e.ExpiresAt))
 	case events.DisputeOpened:

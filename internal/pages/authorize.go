@@ -1,6 +1,7 @@
 package pages
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"net/http"
@@ -112,8 +113,9 @@ func (p *Pages) showConfirm(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	if v.Status == events.AuthorizationCompleted {
-		return p.goOn(w, r, &v)
+	if v.Status == events.AuthorizationCompleted { // whoever opens the link again is only sent on: it signs nobody in
+		http.Redirect(w, r, v.back(), http.StatusSeeOther)
+		return nil
 	}
 	return p.askConfirm(w, &v)
 }
@@ -173,6 +175,9 @@ func (p *Pages) confirm(w http.ResponseWriter, r *http.Request) error {
 		if v.Authorization, err = p.opts.Queries.Authorization(r.Context(), reader, after); err != nil {
 			return err
 		}
+		if err := p.welcome(w, r, &v); err != nil {
+			return err
+		}
 	}
 	return p.goOn(w, r, &v)
 }
@@ -215,19 +220,27 @@ func signUp(sent map[string]string, email string) map[string]any {
 	return map[string]any{"name": sent["organization"], "email": email, "person": sent["person"], "address": address}
 }
 
-// goOn makes the subscription of a completed session, unless it is there, signs its customer's user in, and sends the visitor to pay or
+// back returns where whoever has authorized a merchant is sent in the end.
+func (v *authorizeView) back() string { return cmp.Or(v.RedirectURL, "/home") }
+
+// welcome signs in whoever has just completed a session, which happens once: the link in the mail signs nobody in afterwards.
+func (p *Pages) welcome(w http.ResponseWriter, r *http.Request, v *authorizeView) error {
+	args := query.UserArgs{Email: p.digestOf(v.Email)}
+	args.AtLeast = v.Sequence
+	user, err := p.opts.Queries.User(r.Context(), reader, args)
+	if commands.CodeOf(err) == commands.NotFound {
+		return nil
+	}
+	if err == nil && user.State == events.UserActive {
+		p.setSession(w, &user)
+	}
+	return err
+}
+
+// goOn makes the subscription of a completed session, unless it is there, and sends the visitor to pay or
 // back to the merchant.
 func (p *Pages) goOn(w http.ResponseWriter, r *http.Request, v *authorizeView) error {
-	user, err := p.opts.Queries.User(r.Context(), reader, query.UserArgs{Email: p.digestOf(v.Email)})
-	if err == nil {
-		p.setSession(w, &user)
-	} else if commands.CodeOf(err) != commands.NotFound {
-		return err
-	}
-	to := v.RedirectURL
-	if to == "" {
-		to = "/home"
-	}
+	to := v.back()
 	if v.Offer != nil {
 		checkout, err := p.subscribe(r.Context(), v)
 		if err != nil {
@@ -241,31 +254,49 @@ func (p *Pages) goOn(w http.ResponseWriter, r *http.Request, v *authorizeView) e
 	return nil
 }
 
-// subscribe makes the subscription that a session was opened for, and returns where it is paid for, "" if there is nothing to
-// pay. It is the same one however often it is asked for.
+// subscribe makes the subscription that a session was opened for, unless there is one already or has been, and returns where it is
+// paid for, "" if there is nothing to pay.
 func (p *Pages) subscribe(ctx context.Context, v *authorizeView) (checkout string, err error) {
-	now, _ := events.TimeOf(p.opts.Clock())
-	args := map[string]any{
-		"name": v.Seller.Profile.Name + " - " + v.Offer.Name, "customerId": v.Customer, "planId": v.Plan, "startedAt": now,
-	}
-	if v.RedirectURL != "" {
-		args["redirectUrls"] = map[string]string{"onSuccess": v.RedirectURL, "onFailure": v.RedirectURL}
-	}
-	rec, err := p.command(ctx, v.Merchant, "CreateSubscription", args)
+	args := query.SubscriptionsArgs{Customer: v.Customer, Page: query.Page{Limit: 100}}
+	args.AtLeast = v.Sequence
+	there, err := p.opts.Queries.Subscriptions(ctx, reader, args)
 	if err != nil {
 		return "", err
 	}
-	id, err := events.ParseID[events.SubscriptionNoun](rec.ID)
-	if err != nil {
-		return "", err
+	of := query.PaymentSessionsArgs{Status: events.SessionPending}
+	for i := range there.Items {
+		if there.Items[i].Plan == v.Plan {
+			of.Subscription = there.Items[i].ID
+			break
+		}
 	}
-	of := query.PaymentSessionsArgs{Subscription: id, Status: events.SessionPending}
-	of.AtLeast = rec.Sequence
+	if of.Subscription.IsZero() {
+		rec, err := p.command(ctx, v.Merchant, "CreateSubscription", v.agreement(p.opts.Clock()))
+		if err != nil {
+			return "", err
+		}
+		if of.Subscription, err = events.ParseID[events.SubscriptionNoun](rec.ID); err != nil {
+			return "", err
+		}
+		of.AtLeast = rec.Sequence
+	}
 	sessions, err := p.opts.Queries.PaymentSessions(ctx, reader, of)
 	if err != nil || len(sessions.Items) == 0 {
 		return "", err
 	}
 	return p.opts.Links.Checkout(sessions.Items[0].ID), nil
+}
+
+// agreement returns what a visitor has agreed to, as the command takes it.
+func (v *authorizeView) agreement(now time.Time) map[string]any {
+	start, _ := events.TimeOf(now)
+	args := map[string]any{
+		"name": v.Seller.Profile.Name + " - " + v.Offer.Name, "customerId": v.Customer, "planId": v.Plan, "startedAt": start,
+	}
+	if v.RedirectURL != "" {
+		args["redirectUrls"] = map[string]string{"onSuccess": v.RedirectURL, "onFailure": v.RedirectURL}
+	}
+	return args
 }
 
 // digestOf returns what the ledger knows an address by.

@@ -11,9 +11,10 @@
 //
 // No script is inline, nothing is loaded from elsewhere, and a page may be framed only where its purpose asks for it: a
 // checkout, by the sites that its session returns to. Each form has a token that holds for the page's address and for a
-// few hours, so that another site cannot have a visitor's browser send it. Card numbers are passed on to the payment provider and kept nowhere.
+// few hours, so that another site cannot have a visitor's browser send it.
+// A link that signs somebody in is good once, and the ledger records that it was used. Card numbers are passed on to the payment provider and kept nowhere.
 //
 // # Concurrency
 //
-// Pages are served by any number of goroutines at once.
+// Pages are served by any number of goroutines at once. A mail with a sign-in link is sent by a goroutine of its own, which Close awaits.
 package pages

@@ -7,6 +7,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"html/template"
+	"net"
 	"net/http"
 	"slices"
 	"strconv"
@@ -75,6 +76,38 @@ func (u *used) first(key string, now, until time.Time) bool {
 	}
 	u.until[key] = until
 	return true
+}
+
+// window counts what may happen only so often in a minute, by whom.
+type window struct {
+	mu     sync.Mutex // guards the fields below
+	minute int64
+	counts map[string]int
+}
+
+// maxCounted bounds how many are counted apart; who comes after them waits for the next minute.
+const maxCounted = 100_000
+
+// allow counts one more of key, and reports whether that is at most so many in this minute.
+func (w *window) allow(key string, most int, now time.Time) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if minute := now.Unix() / 60; minute != w.minute || w.counts == nil {
+		w.minute, w.counts = minute, make(map[string]int)
+	}
+	if _, there := w.counts[key]; !there && len(w.counts) >= maxCounted {
+		return false
+	}
+	w.counts[key]++
+	return w.counts[key] <= most
+}
+
+// host returns where a request comes from.
+func host(r *http.Request) string {
+	if name, _, err := net.SplitHostPort(r.RemoteAddr); err == nil {
+		return name
+	}
+	return r.RemoteAddr
 }
 
 func (p *Pages) tokenOf(path string, hour int64) string {

@@ -37,19 +37,40 @@ func (p *Pages) mailSignIn(w http.ResponseWriter, r *http.Request) error {
 	if err := p.form(r); err != nil {
 		return err
 	}
-	v := signInView{Title: "Look into your mail", Mailed: true, Email: r.PostForm.Get("email")}
-	user, err := p.opts.Queries.User(r.Context(), reader, query.UserArgs{Email: p.digestOf(v.Email)})
-	if err == nil && user.State == events.UserActive {
-		until := p.opts.Clock().Add(signInTerm).Unix()
-		id := user.ID.String()
-		link := p.opts.Base() + "/signin/" + id + "/" + strconv.FormatInt(until, 10) + "/" + p.proof("signin", id, until)
-		err = p.mail(r.Context(), user.Email, "Sign in", "Open this link within a quarter of an hour to sign in:\n\n"+link+
-			"\n\nIf you did not ask for it, do nothing.\n")
+	if !p.attempts.allow(host(r), attemptsPerMinute, p.opts.Clock()) {
+		return errTooMany
 	}
-	if err != nil && commands.CodeOf(err) != commands.NotFound {
+	v := signInView{Title: "Look into your mail", Mailed: true, Email: r.PostForm.Get("email")}
+	ctx := context.WithoutCancel(r.Context())
+	p.sending.Go(func() {
+		if err := p.sendSignIn(ctx, v.Email); err != nil {
+			p.opts.Logger.Error("a sign-in link cannot be sent", "error", err)
+		}
+	})
+	return p.show(w, http.StatusOK, "signin.html", v)
+}
+
+// attemptsPerMinute is how many sign-ins may be asked for from one place.
+const attemptsPerMinute = 30
+
+// errTooMany reports that somebody asks too often.
+var errTooMany = errors.New("too many attempts")
+
+// sendSignIn sends a link to whoever has signed up with an address. The visitor does not wait for it: how long it takes would tell
+// whether anybody has.
+func (p *Pages) sendSignIn(ctx context.Context, email string) error {
+	user, err := p.opts.Queries.User(ctx, reader, query.UserArgs{Email: p.digestOf(email)})
+	if commands.CodeOf(err) == commands.NotFound {
+		return nil
+	}
+	if err != nil || user.State != events.UserActive {
 		return err
 	}
-	return p.show(w, http.StatusOK, "signin.html", v)
+	until := p.opts.Clock().Add(signInTerm).Unix()
+	id := user.ID.String()
+	link := p.opts.Base() + "/signin/" + id + "/" + strconv.FormatInt(until, 10) + "/" + p.proof("signin", id, until)
+	return p.mail(ctx, user.Email, "Sign in", "Open this link within a quarter of an hour to sign in:\n\n"+link+
+		"\n\nIf you did not ask for it, do nothing.\n")
 }
 
 // showSignInLink shows a button, and not at once what is behind it: programs that look into mails open links too.
@@ -60,23 +81,30 @@ func (p *Pages) showSignInLink(w http.ResponseWriter, r *http.Request) error {
 	return p.show(w, http.StatusOK, "signinlink.html", signInView{Title: "Sign in", Form: p.formToken(r.URL.Path)})
 }
 
-// signIn signs in whoever has a link that was mailed. A link is good once.
+// signIn signs in whoever has a link that was mailed. A link is good once, and the ledger knows which were used.
 func (p *Pages) signIn(w http.ResponseWriter, r *http.Request) error {
-	now := p.opts.Clock()
 	if !p.proven(r, "signin", r.PathValue("user")) {
 		return errNothing
 	}
 	if err := p.form(r); err != nil {
 		return err
 	}
-	if !p.used.first(r.PathValue("proof"), now, now.Add(signInTerm)) {
-		return errNothing
-	}
 	id, err := parse[events.UserNoun](r, "user")
 	if err != nil {
 		return err
 	}
-	user, err := p.opts.Queries.User(r.Context(), reader, query.UserArgs{User: id})
+	seconds, _ := strconv.ParseInt(r.PathValue("expires"), 10, 64) // as proven has seen
+	until, _ := events.TimeOf(time.Unix(seconds, 0))
+	rec, err := p.command(r.Context(), events.OrganizationID{}, "SignIn", map[string]any{"userId": id, "linkExpiresAt": until})
+	if code := commands.CodeOf(err); code == commands.Conflict || code == commands.NotFound {
+		return errNothing
+	}
+	if err != nil {
+		return err
+	}
+	after := query.UserArgs{User: id}
+	after.AtLeast = rec.Sequence
+	user, err := p.opts.Queries.User(r.Context(), reader, after)
 	if err != nil {
 		return err
 	}

@@ -12,6 +12,7 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+	"sync"
 	"time"
 
 	"tallystick/commands"
@@ -50,8 +51,9 @@ type Pages struct {
 	opts      Options
 	mux       *http.ServeMux
 	templates *template.Template
-	used      used // sign-in links
 	mailed    used // addresses that were written to just now
+	attempts  window
+	sending   sync.WaitGroup // mails that nobody waits for
 }
 
 //go:embed templates/*.html
@@ -93,6 +95,9 @@ func New(opts Options) (*Pages, error) {
 	p.handle("GET /invoices/{id}/{token}/lines/{line}/proof", p.lineProof)
 	return p, nil
 }
+
+// Close waits for mails that are being sent. No page may be asked for any more.
+func (p *Pages) Close() { p.sending.Wait() }
 
 // cached lets assets be kept for a while.
 func cached(h http.Handler) http.Handler {
@@ -167,6 +172,10 @@ func (p *Pages) fail(w http.ResponseWriter, r *http.Request, err error) {
 	case errors.Is(err, errSignedOut):
 		http.Redirect(w, r, "/signin", http.StatusSeeOther)
 		return
+	case errors.Is(err, errTooMany):
+		view.Title, view.Message = "Too many attempts", "Please wait a minute, and try again."
+		w.Header().Set("Retry-After", "60")
+		status = http.StatusTooManyRequests
 	case errors.Is(err, errForm):
 		view.Title, view.Message = "Please try again", "This form was open for too long. Go back, reload the page, and send it again."
 		status = http.StatusForbidden

@@ -165,11 +165,31 @@ func (w *world) signIn(email string) {
 	w.get(link).wants(w.t, 200, "Sign in")
 	w.submit(link).wants(w.t, 303)
 	w.get("/home").wants(w.t, 200, email)
-	w.submit(link).wants(w.t, 404)
+	again := url.Values{"form": {hidden(w.get(link).body, "form")}}
+	w.visit(http.MethodPost, link, again).wants(w.t, 404)
+	w.Restart()
+	w.visit(http.MethodPost, link, again).wants(w.t, 404)
+	w.get("/home").wants(w.t, 200, email)
 	w.submit("/signin", "email", "nobody@example.com").wants(w.t, 200, "a link is on its way")
 	if w.Waiting() != 0 {
 		w.t.Error("a mail to nobody")
 	}
+}
+
+// TestSignInIsBounded asks for links again and again.
+func TestSignInIsBounded(t *testing.T) {
+	w := newWorld(t)
+	form := url.Values{"form": {hidden(w.get("/signin").body, "form")}, "email": {"nobody@example.com"}}
+	const most = 30
+	for range most {
+		w.visit(http.MethodPost, "/signin", form).wants(t, 200, "a link is on its way")
+	}
+	for range most { // a minute may have ended meanwhile, but not two
+		if p := w.visit(http.MethodPost, "/signin", form); p.status == 429 {
+			return
+		}
+	}
+	t.Error("anybody may ask as often as they like")
 }
 
 // hidden returns the value of the first hidden field of a name.

@@ -21,6 +21,7 @@ import (
 	"tallystick/internal/mail"
 	"tallystick/internal/natsbus"
 	"tallystick/internal/natsdoor"
+	"tallystick/internal/pages"
 	"tallystick/ledger/publisher"
 )
 
@@ -39,12 +40,13 @@ type Doors struct {
 
 // doors is what Serve opens.
 type doors struct {
-	s    *Server
-	opts Doors
-	bus  *natsbus.Bus
-	door *natsdoor.Door
-	http *httpDoor
-	api  *httpapi.Server
+	s     *Server
+	opts  Doors
+	bus   *natsbus.Bus
+	door  *natsdoor.Door
+	http  *httpDoor
+	api   *httpapi.Server
+	pages *pages.Pages
 
 	secret    string // of an operator's key that lasts as long as the doors
 	publisher atomic.Pointer[publisher.Publisher]
@@ -221,6 +223,7 @@ func (d *doors) close(ctx context.Context) error {
 	if d.api != nil {
 		limit, cancel := context.WithTimeout(ctx, 10*time.Second)
 		errs = append(errs, d.api.Close(limit))
+		d.pages.Close()
 		cancel()
 	}
 	if d.door != nil {

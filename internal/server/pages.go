@@ -33,6 +33,7 @@ func (d *doors) openAPI(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	d.pages = people
 	d.api, err = httpapi.Serve(ctx, d.opts.API, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if people.Handles(r) {
 			people.ServeHTTP(w, r)

@@ -130,7 +130,7 @@ func (a *auditor) check(rec *events.Record) error {
 	case events.SessionOpened, events.SessionEnded, events.ChargeFailed,
 		events.ChargeActionRequired, events.MethodStored, events.MethodRemoved, events.TopUpRequested, events.TopUpEnded,
 		events.PaymentCreated, events.AuthorizationOpened, events.AuthorizationEnded, events.MerchantAuthorized, events.AuthorizationWithdrawn,
-		events.UserCreated, events.UserUpdated, events.PortalOpened, events.PortalRevoked,
+		events.UserCreated, events.UserUpdated, events.UserSignedIn, events.PortalOpened, events.PortalRevoked,
 		events.DisputeOpened, events.DisputeResolved: // nothing of it is added up
 	case events.InvoiceOpened:
 		return a.opened(rec, e)

@@ -25,6 +25,9 @@ func (d *Decoder) authorize(c *call, name string, f *fields) (_ commands.Command
 			Role: events.UserRole(f.text("role", required, 16)),
 		}
 		err = f.finish()
+	case "SignIn":
+		cmd = commands.SignIn{User: id[events.UserNoun](f, "userId", required), Link: f.time("linkExpiresAt", required)}
+		err = f.finish()
 	case "CreatePortal":
 		portal := commands.CreatePortal{Subscription: id[events.SubscriptionNoun](f, "subscriptionId", required)}
 		if by, ok := f.duration("expiresIn"); ok {

@@ -37,7 +37,7 @@ func Names() []string {
 		"ReportUsage", "CreateMerchant", "UpdateMerchant", "CreateKey", "RevokeKey", "CreateProduct", "CreateMetric",
 		"CreatePrice", "CreatePlan", "CreateCustomer", "EraseConsumer", "TopUp",
 		"CreatePayment", "SetupPaymentMethod", "RemovePaymentMethod", "UpdateSubscription", "PaySession", "CancelSession",
-		"CreateAuthorization", "CompleteAuthorization", "WithdrawAuthorization", "UpdateUser", "CreatePortal", "RevokePortal", "CreateSubscription",
+		"CreateAuthorization", "CompleteAuthorization", "WithdrawAuthorization", "UpdateUser", "SignIn", "CreatePortal", "RevokePortal", "CreateSubscription",
 		"TerminateSubscription", "CreateTestClock", "AdvanceTestClock",
 		"UpdateCustomer", "DeleteCustomer", "UpdateConsumer", "DeleteTestClock",
 		"RefundUsage", "CorrectUsage", "ApproveInvoice", "CancelInvoice", "WriteOffInvoice", "CreateLineItem", "RefundInvoice", "VoidInvoiceRefund",

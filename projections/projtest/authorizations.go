@@ -38,6 +38,8 @@ func (g *generator) authorizations(c *customer) {
 	g.emit(0, events.MerchantAuthorized{Consumer: full})
 	g.emit(0, events.AuthorizationEnded{Authorization: id, Status: events.AuthorizationCompleted, Customer: customer})
 	if g.rng.IntN(2) == 0 {
+		g.command(events.OrganizationID{}, events.ActorOperator)
+		g.emit(0, events.UserSignedIn{User: user, Link: g.env.RecordedAt.Add(time.Minute)})
 		g.command(m.id, events.ActorUser)
 		g.emit(0, events.AuthorizationWithdrawn{Consumer: full})
 		g.command(events.OrganizationID{}, events.ActorUser)
