@@ -73,8 +73,7 @@ func decide(b *projections.Books, c Context, cmd Command, d *decision) *Rejectio
 	case CreateProduct, UpdateProduct, CreateMetric, UpdateMetric, CreateFee, UpdateFee, DeleteFee,
 		CreatePrice, UpdatePrice, DeletePrice, CreatePlan, UpdatePlan:
 		return decideCatalog(b, c, cmd, d)
-	case RefundUsage, CorrectUsage, ApproveInvoice, CancelInvoice, WriteOffInvoice, CreateLineItem, RefundInvoice, VoidInvoiceRefund,
-		CreateDispute, ResolveDispute:
+	case RefundUsage, CorrectUsage, ApproveInvoice, CancelInvoice, WriteOffInvoice, CreateLineItem, RefundInvoice, VoidInvoiceRefund, CreateDispute, ResolveDispute:
 		return decideBilling(b, c, cmd, d)
 	case CreateCustomer:
 		return createCustomer(b, c, cmd, d)

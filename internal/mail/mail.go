@@ -4,9 +4,12 @@ package mail
 import (
 	"context"
 	"crypto/tls"
+	"errors"
 	"fmt"
+	"net/mail"
 	"net/url"
 	"strconv"
+	"strings"
 	"time"
 
 	gomail "github.com/wneessen/go-mail"
@@ -23,9 +26,10 @@ type Options struct {
 
 // Sender sends messages. Any goroutine may use it; each message has a connection of its own.
 type Sender struct {
-	opts Options
-	host string
-	with []gomail.Option
+	opts   Options
+	host   string
+	domain string // of the address that messages come from
+	with   []gomail.Option
 }
 
 // sendTimeout is how long a message may take.
@@ -64,34 +68,66 @@ func New(opts Options) (*Sender, error) {
 		password, _ := u.User.Password()
 		s.with = append(s.with, gomail.WithSMTPAuth(gomail.SMTPAuthAutoDiscover), gomail.WithUsername(name), gomail.WithPassword(password))
 	}
-	if err := gomail.NewMsg().From(opts.From); err != nil {
+	from, err := mail.ParseAddress(opts.From)
+	if err != nil {
 		return nil, fmt.Errorf("messages cannot come from %q: %w", opts.From, err)
 	}
+	s.domain = from.Address[strings.LastIndexByte(from.Address, '@')+1:]
 	return s, nil
 }
 
 // local reports whether a host is this machine.
 func local(host string) bool { return host == "localhost" || host == "127.0.0.1" || host == "::1" }
 
-// Send sends a message in plain text. It returns when the server has taken it.
+// Message is a message in plain text.
+type Message struct {
+	ID      string // before the @ of its Message-ID; the same however often it is sent. Empty: a new one each time
+	To      string
+	Subject string
+	Text    string
+}
+
+// RefusedError says that a message will not be taken however often it is sent: its address is none, or the server has refused
+// it for good.
+type RefusedError struct{ Err error }
+
+func (e *RefusedError) Error() string { return "the message is refused: " + e.Err.Error() }
+
+func (e *RefusedError) Unwrap() error { return e.Err }
+
+// Send sends a message of no identity: see [Sender.SendMessage].
 func (s *Sender) Send(ctx context.Context, to, subject, text string) error {
+	return s.SendMessage(ctx, Message{To: to, Subject: subject, Text: text})
+}
+
+// SendMessage sends a message. It returns when the server has taken it. After a [*RefusedError] it is of no use to try again;
+// after any other error it is, and the message may have been taken all the same.
+func (s *Sender) SendMessage(ctx context.Context, msg Message) error {
 	m := gomail.NewMsg()
 	if err := m.From(s.opts.From); err != nil {
 		return fmt.Errorf("mail from %q: %w", s.opts.From, err)
 	}
-	if err := m.To(to); err != nil {
-		return fmt.Errorf("mail to %q: %w", to, err)
+	if err := m.To(msg.To); err != nil {
+		return &RefusedError{fmt.Errorf("mail to %q: %w", msg.To, err)}
 	}
-	m.Subject(subject)
-	m.SetMessageID()
+	m.Subject(msg.Subject)
+	if msg.ID == "" {
+		m.SetMessageID()
+	} else {
+		m.SetMessageIDWithValue(msg.ID + "@" + s.domain)
+	}
 	m.SetDate()
-	m.SetBodyString(gomail.TypeTextPlain, text)
+	m.SetBodyString(gomail.TypeTextPlain, msg.Text)
 	c, err := gomail.NewClient(s.host, s.with...)
 	if err != nil {
 		return fmt.Errorf("the mail server %s: %w", s.host, err)
 	}
 	if err := c.DialAndSendWithContext(ctx, m); err != nil {
-		return fmt.Errorf("sending mail by %s: %w", s.host, err)
+		err = fmt.Errorf("sending mail by %s: %w", s.host, err)
+		if refused, ok := errors.AsType[*gomail.SendError](err); ok && refused.ErrorCode() >= 500 {
+			return &RefusedError{err}
+		}
+		return err
 	}
 	return nil
 }

@@ -82,6 +82,13 @@ func (s *Server) Serve(ctx context.Context, o Doors) (err error) {
 	d.stop = stop
 	d.running.Go(func() { d.openStreams(run) })
 	d.running.Go(func() { d.checkpoint(run) })
+	if o.Mail.URL != "" {
+		sender, err := mail.New(o.Mail)
+		if err != nil {
+			return errors.Join(err, d.close(ctx))
+		}
+		d.running.Go(func() { (&letters{s, sender}).run(run) })
+	}
 	disconnect := func(key events.KeyID) {
 		if err := d.bus.Disconnect(key); err != nil {
 			s.cfg.Logger.Warn("closing the connections of a revoked key", "key", key, "error", err)

@@ -12,7 +12,7 @@
 //
 // Open starts the sequencer and its answerer, the committer and syncer of the log, the projector, the filler (which
 // ends when all rows are in memory), the follower that carries out effects, and the one that has charges made. Serve adds those
-// of NATS, the publisher, the checkpointer and HTTP. Close ends and awaits them all.
+// of NATS, the publisher, the checkpointer, HTTP, and the one that writes mail where there is a mail server. Close ends and awaits them all.
 package server
 
 import (

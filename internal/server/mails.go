@@ -1,0 +1,214 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"tallystick/events"
+	"tallystick/internal/mail"
+	"tallystick/internal/query"
+	"tallystick/internal/wire"
+)
+
+const (
+	// mailsCursor is the name under which the log keeps how far people are written to.
+	mailsCursor = "mails"
+	// mailFor is how long after a fact people are written to about it.
+	mailFor = 3 * 24 * time.Hour
+	// mailsKept is after how many records without mail the cursor is moved all the same.
+	mailsKept = 100_000
+)
+
+// letters writes to consumers of what concerns them: a renewal that is near, an invoice that is issued or paid, unless their
+// notification settings say otherwise (D14). It follows the log with a durable cursor of its own, which begins where the log
+// ends when mail is first sent: nobody is written to of what is long over.
+//
+// A message has the identity of its record. While the mail server cannot be reached it is tried again, and those behind it wait; what is
+// older than mailFor, or refused for good, is left out. After a crash a message may be sent once more, with the same identity.
+type letters struct {
+	s      *Server
+	sender *mail.Sender
+}
+
+// run writes until ctx ends or the log does.
+func (l *letters) run(ctx context.Context) {
+	last := l.s.Log.Cursor(mailsCursor)
+	if last == 0 {
+		last = l.s.Log.Durable()
+		if err := l.s.Log.SetCursor(mailsCursor, last); err != nil {
+			return
+		}
+	}
+	follower := l.s.Log.Follow(last + 1)
+	for {
+		records, err := follower.Next(ctx)
+		if err != nil {
+			return // the log reports its failure itself
+		}
+		for i := range records {
+			rec := &records[i]
+			sent := l.deliver(ctx, rec)
+			if ctx.Err() != nil {
+				return
+			}
+			if !sent && rec.Seq-last < mailsKept {
+				continue
+			}
+			if err := l.s.Log.SetCursor(mailsCursor, rec.Seq); err != nil {
+				return
+			}
+			last = rec.Seq
+		}
+	}
+}
+
+// deliver sends the message that a record gives rise to, if there is one, trying again until it is sent. It reports whether it was, or
+// was given up.
+func (l *letters) deliver(ctx context.Context, rec *events.Record) bool {
+	customer, wanted := addressee(rec.Event)
+	if !wanted {
+		return false
+	}
+	for wait := 100 * time.Millisecond; ; wait = min(2*wait, time.Minute) {
+		if l.s.cfg.Clock().Sub(time.Unix(0, int64(rec.RecordedAt))) > mailFor {
+			l.s.cfg.Logger.Warn("mail is left out, for it is too late", "sequence", rec.Seq)
+			return true
+		}
+		err := l.tryDeliver(ctx, rec, customer)
+		if err == nil {
+			return true
+		}
+		if _, refused := errors.AsType[*mail.RefusedError](err); refused {
+			l.s.cfg.Logger.Warn("mail is left out", "sequence", rec.Seq, "error", err)
+			return true
+		}
+		if ctx.Err() != nil {
+			return false
+		}
+		l.s.cfg.Logger.Warn("mail is not sent yet", "sequence", rec.Seq, "error", err)
+		select {
+		case <-time.After(wait):
+		case <-ctx.Done():
+			return false
+		}
+	}
+}
+
+// addressee returns the customer that a record is to be told to, zero where its invoice says who it is.
+func addressee(e events.Event) (customer events.CustomerID, wanted bool) {
+	switch e := any(e).(type) {
+	case events.SubscriptionReminded:
+		return e.Customer, true
+	case events.InvoiceIssued:
+		return e.Customer, true
+	case events.InvoicePaid:
+		return customer, true
+	}
+	return customer, false
+}
+
+// asLedger is who reads for the ledger itself.
+func asLedger() wire.Who { return wire.Who{Role: events.OperatorKey} }
+
+// tryDeliver sends the message of a record, unless nobody wants it or can be written to.
+func (l *letters) tryDeliver(ctx context.Context, rec *events.Record, customer events.CustomerID) error {
+	at := query.At{AtLeast: rec.Seq}
+	if paid, ok := rec.Event.(events.InvoicePaid); ok {
+		inv, err := l.s.Queries.Invoice(ctx, asLedger(), query.InvoiceArgs{At: at, Invoice: paid.Invoice})
+		if err != nil {
+			return err
+		}
+		customer = inv.Customer
+	}
+	c, err := l.s.Queries.Customer(ctx, asLedger(), query.CustomerArgs{At: at, Customer: customer})
+	if err != nil {
+		return err
+	}
+	if c.Profile == nil || c.Profile.Email == "" {
+		return nil // it is erased
+	}
+	muted, err := l.muted(ctx, customer)
+	if err != nil {
+		return err
+	}
+	sellers, err := l.s.Queries.Merchants(ctx, asLedger(), query.MerchantsArgs{At: at, Merchant: rec.Merchant})
+	if err != nil {
+		return err
+	}
+	m := mail.Message{ID: fmt.Sprintf("%s.%d", rec.Ledger, rec.Seq), To: c.Profile.Email}
+	seller := sellers.Items[0].Profile.Name
+	switch e := any(rec.Event).(type) {
+	case events.SubscriptionReminded:
+		err = l.reminder(ctx, &m, at, e, seller, muted.RenewalReminder)
+	case events.InvoiceIssued:
+		err = l.invoice(ctx, &m, at, e.Invoice, seller, muted.InvoiceIssued, false)
+	case events.InvoicePaid:
+		err = l.invoice(ctx, &m, at, e.Invoice, seller, muted.InvoicePaid, true)
+	}
+	if err != nil || m.Subject == "" {
+		return err
+	}
+	m.Text = fmt.Sprintf("Hello %s,\n\n%s\n", c.Profile.Name, m.Text)
+	return l.sender.SendMessage(ctx, m)
+}
+
+// muted returns which messages a customer does not want.
+func (l *letters) muted(ctx context.Context, id events.CustomerID) (events.Muted, error) {
+	c, err := l.s.Queries.GetCustomer(ctx, asLedger(), query.GetCustomerArgs{Customer: id})
+	if err != nil {
+		return events.Muted{}, err
+	}
+	return events.Muted{
+		InvoiceIssued: !c.Notices.InvoiceIssued, InvoicePaid: !c.Notices.InvoicePaid, RenewalReminder: !c.Notices.RenewalReminder,
+	}, nil
+}
+
+// reminder writes that a subscription renews soon.
+func (l *letters) reminder(ctx context.Context, m *mail.Message, at query.At, e events.SubscriptionReminded, seller string, muted bool) error {
+	if muted {
+		return nil
+	}
+	sub, err := l.s.Queries.Subscription(ctx, asLedger(), query.SubscriptionArgs{At: at, Subscription: e.Subscription})
+	if err != nil {
+		return err
+	}
+	day := dayOf(e.RenewsAt)
+	m.Subject = fmt.Sprintf("%s: %s renews on %s", seller, sub.Name, day)
+	m.Text = fmt.Sprintf("your subscription %s with %s renews on %s.", sub.Name, seller, day)
+	return nil
+}
+
+// invoice writes of an invoice.
+func (l *letters) invoice(ctx context.Context, m *mail.Message, at query.At, id events.InvoiceID, seller string, muted, paid bool) error {
+	if muted {
+		return nil
+	}
+	inv, err := l.s.Queries.Invoice(ctx, asLedger(), query.InvoiceArgs{At: at, Invoice: id})
+	if err != nil {
+		return err
+	}
+	var text strings.Builder
+	fmt.Fprintf(&text, "invoice %d of %s comes to %s %s", inv.Number, seller, inv.GrandTotal, inv.Currency)
+	switch {
+	case paid:
+		m.Subject = fmt.Sprintf("%s: invoice %d is paid", seller, inv.Number)
+		text.WriteString(", and is paid. Thank you.")
+	case inv.Unpaid.IsZero():
+		m.Subject = fmt.Sprintf("%s: invoice %d", seller, inv.Number)
+		text.WriteString(". Nothing of it is left to pay.")
+	default:
+		m.Subject = fmt.Sprintf("%s: invoice %d", seller, inv.Number)
+		fmt.Fprintf(&text, ", of which %s are to be paid by %s.", inv.Unpaid, dayOf(inv.DueAt))
+	}
+	if inv.Permalink != "" {
+		fmt.Fprintf(&text, "\n\n%s", inv.Permalink)
+	}
+	m.Text = text.String()
+	return nil
+}
+
+// dayOf returns the day of a time, as people write it.
+func dayOf(t events.Time) string { return time.Unix(0, int64(t)).UTC().Format("2 January 2006") }
