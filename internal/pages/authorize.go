@@ -246,12 +246,51 @@ func (p *Pages) goOn(w http.ResponseWriter, r *http.Request, v *authorizeView) e
 		if err != nil {
 			return err
 		}
+		if checkout == "" {
+			checkout, err = p.askMethod(r.Context(), v)
+		}
+		if err != nil {
+			return err
+		}
 		if checkout != "" {
 			to = checkout
 		}
 	}
 	http.Redirect(w, r, to, http.StatusSeeOther)
 	return nil
+}
+
+// askMethod returns where whoever has just subscribed stores a first payment method, "" if there is one already.
+func (p *Pages) askMethod(ctx context.Context, v *authorizeView) (checkout string, err error) {
+	args := query.CustomerArgs{Customer: v.Customer}
+	args.AtLeast = v.Sequence
+	methods, err := p.opts.Queries.PaymentMethods(ctx, reader, args)
+	if err != nil || len(methods.Items) > 0 {
+		return "", err
+	}
+	back := v.back()
+	if originOf(back) == "" {
+		back = p.opts.Base() + back
+	}
+	return p.setupMethod(ctx, v.Merchant, v.Customer, back)
+}
+
+// setupMethod opens a session in which a payment method is stored, and returns where.
+func (p *Pages) setupMethod(ctx context.Context, merchant events.OrganizationID, customer events.CustomerID, back string) (checkout string, err error) {
+	rec, err := p.command(ctx, merchant, "SetupPaymentMethod", map[string]any{
+		"customerId": customer, "successRedirectUrl": back, "failureRedirectUrl": back,
+	})
+	if err != nil {
+		return "", err
+	}
+	session, err := events.ParseID[events.SessionNoun](rec.ID)
+	if err != nil {
+		return "", err
+	}
+	after := query.PaymentSessionArgs{Session: session}
+	after.AtLeast = rec.Sequence // the page is to find it
+	_, err = p.opts.Queries.PaymentSession(ctx, reader, after)
+	return p.opts.Links.Checkout(session), err
 }
 
 // subscribe makes the subscription that a session was opened for, unless there is one already or has been, and returns where it is

@@ -167,6 +167,7 @@ type homeView struct {
 	Wallets  []homeWallet
 	Subs     []homeSub
 	Sellers  []query.Merchant // authorized ones
+	Methods  []query.PaymentMethod
 	Problem  string
 }
 
@@ -211,6 +212,15 @@ func (p *Pages) showHome(w http.ResponseWriter, r *http.Request, u *query.User, 
 		if err := p.addSubscriptions(ctx, &v, id); err != nil {
 			return err
 		}
+	}
+	if one, err := p.anyCustomer(ctx, &v.Consumer); err == nil {
+		methods, err := q.PaymentMethods(ctx, reader, query.CustomerArgs{Customer: one.ID})
+		if err != nil {
+			return err
+		}
+		v.Methods = methods.Items
+	} else if !errors.Is(err, errNothing) {
+		return err
 	}
 	for _, id := range v.Consumer.Authorized {
 		m, err := p.merchant(ctx, id)
@@ -286,6 +296,8 @@ func (p *Pages) change(w http.ResponseWriter, r *http.Request) error {
 		} else {
 			rec, err = p.commandAs(r.Context(), who, merchant, "WithdrawAuthorization", map[string]any{"consumerId": u.Organization})
 		}
+	case "addmethod", "removemethod":
+		return p.changeMethods(w, r, &u, session)
 	default:
 		return errForm
 	}

@@ -117,7 +117,9 @@ func (w *world) signUp(email string) (session, to string) {
 	w.get(confirm).wants(w.t, 200, "Organization", "Agree and subscribe")
 	w.submit(confirm, "organization", "Acorn Analytics", "country", "usa").wants(w.t, 422, "2 problems", `href="#country"`, `href="#zip"`, "Acorn Analytics")
 	done := w.submit(confirm, "organization", "Acorn Analytics", "person", "Ada", "country", "us", "zip", "94105", "state", "CA").wants(w.t, 303)
-	return session, done.to
+	w.get(done.to).wants(w.t, 200, "Add a payment method")
+	stored := w.submit(done.to, "do", "pay", "number", "5555 5555 5555 4444", "month", "12", "year", "40").wants(w.t, 303)
+	return session, w.get(stored.to).wants(w.t, 303).to
 }
 
 // TestAuthorizationFlow is way A of the first seed: a link, a consumer who signs up, a subscription, the way back.
@@ -138,6 +140,17 @@ func TestAuthorizationFlow(t *testing.T) {
 	if policy := home.header.Get("Content-Security-Policy"); !strings.Contains(policy, "default-src 'none'") || !strings.Contains(policy, "frame-ancestors 'none'") || strings.Contains(policy, "unsafe") {
 		t.Errorf("policy %s", policy)
 	}
+
+	w.get("/home").wants(t, 200, "mastercard ending in 4444")
+	add := w.submit("/home", "do", "addmethod").wants(t, 303)
+	w.get(add.to).wants(t, 200, "Add a payment method")
+	w.submit(add.to, "do", "pay", "number", "4242424242424242", "month", "12", "year", "40").wants(t, 303)
+	both := w.get("/home").wants(t, 200, "mastercard ending in 4444", "visa ending in 4242", "12/2040")
+	left := w.submit("/home", "do", "removemethod", "method", hidden(both.body, "method")).wants(t, 200)
+	if n := strings.Count(left.body, `value="removemethod"`); n != 1 {
+		t.Errorf("%d payment methods are left", n)
+	}
+	w.submit("/home", "do", "removemethod", "method", hidden(both.body, "method")).wants(t, 422)
 
 	topUp := w.submit("/home", "do", "topup", "wallet", hidden(home.body, "wallet"), "amount", "25").wants(t, 303)
 	w.get(topUp.to).wants(t, 200, "25.00 USD", "Card number")
