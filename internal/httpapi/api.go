@@ -121,6 +121,8 @@ type operation struct {
 	loose   bool     // the body is described and not checked against it: the rules do that, as fast as they must
 	batch   bool     // it takes several usage events
 	limit   int64    // bytes of the body; default maxBody
+	rate    rate     // how often a key may ask for it; beside the limit on all requests
+	limits  *limiter // of rate
 	answers map[int]bodyType
 	handle  func(*call) (answer, error)
 }
@@ -180,6 +182,7 @@ func (a *API) register(op operation) {
 	if op.limit == 0 {
 		op.limit = maxBody
 	}
+	op.limits = a.opts.Limit.limited(op.rate)
 	serve := func(ctx huma.Context) { a.serve(&op, schema, ctx) }
 	if op.under != "" {
 		a.share(&op, serve)

@@ -2,6 +2,7 @@ package httpapi
 
 import (
 	"net/http"
+	"time"
 
 	"tallystick/events"
 	"tallystick/internal/query"
@@ -62,7 +63,7 @@ func (a *API) authorizations() []operation {
 		summary: "Show how far a consumer has come", answers: answers[AuthorizationSession](http.StatusOK),
 		handle: func(c *call) (answer, error) { return shown(c, "authorization session", c.authorization) },
 	}, {
-		id: "generatePortalLink", method: http.MethodPost, path: "/v0/subscriptions/{id}/portal", tag: "Subscriptions",
+		id: "generatePortalLink", rate: rate{1, time.Second}, method: http.MethodPost, path: "/v0/subscriptions/{id}/portal", tag: "Subscriptions",
 		summary: "Make a link by which a consumer looks at its subscription",
 		body:    bodyOf[PortalCreate](), answers: answers[SubscriptionPortal](http.StatusOK), handle: func(c *call) (answer, error) {
 			sub, err := pathID[events.SubscriptionNoun](c, "id", "subscription")

@@ -2,6 +2,7 @@ package httpapi
 
 import (
 	"net/http"
+	"time"
 
 	"tallystick/events"
 	"tallystick/internal/query"
@@ -39,7 +40,7 @@ func (a *API) billing() []operation {
 		},
 		answers: answers[query.APILineItems](http.StatusOK), handle: a.listLineItems,
 	}, {
-		id: "createLineItem", method: http.MethodPost, path: path + "/lineItems", tag: tag, summary: "Add a line to an invoice that is not issued",
+		id: "createLineItem", rate: rate{60, time.Minute}, method: http.MethodPost, path: path + "/lineItems", tag: tag, summary: "Add a line to an invoice that is not issued",
 		body: bodyOf[LineItemCreate](), handle: a.createLineItem,
 		answers: map[int]bodyType{200: bodyOf[query.APILineItem](), 201: bodyOf[query.APILineItem]()},
 	}, {

@@ -78,8 +78,10 @@ func (c *call) admit() error {
 		return commands.Reject(commands.Unauthorized, "give a valid API key: Authorization: Bearer sk_…")
 	}
 	c.who, c.merchant = who, who.Merchant
-	if p := c.api.limits.allow(who.Key, c.api.opts.Clock(), c.response.Header()); p != nil {
-		return p
+	for _, l := range []*limiter{c.api.limits, c.op.limits} { // the tighter one's headers stay
+		if p := l.allow(who.Key, c.api.opts.Clock(), c.response.Header()); p != nil {
+			return p
+		}
 	}
 	if named := c.request.Header.Get(merchantHeader); named != "" && who.Operator() {
 		id, err := events.ParseID[events.OrganizationNoun](named)

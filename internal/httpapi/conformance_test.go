@@ -24,13 +24,14 @@ type conformance struct {
 	auditor string // a key
 	rows    map[string]map[string]bool
 	paths   map[string]string // what the operations are
+	keys    int               // idempotency keys that were used
 }
 
 // TestConformance tries everything, and compares what was seen with the table in docs. With -rewrite it writes the table.
 func TestConformance(t *testing.T) {
 	w := newWorld(t, nil)
 	auditor := w.call(w.operator, "POST", "/v0/keys", `{"role":"auditor"}`).want(t, 201)
-	c := &conformance{w, auditor.body["secret"].(string), map[string]map[string]bool{}, map[string]string{}}
+	c := &conformance{w, auditor.body["secret"].(string), map[string]map[string]bool{}, map[string]string{}, 0}
 	c.all()
 	var missing []string
 	for path, item := range w.clients.doc.Paths.Map() {
@@ -58,7 +59,7 @@ func TestConformance(t *testing.T) {
 }
 
 // columns are the ways in which an operation is tried.
-var columns = []string{"2xx", "400", "401", "403", "404", "409", "422", "foreign"}
+var columns = []string{"2xx", "400", "401", "403", "404", "409", "422", "foreign", "again", "other"}
 
 func (c *conformance) table(missing []string) string {
 	var b strings.Builder
@@ -66,6 +67,8 @@ func (c *conformance) table(missing []string) string {
 		"Made by `go test ./internal/httpapi -run TestConformance -rewrite`. Every answer behind a cell was held against the description in\n" +
 		"`internal/httpapi/testdata/clients.json`, field by field, and every refusal left the log where it was. `foreign` is a try with the key of another\n" +
 		"merchant, which is answered like a try at what does not exist, or with an empty list. 403 is a try with a key that may only read.\n" +
+		"`again` is a repeat with the same `Idempotency-Key`, which gets the same answer; `other` is other content with that key, which is a 409 and\n" +
+		"records nothing. (Usage has its key in the body.)\n" +
 		"Each operation also answers 429 to a key that asks too often, and 503 while the ledger cannot take commands.\n\n")
 	b.WriteString("| operation | " + strings.Join(columns, " | ") + " |\n|" + strings.Repeat(" --- |", len(columns)+1) + "\n")
 	ids := slices.SortedFunc(maps.Keys(c.rows), func(a, b string) int {
@@ -132,7 +135,56 @@ func (c *conformance) try(id string, status int, method, path, body string) map[
 		c.t.Errorf("%s: refusals moved the log from %d to %d", id, before, after)
 	}
 	c.saw(id, "2xx")
+	if method == "POST" && !strings.Contains(body, "idempotencyKey") {
+		return c.twice(id, status, path, body)
+	}
 	return c.call(c.key, method, path, body).want(c.t, status).body
+}
+
+// twice sends a POST two times with one idempotency key, and a third time with other content. It returns the first answer, which is the
+// second's too; the third must be a refusal.
+func (c *conformance) twice(id string, status int, path, body string) map[string]any {
+	c.t.Helper()
+	c.keys++
+	key := "Idempotency-Key: try-" + strconv.Itoa(c.keys)
+	before := c.server.Sequencer.Applied()
+	first := c.call(c.key, "POST", path, body, key).want(c.t, status)
+	after := c.server.Sequencer.Applied()
+	again := c.call(c.key, "POST", path, body, key)
+	if again.status >= 300 || again.body["id"] != first.body["id"] || again.body["customerId"] != first.body["customerId"] {
+		c.t.Errorf("%s is answered with %s, and again, with the same key, with %d %s", id, first.raw, again.status, again.raw)
+	}
+	c.saw(id, "again")
+	if other, can := different(body); can && after > before { // else the answer is of what there was, and the key is not used up
+		c.call(c.key, "POST", path, other, key).code(c.t, 409, "IDEMPOTENCY_CONFLICT")
+		c.saw(id, "other")
+	}
+	if now := c.server.Sequencer.Applied(); now != after && id != "payPaymentSession" { // of which the outcome is recorded meanwhile
+		c.t.Errorf("%s: repeats moved the log from %d to %d", id, after, now)
+	}
+	return first.body
+}
+
+// different returns a body that says something else, if there is a field to say it with.
+func different(body string) (string, bool) {
+	for _, with := range [][2]string{
+		{`"name":"`, `"name":"Another `},
+		{`"amount":"`, `"amount":"1`},
+		{`"reason":"`, `"reason":"not `},
+		{`"amount":1`, `"amount":2`},
+		{`PT1H`, `PT2H`},
+		{`https://example.com/`, `https://example.org/`},
+		{`"issueAfterReset":1`, `"issueAfterReset":2`},
+		{`"quantity":1`, `"quantity":2`},
+		{`"unitPrice":"`, `"unitPrice":"1`},
+		{`"invoiceDisplayName":"`, `"invoiceDisplayName":"Other `},
+		{`"tok_visa"`, `"tok_mastercard"`},
+	} {
+		if other := strings.Replace(body, with[0], with[1], 1); other != body {
+			return other, true
+		}
+	}
+	return body, false
 }
 
 // foreignTry sends the request with another merchant's key.

@@ -2,6 +2,7 @@ package httpapi
 
 import (
 	"net/http"
+	"time"
 
 	"tallystick/events"
 	"tallystick/internal/query"
@@ -71,7 +72,7 @@ func (a *API) customers() []operation {
 		body: bodyOf[CustomerCreate](), handle: a.createCustomer,
 		answers: map[int]bodyType{200: bodyOf[CustomerCreated](), 201: bodyOf[CustomerCreated]()},
 	}, {
-		id: "listCustomers", method: http.MethodGet, path: path, tag: tag, summary: "List customers",
+		id: "listCustomers", rate: rate{10, time.Second}, method: http.MethodGet, path: path, tag: tag, summary: "List customers",
 		params: paged(
 			identity("organizationId", "org").needed(), text("name", 3, 255), text("email", 3, 255), text("externalId", 0, 255),
 		),

@@ -16,10 +16,28 @@ type Limit struct {
 	Burst     int // default twice PerSecond
 }
 
+// rate is so many requests in a time.
+type rate struct {
+	n   int // 0 for as many as one likes
+	per time.Duration
+}
+
+// String returns the rate as people say it.
+func (r rate) String() string {
+	switch r.per {
+	case time.Second:
+		return strconv.Itoa(r.n) + " requests a second"
+	case time.Minute:
+		return strconv.Itoa(r.n) + " requests a minute"
+	}
+	return strconv.Itoa(r.n) + " requests in " + r.per.String()
+}
+
 // limiter counts the requests of each key. Each has an allowance that grows with time up to the burst, and
 // gets smaller by one with each request (a token bucket).
 type limiter struct {
-	limit Limit
+	rate  rate
+	burst int
 
 	mu   sync.Mutex // guards the field below
 	keys map[events.KeyID]allowance
@@ -38,17 +56,26 @@ func newLimiter(l Limit) *limiter {
 	if l.Burst == 0 {
 		l.Burst = 2 * l.PerSecond
 	}
-	return &limiter{limit: l, keys: make(map[events.KeyID]allowance)}
+	return &limiter{rate: rate{l.PerSecond, time.Second}, burst: l.Burst, keys: make(map[events.KeyID]allowance)}
+}
+
+// limited returns a limiter for one operation, which clients know to take so many requests and no more, all at once or not. Where there is
+// no limit on all requests there is none on these.
+func (l Limit) limited(r rate) *limiter {
+	if l.PerSecond == 0 {
+		r.n = 0
+	}
+	return &limiter{rate: r, burst: r.n, keys: make(map[events.KeyID]allowance)}
 }
 
 // allow counts a request of a key, writes the headers that say what is left of its allowance, and refuses it where
 // nothing is.
 func (l *limiter) allow(key events.KeyID, now time.Time, header http.Header) *problem {
-	if l.limit.PerSecond == 0 {
+	if l.rate.n == 0 {
 		return nil
 	}
-	each := time.Second / time.Duration(l.limit.PerSecond)
-	full := each * time.Duration(l.limit.Burst)
+	each := l.rate.per / time.Duration(l.rate.n)
+	full := each * time.Duration(l.burst)
 	l.mu.Lock()
 	a, known := l.keys[key]
 	if !known {
@@ -66,14 +93,14 @@ func (l *limiter) allow(key events.KeyID, now time.Time, header http.Header) *pr
 	l.keys[key] = a
 	l.mu.Unlock()
 
-	header.Set("RateLimit-Limit", strconv.Itoa(l.limit.Burst))
+	header.Set("RateLimit-Limit", strconv.Itoa(l.burst))
 	header.Set("RateLimit-Remaining", strconv.Itoa(int(a.left/each)))
 	header.Set("RateLimit-Reset", seconds(full-a.left))
 	if ok {
 		return nil
 	}
 	header.Set("Retry-After", seconds(each-a.left))
-	return &problem{rejection: commands.Reject(commands.RateLimited, "this key may send %d requests a second", l.limit.PerSecond)}
+	return &problem{rejection: commands.Reject(commands.RateLimited, "this key may send %s", l.rate)}
 }
 
 // forget forgets the keys whose allowance is full, which is what one that is not known has. Where there is none, it forgets all.

@@ -1,6 +1,7 @@
 package httpapi
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -16,6 +17,11 @@ type Listen struct {
 	Addr string // host:port; port 0 takes a free one
 	Cert string // PEM file of the certificate; "" for HTTP without TLS
 	Key  string // PEM file of its private key
+
+	// The longest that things may take; zero is for the usual.
+	HeaderTimeout time.Duration // until the headers of a request are there
+	ReadTimeout   time.Duration // until all of a request is there
+	IdleTimeout   time.Duration // between two requests of a connection
 }
 
 // Server is an API that listens. It ends with Close.
@@ -25,7 +31,7 @@ type Server struct {
 	done   chan struct{}
 }
 
-// The longest that things may take. A command is answered when it is on disk, well within the last of these.
+// The longest that things usually may take. A command is answered when it is on disk, well within writeTimeout.
 const (
 	headerTimeout = 10 * time.Second
 	readTimeout   = 30 * time.Second
@@ -41,8 +47,8 @@ func Serve(ctx context.Context, l Listen, h http.Handler, log *slog.Logger) (*Se
 	}
 	s := &Server{
 		server: &http.Server{
-			Handler: h, ReadHeaderTimeout: headerTimeout, ReadTimeout: readTimeout, WriteTimeout: writeTimeout,
-			IdleTimeout: idleTimeout, MaxHeaderBytes: 64 << 10, ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelDebug),
+			Handler: h, ReadHeaderTimeout: cmp.Or(l.HeaderTimeout, headerTimeout), ReadTimeout: cmp.Or(l.ReadTimeout, readTimeout),
+			WriteTimeout: writeTimeout, IdleTimeout: cmp.Or(l.IdleTimeout, idleTimeout), MaxHeaderBytes: 64 << 10, ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelDebug),
 		},
 		url:  "http://" + listener.Addr().String(),
 		done: make(chan struct{}),

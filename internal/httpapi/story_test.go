@@ -191,6 +191,35 @@ func TestRateLimit(t *testing.T) {
 	w.call(w.foreign, "GET", "/v0/products", "").want(t, 200)
 }
 
+// TestRateLimitOfOperations: some operations take fewer requests than others, as clients know them to; the headers say so.
+func TestRateLimitOfOperations(t *testing.T) {
+	w := newWorld(t, func(d *server.Doors) { d.APILimit = httpapi.Limit{PerSecond: 10_000} })
+	s := w.newShop()
+	line := fmt.Sprintf(`{"subscriptionId":%q,"displayName":"Support","currency":"USD","quantity":1,"unitPrice":1}`, s.subscription)
+	for _, tt := range []struct {
+		method, path, body, limit, wait string
+	}{
+		{"GET", "/v0/customers?organizationId=" + w.merchant, "", "10", "1"},
+		{"POST", "/v0/subscriptions/" + s.subscription + "/portal", "{}", "1", "1"},
+		{"POST", "/v2/invoices/lineItems", line, "60", "1"},
+	} {
+		asked := 0
+		r := w.call(w.key, tt.method, tt.path, tt.body)
+		for ; r.status < 300 && asked < 1000; asked++ {
+			if r.header.Get("RateLimit-Limit") != tt.limit || r.header.Get("Retry-After") != "" {
+				t.Fatalf("%s answers %v", tt.path, r.header)
+			}
+			r = w.call(w.key, tt.method, tt.path, tt.body)
+		}
+		r.code(t, 429, "RATE_LIMITED")
+		if r.header.Get("RateLimit-Remaining") != "0" || r.header.Get("Retry-After") != tt.wait {
+			t.Errorf("%s answers, after %d requests, %v", tt.path, asked, r.header)
+		}
+	}
+	w.call(w.key, "GET", "/v0/products", "").want(t, 200)
+	w.call(w.foreign, "GET", "/v0/customers?organizationId="+w.other, "").want(t, 200)
+}
+
 // TestDocs: the description and its page are served without a key, and need nothing from elsewhere.
 func TestDocs(t *testing.T) {
 	w := newWorld(t, nil)

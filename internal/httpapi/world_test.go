@@ -3,6 +3,8 @@ package httpapi_test
 import (
 	"bytes"
 	"context"
+	"crypto/tls"
+	"crypto/x509"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -42,6 +44,12 @@ type reply struct {
 // newWorld opens a new sandbox ledger that lives as long as t.
 func newWorld(t testing.TB, change func(*server.Doors)) *world {
 	t.Helper()
+	return newWorldOver(t, change, nil)
+}
+
+// newWorldOver is newWorld for a client that trusts the certificates of a pool.
+func newWorldOver(t testing.TB, change func(*server.Doors), trust *x509.CertPool) *world {
+	t.Helper()
 	s, err := server.Open(t.Context(), server.Config{Dir: t.TempDir(), Create: true, Environment: events.Sandbox, Clock: time.Now})
 	if err != nil {
 		t.Fatal(err)
@@ -58,10 +66,18 @@ func newWorld(t testing.TB, change func(*server.Doors)) *world {
 	if err := s.Serve(t.Context(), doors); err != nil {
 		t.Fatal(err)
 	}
-	w := &world{t: t, server: s, client: http.DefaultClient, operator: s.OperatorKey(), clients: newClients(t)}
+	w := &world{t: t, server: s, client: clientOf(t, trust), operator: s.OperatorKey(), clients: newClients(t)}
 	w.merchant, w.key = w.newMerchant("Acme AI")
 	w.other, w.foreign = w.newMerchant("Globex")
 	return w
+}
+
+// clientOf returns a client that trusts the certificates of a pool.
+func clientOf(t testing.TB, trust *x509.CertPool) *http.Client {
+	transport := http.DefaultTransport.(*http.Transport).Clone()
+	transport.TLSClientConfig = &tls.Config{RootCAs: trust, MinVersion: tls.VersionTLS12}
+	t.Cleanup(transport.CloseIdleConnections)
+	return &http.Client{Transport: transport}
 }
 
 // newMerchant makes a merchant and a key of it.
