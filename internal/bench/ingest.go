@@ -145,11 +145,7 @@ func (w *world) ingest(ctx context.Context, o Options) (res Ingest, err error) {
 	if err != nil {
 		return res, err
 	}
-	defer func() {
-		for _, nc := range conns {
-			nc.Close()
-		}
-	}()
+	defer conns.close()
 	send := func(requests []request) (time.Duration, []time.Duration, error) {
 		return Load{len(requests), o.InFlight, func(_, i int) error {
 			r := &requests[i]
@@ -210,23 +206,37 @@ func profile(path string) (stop func(), err error) {
 	}, nil
 }
 
+// natsConns is a connection for each merchant.
+type natsConns []*nats.Conn
+
+func (conns natsConns) close() {
+	for _, nc := range conns {
+		nc.Close()
+	}
+}
+
 // connect opens a connection for each merchant, with a key of its own.
-func (w *world) connect(ctx context.Context) ([]*nats.Conn, error) {
-	conns := make([]*nats.Conn, 0, len(w.merchants))
+func (w *world) connect(ctx context.Context) (natsConns, error) {
+	conns, _, err := w.connectWithKeys(ctx)
+	return conns, err
+}
+
+// connectWithKeys is connect, and returns the keys too.
+func (w *world) connectWithKeys(ctx context.Context) (conns natsConns, keys []string, err error) {
 	for i := range w.merchants {
 		m := &w.merchants[i]
 		secret := rand.Text() + rand.Text()
 		create := w.request(m, commands.CreateKey{Role: events.MerchantKey, Name: "bench", Secret: commands.SecretHash(secret)})
 		if _, err := w.call(ctx, []commands.Request{create}); err != nil {
-			return conns, err
+			return conns, keys, err
 		}
 		nc, err := nats.Connect(w.s.NATSURL(), nats.Token(secret), nats.CustomInboxPrefix("_INBOX_"+m.id.String()))
 		if err != nil {
-			return conns, err
+			return conns, keys, err
 		}
-		conns = append(conns, nc)
+		conns, keys = append(conns, nc), append(keys, secret)
 	}
-	return conns, nil
+	return conns, keys, nil
 }
 
 func millis(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }

@@ -20,6 +20,8 @@ than the figure. Everything is done in a temporary directory (see TMPDIR), which
 	cmd.AddCommand(
 		measure(a, "ingest", "Usage in over NATS, until it is durable, answered and published", true,
 			func(ctx context.Context, o bench.Options) (any, error) { return bench.MeasureIngest(ctx, o) }),
+		measure(a, "api", "Usage over HTTP, single and batched, beside the same over NATS", true,
+			func(ctx context.Context, o bench.Options) (any, error) { return bench.MeasureAPI(ctx, o) }),
 		measure(a, "latency", "One client, one usage event at a time", false,
 			func(ctx context.Context, o bench.Options) (any, error) { return bench.MeasureLatency(ctx, o) }),
 		measure(a, "rebuild", "All views made again from the log", true,
@@ -62,6 +64,10 @@ func measure(a *app, name, short string, parties bool, run func(context.Context,
 	}
 	if name == "open" {
 		f.StringVar(&o.Keep, "keep", "", "directory to make the ledger in and to leave it, or of the one of an earlier run")
+	}
+	if name == "api" {
+		f.IntVar(&o.Batch, "batch", 0, "usage events to a request, of those that are batched (default 100)")
+		f.IntVar(&o.InFlight, "in-flight", 0, "requests under way at once (default 64)")
 	}
 	if name == "ingest" {
 		f.IntVar(&o.Batch, "batch", 0, "usage events to a request (default 100)")
