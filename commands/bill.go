@@ -72,6 +72,8 @@ func decideBilling(b *projections.Books, c Context, cmd any, d *decision) *Rejec
 		return cancelInvoice(b, c, cmd, d)
 	case WriteOffInvoice:
 		return writeOffInvoice(b, c, cmd, d)
+	case PayInvoice:
+		return payInvoice(b, c, cmd, d)
 	case CreateLineItem:
 		return createLineItem(b, c, cmd, d)
 	case RefundInvoice:
@@ -103,12 +105,11 @@ func approveInvoice(b *projections.Books, c Context, cmd ApproveInvoice, d *deci
 	if bill.Status != projections.InvoiceDraft {
 		return Reject(InvoiceState, "invoice %s is %s; only a DRAFT is approved", cmd.Invoice, bill.Status)
 	}
-	e := newBiller(b, c, s).issued(bill.Subscription, cmd.Invoice, bill.Period, now)
-	e.Lines, e.Subtotal, e.Tax, e.Paid, e.Unpaid = bill.Lines, bill.Subtotal, bill.Tax, bill.Paid, bill.Unpaid
+	biller := newBiller(b, c, s)
+	e := biller.issued(bill.Subscription, cmd.Invoice, bill.Period, now)
+	e.Lines, e.Subtotal, e.Tax, e.Paid, e.Unpaid, e.UnpaidTax = bill.Lines, bill.Subtotal, bill.Tax, bill.Paid, bill.Unpaid, bill.UnpaidTax
 	d.add(c, now, e)
-	if bill.Unpaid.IsZero() {
-		d.add(c, now, events.InvoicePaid{Invoice: cmd.Invoice, Subscription: bill.Subscription, PaidAt: now})
-	}
+	biller.ask(cmd.Invoice, bill, now, func(e events.Event) { d.add(c, now, e) })
 	return nil
 }
 
@@ -142,10 +143,15 @@ func writeOffInvoice(b *projections.Books, c Context, cmd WriteOffInvoice, d *de
 	if bill.Status == projections.InvoiceDraft {
 		return Reject(InvoiceState, "invoice %s is a DRAFT; cancel it, or approve it first", cmd.Invoice)
 	}
+	if !bill.Charge.IsZero() {
+		return Reject(Conflict, "invoice %s is being paid; wait for the outcome", cmd.Invoice)
+	}
 	owed, ok := bill.Unpaid.Nanos()
 	if !ok {
 		return Reject(AmountOutOfRange, "the amount of invoice %s does not fit into one movement", cmd.Invoice)
 	}
+	closeSession(b, c, bill, events.SessionID{}, now, d)
+	d.main = len(d.drafts)
 	d.add(c, now, events.InvoiceWrittenOff{
 		Invoice: cmd.Invoice, Subscription: bill.Subscription, Wallet: bill.Wallet, Currency: bill.Currency, Postings: accruing(owed.Neg()), Reason: cmd.Reason,
 	})

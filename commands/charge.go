@@ -50,6 +50,14 @@ const authenticationRequired = "authentication_required"
 func failed(b *projections.Books, c Context, q *events.ChargeRequested, now events.Time, e events.ChargeFailed, d *decision) {
 	d.add(c, now, e)
 	switch {
+	case !q.Session.IsZero() && !q.Invoice.IsZero():
+		s := b.Sessions.Get(q.Session)
+		if s.Declined+1 >= maxDeclined {
+			endSession(b, c, q.Session, s, now, events.SessionFailed, e.Code, d)
+		}
+		uncollected(b, c, q.Invoice, e.Charge, false, e.Code, now, d)
+	case !q.Invoice.IsZero():
+		uncollected(b, c, q.Invoice, e.Charge, true, e.Code, now, d)
 	case !q.Session.IsZero():
 		s := b.Sessions.Get(q.Session)
 		sub := b.Subscriptions.Get(s.Subscription)
@@ -66,6 +74,9 @@ func failed(b *projections.Books, c Context, q *events.ChargeRequested, now even
 // succeeded adds what follows from the money having come.
 func succeeded(b *projections.Books, c Context, q *events.ChargeRequested, now events.Time, d *decision) {
 	if q.Session.IsZero() {
+		if !q.Invoice.IsZero() {
+			collected(b, c, q, now, d)
+		}
 		if !q.TopUp.IsZero() {
 			balance := credit(b, c, q, methodStored, now, d)
 			topped(b, c, q.Subscription, balance, now, d)
@@ -81,6 +92,8 @@ func succeeded(b *projections.Books, c Context, q *events.ChargeRequested, now e
 	case !s.TopUp.IsZero():
 		balance := credit(b, c, q, methodSession, now, d)
 		topped(b, c, s.Subscription, balance, now, d)
+	case !s.Invoice.IsZero():
+		collected(b, c, q, now, d)
 	case !s.Payment.IsZero():
 		receive(b, c, s, q, now, d)
 	case !s.Subscription.IsZero():

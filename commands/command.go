@@ -73,7 +73,7 @@ func decide(b *projections.Books, c Context, cmd Command, d *decision) *Rejectio
 	case CreateProduct, UpdateProduct, CreateMetric, UpdateMetric, CreateFee, UpdateFee, DeleteFee,
 		CreatePrice, UpdatePrice, DeletePrice, CreatePlan, UpdatePlan:
 		return decideCatalog(b, c, cmd, d)
-	case RefundUsage, CorrectUsage, ApproveInvoice, CancelInvoice, WriteOffInvoice, CreateLineItem, RefundInvoice, VoidInvoiceRefund, CreateDispute, ResolveDispute:
+	case RefundUsage, CorrectUsage, ApproveInvoice, CancelInvoice, WriteOffInvoice, PayInvoice, CreateLineItem, RefundInvoice, VoidInvoiceRefund, CreateDispute, ResolveDispute:
 		return decideBilling(b, c, cmd, d)
 	case CreateCustomer:
 		return createCustomer(b, c, cmd, d)
@@ -179,6 +179,13 @@ func (UpdateCustomer) main() events.Kind        { return events.KindCustomerUpda
 func (DeleteCustomer) main() events.Kind        { return events.KindCustomerDeleted }
 func (UpdateConsumer) main() events.Kind        { return events.KindConsumerUpdated }
 func (AdvanceTestClock) main() events.Kind      { return events.KindClockAdvancing }
+
+func (cmd PayInvoice) main() events.Kind {
+	if cmd.Method == methodSession {
+		return events.KindSessionOpened
+	}
+	return events.KindChargeRequested
+}
 
 func (cmd TopUp) main() events.Kind {
 	if cmd.Method == methodSession || cmd.Method == methodStored {

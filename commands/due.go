@@ -20,10 +20,11 @@ const (
 	dueReset                         // an interval of an entitlement ends
 	dueRenewal                       // a grant has its amount again
 	dueReminder                      // the payer is told of a renewal
+	dueRetry                         // an invoice is charged again
 )
 
 func (k dueKind) String() string {
-	return [...]string{"period-end", "grace-end", "ending", "release", "expiry", "entitlement-end", "reset", "renewal", "reminder"}[k]
+	return [...]string{"period-end", "grace-end", "ending", "release", "expiry", "entitlement-end", "reset", "renewal", "reminder", "retry"}[k]
 }
 
 // EndedAsPlanned is why a subscription is terminated at its endingAt.
@@ -70,6 +71,7 @@ const (
 	subjectReservation
 	subjectSession
 	subjectEntitlement
+	subjectInvoice
 )
 
 // subject is a thing on which something falls due, by itself. The zero subject is none.
@@ -84,6 +86,7 @@ func onReservation(id events.ReservationID) subject { return subject{subjectRese
 
 func onSession(id events.SessionID) subject         { return subject{subjectSession, id} }
 func onEntitlement(id events.EntitlementID) subject { return subject{subjectEntitlement, id} }
+func onBill(id events.InvoiceID) subject            { return subject{subjectInvoice, id} }
 
 func (on subject) isZero() bool { return on.kind == noSubject }
 
@@ -99,6 +102,8 @@ func (on subject) String() string {
 		return events.SessionID(on.id).String()
 	case subjectEntitlement:
 		return events.EntitlementID(on.id).String()
+	case subjectInvoice:
+		return events.InvoiceID(on.id).String()
 	}
 	return "nothing"
 }
@@ -139,6 +144,16 @@ func nextDueOn(b *projections.Books, on subject) (n next, clock events.TestClock
 		n.at, n.kind = entitlementDue(b, e)
 		n.created, n.merchant = e.Created, e.Merchant
 		return n, e.Clock
+	case subjectInvoice:
+		bill := b.Bills.Get(events.InvoiceID(on.id))
+		if bill == nil { // it is paid, or given up
+			return n, clock
+		}
+		if bill.Status == projections.InvoiceUnpaid && bill.Charge.IsZero() && bill.Parked == "" {
+			n.at, n.kind = bill.RetryAt, dueRetry
+		}
+		n.created, n.merchant = bill.Issued, bill.Merchant
+		return n, b.Subscriptions.Get(bill.Subscription).Clock
 	}
 	return n, clock
 }
@@ -158,6 +173,8 @@ func decideDue(b *projections.Books, c Context, on subject, d *decision) {
 		endSession(b, c, id, s, s.ExpiresAt, events.SessionExpired, "", d)
 	case subjectEntitlement:
 		decideEntitlementDue(b, c, events.EntitlementID(on.id), d)
+	case subjectInvoice:
+		decideInvoiceDue(b, c, events.InvoiceID(on.id), d)
 	}
 }
 

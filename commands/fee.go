@@ -119,7 +119,7 @@ func renew(b *projections.Books, c Context, id events.SubscriptionID, s *project
 			want = sum
 		}
 	}
-	topUpAgain(b, c, id, s, shortfall(want, f.balance), at, d)
+	topUpAgain(b, c, id, s, shortfall(want, f.balance, limitOf(b.Merchants.Get(c.Merchant))), at, d)
 }
 
 // chargeOpen charges the fees of a subscription's open periods that were to be paid at their start and were not, each if the wallet

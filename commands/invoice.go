@@ -75,15 +75,28 @@ func (bill *biller) issue(id events.SubscriptionID, p *projections.Period, at ev
 	if bill.b.Merchants.Get(bill.s.Merchant).Settings.ManualApproval {
 		bill.draft(d, at, p, events.InvoiceDrafted{
 			Invoice: p.Invoice, Subscription: id, Period: p.N, Lines: uint32(len(v.Lines)),
-			Subtotal: v.Subtotal, Tax: v.Tax, Paid: v.Paid, Unpaid: v.Unpaid, Customer: bill.s.Customer,
+			Subtotal: v.Subtotal, Tax: v.Tax, Paid: v.Paid, Unpaid: v.Unpaid, UnpaidTax: v.UnpaidTax, Customer: bill.s.Customer,
 		})
 		return
 	}
 	e := bill.issued(id, p.Invoice, p.N, at)
-	e.Lines, e.Subtotal, e.Tax, e.Paid, e.Unpaid = uint32(len(v.Lines)), v.Subtotal, v.Tax, v.Paid, v.Unpaid
+	e.Lines, e.Subtotal, e.Tax, e.Paid, e.Unpaid, e.UnpaidTax = uint32(len(v.Lines)), v.Subtotal, v.Tax, v.Paid, v.Unpaid, v.UnpaidTax
 	bill.draft(d, at, p, e)
-	if v.Unpaid.IsZero() {
-		bill.draft(d, at, p, events.InvoicePaid{Invoice: p.Invoice, Subscription: id, PaidAt: at})
+	row := projections.Bill{Merchant: bill.s.Merchant, Subscription: id, Unpaid: v.Unpaid, UnpaidTax: v.UnpaidTax}
+	if a := bill.b.Accruals.Get(projections.PeriodKey{Subscription: id, Period: p.N}); a != nil {
+		row.Instant = a.Instant
+	}
+	bill.ask(p.Invoice, &row, at, func(e events.Event) { bill.draft(d, at, p, e) })
+}
+
+// ask adds what follows from an invoice having been issued: it is paid, or what it leaves to pay is asked for.
+func (bill *biller) ask(id events.InvoiceID, row *projections.Bill, at events.Time, add func(events.Event)) {
+	if row.Unpaid.IsZero() {
+		add(events.InvoicePaid{Invoice: id, Subscription: row.Subscription, PaidAt: at})
+		return
+	}
+	if o, ok := owingOf(bill.b, id, row); ok {
+		bill.collect(o, at, add)
 	}
 }
 

@@ -53,6 +53,12 @@ func settingsOK(s events.Settings) *Rejection {
 	if s.PaymentDays > 365 {
 		return Reject(Invalid, "paymentTermDays is %d; at most 365 are allowed", s.PaymentDays)
 	}
+	if s.AmountLimit < 0 || s.AmountLimit != 0 && s.AmountLimit < minCharge || s.AmountLimit%centNanos != 0 {
+		return Reject(Invalid, "amountLimit is %s; it must be at least %s, in whole cents, or 0 for %s", s.AmountLimit, events.Nanos(minCharge), events.Nanos(maxCharge))
+	}
+	if _, ok := retries(s.PaymentRetries); !ok {
+		return Reject(Invalid, "paymentRetries %.40q is neither none nor up to %d numbers of days, from 1 to %d", s.PaymentRetries, maxRetries, maxRetryDays)
+	}
 	return nil
 }
 

@@ -194,5 +194,13 @@ func (m *model) issue(s *modelSub, n int) {
 	for _, metric := range p.metrics {
 		total.Add(total, new(big.Int).Mul(p.units[metric], big.NewInt(int64(nanosOf(m.tariffs[metric].price)))))
 	}
-	m.invoices = append(m.invoices, fmt.Sprintf("%d for %s, period %d: %d lines, %s, %s paid", len(m.invoices)+1, s.customer, n, len(p.metrics), total, p.prepaid))
+	paid := p.prepaid
+	if left := new(big.Int).Sub(total, p.prepaid); left.Sign() > 0 && left.Cmp(big.NewInt(centNanos/2)) < 0 { // nobody pays less than half a cent
+		fee := new(big.Int).Sub(m.feeOn(total), m.feeOn(p.prepaid))
+		m.platform.Add(m.platform, fee)
+		m.earned.Add(m.earned, new(big.Int).Sub(left, fee))
+		m.customers[s.customer].owed.Add(m.customers[s.customer].owed, left)
+		paid = total
+	}
+	m.invoices = append(m.invoices, fmt.Sprintf("%d for %s, period %d: %d lines, %s, %s paid", len(m.invoices)+1, s.customer, n, len(p.metrics), total, paid))
 }

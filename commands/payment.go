@@ -51,7 +51,7 @@ func payIn(c events.Currency) bool {
 
 func createPayment(b *projections.Books, c Context, cmd CreatePayment, d *decision) *Rejection {
 	if r := first(
-		chargeable("amount", cmd.Amount), redirects(cmd.OnSuccess, cmd.OnFailure), optional("metadata", cmd.Anonymous, maxAnonymous),
+		redirects(cmd.OnSuccess, cmd.OnFailure), optional("metadata", cmd.Anonymous, maxAnonymous),
 	); r != nil {
 		return r
 	}
@@ -66,6 +66,9 @@ func createPayment(b *projections.Books, c Context, cmd CreatePayment, d *decisi
 	}
 	m, r := merchantOf(b, c)
 	if r != nil {
+		return r
+	}
+	if r := chargeable("amount", cmd.Amount, limitOf(m)); r != nil {
 		return r
 	}
 	e := events.SessionOpened{

@@ -2,6 +2,7 @@ package commands
 
 import (
 	"encoding/json"
+	"slices"
 	"strconv"
 	"unicode/utf8"
 
@@ -158,7 +159,12 @@ func receiptOf(rec *events.Record, amount *events.Sum) Receipt { //nolint:funlen
 		r.ID = Ref{refInvoice, e.Invoice}
 	case events.InvoicePaid:
 		r.ID = Ref{refInvoice, e.Invoice}
+		if slices.ContainsFunc(e.Postings, func(p events.Posting) bool { return p.Role == events.ConsumerMain }) {
+			r.Currency, r.Balance = e.Currency, &e.Balance
+		}
 	case events.InvoiceCancelled:
+		r.ID = Ref{refInvoice, e.Invoice}
+	case events.InvoicePaymentFailed:
 		r.ID = Ref{refInvoice, e.Invoice}
 	case events.InvoiceWrittenOff:
 		r.ID = Ref{refInvoice, e.Invoice}

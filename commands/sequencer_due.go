@@ -28,6 +28,8 @@ func (s *Sequencer) noteDue(e events.Event) {
 		s.noteNext(onSubscription(e.Subscription))
 	case events.InvoiceCancelled:
 		s.noteNext(onSubscription(e.Subscription))
+	case events.InvoicePaymentFailed:
+		s.noteNext(onBill(e.Invoice))
 	case events.InvoiceDrafted:
 		s.noteNext(onSubscription(e.Subscription))
 	case events.FeeCharged, events.UsageRefunded, events.UsageCorrected, events.LineItemAdded, events.InvoiceWrittenOff,
@@ -87,6 +89,9 @@ func (s *Sequencer) noteCharge(id events.ChargeID) {
 	if !q.Session.IsZero() {
 		s.noteNext(onSession(q.Session))
 	}
+	if !q.Invoice.IsZero() {
+		s.noteNext(onBill(q.Invoice))
+	}
 	if !q.Clock.IsZero() {
 		s.run(q.Clock)
 	}
@@ -118,6 +123,10 @@ func (s *Sequencer) noteAll() {
 		s.agendas.note(s.books, onEntitlement(id))
 		return true
 	})
+	s.books.Bills.Each(func(id events.InvoiceID, _ *projections.Bill) bool {
+		s.agendas.note(s.books, onBill(id))
+		return true
+	})
 }
 
 // noteRow enters what falls due on a stored row that was taken in, given its whole key.
@@ -133,6 +142,9 @@ func (s *Sequencer) noteRow(key []byte) {
 	}
 	if key[0] == s.books.Entitlements.ID {
 		s.agendas.note(s.books, onEntitlement(events.EntitlementID(key[1:])))
+	}
+	if key[0] == s.books.Bills.ID {
+		s.agendas.note(s.books, onBill(events.InvoiceID(key[1:])))
 	}
 }
 
@@ -237,6 +249,8 @@ func (s *Sequencer) park(c Context, on subject, err error) {
 		e.Entitlement = events.EntitlementID(on.id)
 	case subjectSession:
 		e.Session = events.SessionID(on.id)
+	case subjectInvoice:
+		e.Invoice = events.InvoiceID(on.id)
 	}
 	s.dec.drafts = append(s.dec.drafts, draft{event: e, at: next.at, merchant: next.merchant, cause: next.created})
 	s.mustRecord(c)

@@ -249,7 +249,7 @@ func (s *Sequencer) businessOf(r *Request) (m events.OrganizationID) {
 			return row.Manager
 		}
 	case *ReportUsage, UpdateMerchant, CreateProduct, CreateMetric, CreatePrice, CreatePlan, CreateCustomer,
-		RefundUsage, CorrectUsage, ApproveInvoice, CancelInvoice, WriteOffInvoice, CreateLineItem, RefundInvoice, VoidInvoiceRefund,
+		RefundUsage, CorrectUsage, ApproveInvoice, CancelInvoice, WriteOffInvoice, PayInvoice, CreateLineItem, RefundInvoice, VoidInvoiceRefund,
 		UpdateProduct, UpdateMetric, CreateFee, UpdateFee, DeleteFee, UpdatePrice, DeletePrice, UpdatePlan,
 		CreateSubscription, TerminateSubscription, CreateTestClock, AdvanceTestClock,
 		CreateEntitlement, CreateFeature, UpdateFeature, DeleteFeature, IssueEntitlement, CreateGrant, VoidGrant,

@@ -26,7 +26,7 @@ type CancelSession struct {
 const (
 	maxDeclined   = 5                   // charges of a session that may be declined before it has failed for good
 	centNanos     = 10_000_000          // of a cent
-	maxCharge     = 5_000_000_000_000   // A31
+	maxCharge     = 5_000_000_000_000   // where a merchant has no limit of its own
 	minCharge     = 1_000_000_000       // the processor's floor
 	maxURL        = 2048                // bytes of a redirect URL
 	shortestTerm  = time.Minute         // of a payment session
@@ -35,13 +35,21 @@ const (
 	subscribeTerm = 240 * time.Minute // of the session of a new subscription
 )
 
-// chargeable refuses an amount that the processor does not take at once.
-func chargeable(field string, n events.Nanos) *Rejection {
+// limitOf returns the most that one payment to a merchant may be, and a wallet's minimum (A31).
+func limitOf(m *projections.MerchantRow) events.Nanos {
+	if m == nil || m.Settings.AmountLimit == 0 {
+		return maxCharge
+	}
+	return m.Settings.AmountLimit
+}
+
+// chargeable refuses an amount that the processor does not take at once, or that is above a limit.
+func chargeable(field string, n, limit events.Nanos) *Rejection {
 	switch {
 	case n%centNanos != 0:
 		return Reject(Invalid, "%s is %s; it may have at most 2 decimals", field, n)
-	case n < minCharge || n > maxCharge:
-		return Reject(Invalid, "%s is %s; it must be from %s to %s", field, n, events.Nanos(minCharge), events.Nanos(maxCharge))
+	case n < minCharge || n > limit:
+		return Reject(Invalid, "%s is %s; it must be from %s to %s", field, n, events.Nanos(minCharge), limit)
 	}
 	return nil
 }
@@ -100,7 +108,7 @@ func payable(b *projections.Books, c Context, id events.SessionID, s *projection
 	case events.SessionCompleted, events.SessionFailed, events.SessionCancelled:
 		return 0, Reject(Conflict, "payment session %s is %s", id, s.Status)
 	}
-	if s.Parked == "" && s.ExpiresAt <= now {
+	if s.Parked == "" && s.ExpiresAt != 0 && s.ExpiresAt <= now {
 		d.overdue = onSession(id)
 	}
 	return now, nil
@@ -114,6 +122,9 @@ func paySession(b *projections.Books, c Context, cmd PaySession, d *decision) *R
 	now, r := payable(b, c, cmd.Session, s, d)
 	if r != nil || !d.overdue.isZero() {
 		return r
+	}
+	if bill := b.Bills.Get(s.Invoice); bill != nil && !bill.Charge.IsZero() {
+		return Reject(Conflict, "invoice %s is being paid with the stored method; wait for the outcome", s.Invoice)
 	}
 	e := sessionCharge(cmd.Session, s)
 	e.Charge = events.Derive[events.ChargeNoun](c.ID, 4)

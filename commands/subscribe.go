@@ -5,14 +5,15 @@ import (
 	"tallystick/projections"
 )
 
-// shortfall returns what a wallet lacks to a minimum, raised to whole cents and to what the processor takes at least (12.3).
-func shortfall(minimum events.Nanos, balance events.Sum) events.Nanos {
+// shortfall returns what a wallet lacks to a minimum, raised to whole cents and to what the processor takes at least, but no more than a
+// limit (12.3).
+func shortfall(minimum events.Nanos, balance events.Sum, limit events.Nanos) events.Nanos {
 	if minimum == 0 || balance.Cmp(events.SumOf(minimum)) >= 0 {
 		return 0
 	}
 	lacks, ok := balance.Neg().Add(minimum).Nanos()
-	if !ok || lacks > maxCharge {
-		lacks = maxCharge
+	if !ok || lacks > limit {
+		lacks = limit
 	}
 	return cents(lacks)
 }
@@ -31,9 +32,10 @@ func (j *agreement) price(b *projections.Books, c Context) *Rejection {
 	})
 	j.wallet = j.consumer.WalletFor(j.plan.Currency, c.Merchant)
 	upfront, ok2 := wholeCents(due)
-	total, ok3 := upfront.Plus(shortfall(cmd.Minimum, b.BalanceOf(projections.MainAccount(j.wallet, j.plan.Currency))))
-	if !ok || !ok2 || !ok3 || total > maxCharge {
-		return Reject(AmountOutOfRange, "what is to be paid before the subscription is active is more than %s", events.Nanos(maxCharge))
+	limit := limitOf(j.merchant)
+	total, ok3 := upfront.Plus(shortfall(cmd.Minimum, b.BalanceOf(projections.MainAccount(j.wallet, j.plan.Currency)), limit))
+	if !ok || !ok2 || !ok3 || total > limit {
+		return Reject(AmountOutOfRange, "what is to be paid before the subscription is active is more than %s", limit)
 	}
 	j.fees, j.upfront, j.amount = fees, upfront, cents(total)
 	return nil

@@ -55,19 +55,25 @@ const (
 )
 
 // agreementOK refuses terms that make no sense by themselves.
-func agreementOK(startedAt, endingAt events.Time, minimum events.Nanos, reminders events.Reminders, days uint32) *Rejection {
+func agreementOK(startedAt, endingAt events.Time, reminders events.Reminders, days uint32) *Rejection {
 	if r := first(billable("startedAt", startedAt), billable("endingAt", endingAt)); r != nil {
 		return r
 	}
 	switch {
 	case endingAt != 0 && endingAt <= startedAt:
 		return Reject(Invalid, "endingAt must be after startedAt")
-	case minimum < 0 || minimum > maxCharge:
-		return Reject(Invalid, "minimumAccountBalance is %s; it must be from 0 to %s", minimum, events.Nanos(maxCharge))
 	case reminders != "" && reminders != events.RemindersOn && reminders != events.RemindersOff:
 		return Reject(Invalid, "reminders %.40q is neither on nor off", reminders)
 	case days > maxReminderDays:
 		return Reject(Invalid, "renewalReminderDays is %d; it must be from 1 to %d", days, maxReminderDays)
+	}
+	return nil
+}
+
+// minimumOK refuses a minimum of a wallet that its merchant does not ask for.
+func minimumOK(minimum events.Nanos, m *projections.MerchantRow) *Rejection {
+	if limit := limitOf(m); minimum < 0 || minimum > limit {
+		return Reject(Invalid, "minimumAccountBalance is %s; it must be from 0 to %s", minimum, limit)
 	}
 	return nil
 }
@@ -94,7 +100,7 @@ func createSubscription(b *projections.Books, c Context, cmd CreateSubscription,
 		cmd.Term = subscribeTerm
 	}
 	if r := first(
-		agreementOK(cmd.StartedAt, cmd.EndingAt, cmd.Minimum, cmd.Reminders, cmd.ReminderDays), redirects(cmd.OnSuccess, cmd.OnFailure),
+		agreementOK(cmd.StartedAt, cmd.EndingAt, cmd.Reminders, cmd.ReminderDays), redirects(cmd.OnSuccess, cmd.OnFailure),
 	); r != nil {
 		return r
 	}
@@ -104,6 +110,9 @@ func createSubscription(b *projections.Books, c Context, cmd CreateSubscription,
 	j := agreement{cmd: cmd}
 	var r *Rejection
 	if j.merchant, r = merchantOf(b, c); r != nil {
+		return r
+	}
+	if r := minimumOK(cmd.Minimum, j.merchant); r != nil {
 		return r
 	}
 	j.plan = b.Plans.Get(cmd.Plan)
@@ -243,7 +252,9 @@ func updateSubscription(b *projections.Books, c Context, cmd UpdateSubscription,
 		Minimum: cmd.Minimum.over(s.Minimum), Reminders: cmd.Reminders.over(s.Reminders), ReminderDays: cmd.ReminderDays.over(s.ReminderDays),
 		TaxExempt: cmd.TaxExempt.over(s.TaxExempt),
 	}
-	if r := agreementOK(s.StartedAt, e.EndingAt, e.Minimum, e.Reminders, e.ReminderDays); r != nil {
+	if r := first(
+		agreementOK(s.StartedAt, e.EndingAt, e.Reminders, e.ReminderDays), minimumOK(e.Minimum, b.Merchants.Get(s.Merchant)),
+	); r != nil {
 		return r
 	}
 	if cmd.EndingAt.Given && e.EndingAt != 0 && e.EndingAt <= now {

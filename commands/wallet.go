@@ -55,7 +55,7 @@ func topUp(b *projections.Books, c Context, cmd TopUp, d *decision) *Rejection {
 
 // requestTopUp asks the payment provider for the money.
 func requestTopUp(b *projections.Books, c Context, cmd TopUp, w *projections.Wallet, d *decision) *Rejection {
-	if r := first(chargeable("amount", cmd.Amount), redirects(cmd.OnSuccess, cmd.OnFailure)); r != nil {
+	if r := first(chargeable("amount", cmd.Amount, limitOf(b.Merchants.Get(c.Merchant))), redirects(cmd.OnSuccess, cmd.OnFailure)); r != nil {
 		return r
 	}
 	consumer := b.Consumers.Get(w.Owner)

@@ -105,6 +105,7 @@ type InvoiceDrafted struct {
 	Paid         Sum            `cbor:"7,keyasint" json:"paidNanos"`
 	Unpaid       Sum            `cbor:"8,keyasint" json:"unpaidNanos"`
 	Customer     CustomerID     `cbor:"9,keyasint" json:"customerId"`
+	UnpaidTax    Sum            `cbor:"10,keyasint,omitzero" json:"unpaidTaxNanos,omitzero"` // what of Unpaid is tax
 }
 
 // InvoiceWrittenOff records that what is left to pay of an invoice is given up.

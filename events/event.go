@@ -55,6 +55,7 @@ const (
 	KindInvoiceIssued          Kind = "invoice.issued.v1"
 	KindInvoicePaid            Kind = "invoice.paid.v1"
 	KindInvoiceCancelled       Kind = "invoice.cancelled.v1"
+	KindInvoicePaymentFailed   Kind = "invoice.payment_failed.v1"
 	KindFeeCharged             Kind = "fee.charged.v1"
 	KindUsageRefunded          Kind = "usage.refunded.v1"
 	KindUsageCorrected         Kind = "usage.corrected.v1"
@@ -119,7 +120,7 @@ func Kinds() []Kind {
 		KindProductCreated, KindProductUpdated, KindMetricCreated, KindMetricUpdated, KindFeeCreated, KindFeeUpdated, KindFeeDeleted, KindPriceCreated, KindPriceRevised, KindPriceDeleted, KindPlanCreated, KindPlanUpdated,
 		KindConsumerCreated, KindConsumerErased, KindCustomerCreated, KindWalletOpened, KindWalletToppedUp,
 		KindSubscriptionCreated, KindSubscriptionTerminated, KindUsageReported,
-		KindInvoiceOpened, KindInvoiceClosing, KindInvoiceLineClosed, KindInvoiceIssued, KindInvoicePaid, KindInvoiceCancelled,
+		KindInvoiceOpened, KindInvoiceClosing, KindInvoiceLineClosed, KindInvoiceIssued, KindInvoicePaid, KindInvoiceCancelled, KindInvoicePaymentFailed,
 		KindFeeCharged, KindUsageRefunded, KindUsageCorrected, KindLineItemAdded, KindInvoiceDrafted, KindInvoiceWrittenOff, KindInvoiceRefunded, KindInvoiceRefundVoided,
 		KindReservationCreated, KindReservationReleased,
 		KindFeatureCreated, KindFeatureUpdated, KindFeatureDeleted, KindEntitlementIssued, KindEntitlementEnded,
@@ -189,6 +190,7 @@ func zeros() []Event { //nolint:funlen // a line for each kind, and nothing else
 		InvoiceIssued{},
 		InvoicePaid{},
 		InvoiceCancelled{},
+		InvoicePaymentFailed{},
 		FeeCharged{},
 		UsageRefunded{},
 		UsageCorrected{},
@@ -330,6 +332,8 @@ func Decode(kind Kind, b []byte) (Event, error) { //nolint:funlen // a case for 
 		return unmarshal[InvoicePaid](b)
 	case KindInvoiceCancelled:
 		return unmarshal[InvoiceCancelled](b)
+	case KindInvoicePaymentFailed:
+		return unmarshal[InvoicePaymentFailed](b)
 	case KindFeeCharged:
 		return unmarshal[FeeCharged](b)
 	case KindUsageRefunded:

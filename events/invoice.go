@@ -68,6 +68,7 @@ type InvoiceIssued struct {
 	Buyer        Seq            `cbor:"11,keyasint" json:"buyerProfile"`
 	DueAt        Time           `cbor:"12,keyasint" json:"dueAt"`
 	Customer     CustomerID     `cbor:"13,keyasint" json:"customerId"`
+	UnpaidTax    Sum            `cbor:"14,keyasint,omitzero" json:"unpaidTaxNanos,omitzero"` // what of Unpaid is tax
 }
 
 // InvoicePaid records that nothing is left to pay of an invoice.
@@ -79,6 +80,17 @@ type InvoicePaid struct {
 	Wallet       WalletID       `cbor:"5,keyasint,omitzero" json:"walletId,omitzero"`
 	Postings     []Posting      `cbor:"6,keyasint,omitempty" json:"postings,omitempty"`
 	Charge       ChargeID       `cbor:"7,keyasint,omitzero" json:"chargeId,omitzero"`
+	Balance      Sum            `cbor:"8,keyasint,omitzero" json:"balanceNanos,omitzero"` // of the wallet's main account, after; where that moved
+}
+
+// InvoicePaymentFailed records that what is left to pay of an invoice was asked for, and did not come.
+type InvoicePaymentFailed struct {
+	Invoice      InvoiceID      `cbor:"1,keyasint" json:"invoiceId"`
+	Subscription SubscriptionID `cbor:"2,keyasint" json:"subscriptionId"`
+	Charge       ChargeID       `cbor:"3,keyasint,omitzero" json:"chargeId,omitzero"`
+	Code         string         `cbor:"4,keyasint" json:"code"`                           // the provider's reason, or "no_payment_method"
+	Attempts     uint32         `cbor:"5,keyasint,omitzero" json:"attempts,omitzero"`     // with the stored method, so far
+	RetryAt      Time           `cbor:"6,keyasint,omitzero" json:"nextRetryAt,omitempty"` // when it is asked for again by itself; never, where it is 0
 }
 
 // InvoiceCancelled records that an invoice will not be issued, such as that of a period without usage.
@@ -101,12 +113,21 @@ func (InvoiceIssued) Kind() Kind     { return KindInvoiceIssued }
 func (InvoicePaid) Kind() Kind       { return KindInvoicePaid }
 func (InvoiceCancelled) Kind() Kind  { return KindInvoiceCancelled }
 
+func (InvoicePaymentFailed) Kind() Kind { return KindInvoicePaymentFailed }
+
 func (InvoiceOpened) Subject() (aggregate, name string)     { return "invoice", "InvoiceOpened" }
 func (InvoiceClosing) Subject() (aggregate, name string)    { return "invoice", "InvoiceClosing" }
 func (InvoiceLineClosed) Subject() (aggregate, name string) { return "invoice", "InvoiceLineClosed" }
 func (InvoiceIssued) Subject() (aggregate, name string)     { return "invoice", "InvoiceIssued" }
 func (InvoicePaid) Subject() (aggregate, name string)       { return "invoice", "InvoicePaid" }
 func (InvoiceCancelled) Subject() (aggregate, name string)  { return "invoice", "InvoiceCancelled" }
+
+func (InvoicePaymentFailed) Subject() (aggregate, name string) {
+	return "invoice", "InvoicePaymentFailed"
+}
+
+func (InvoicePaymentFailed) Money() Movement { return Movement{} }
+func (InvoicePaymentFailed) sealed()         {}
 
 func (InvoiceOpened) Money() Movement       { return Movement{} }
 func (InvoiceClosing) Money() Movement      { return Movement{} }

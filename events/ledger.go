@@ -49,6 +49,7 @@ type DueFailed struct {
 	Reservation  ReservationID  `cbor:"7,keyasint,omitzero" json:"reservationId,omitzero"`
 	Entitlement  EntitlementID  `cbor:"8,keyasint,omitzero" json:"entitlementId,omitzero"`
 	Session      SessionID      `cbor:"6,keyasint,omitzero" json:"paymentSessionId,omitzero"`
+	Invoice      InvoiceID      `cbor:"9,keyasint,omitzero" json:"invoiceId,omitzero"`
 }
 
 func (LedgerOpened) Kind() Kind { return KindLedgerOpened }

@@ -24,11 +24,13 @@ func (a Address) IsZero() bool { return a == Address{} }
 
 // Settings are a merchant's terms with the platform.
 type Settings struct {
-	FeeBasisPoints uint32 `cbor:"1,keyasint,omitempty" json:"feeBasisPoints"`            // the platform's part of each charge; 0 to 10000
-	ManagedPrepaid bool   `cbor:"2,keyasint,omitempty" json:"managedPrepaid"`            // managed consumers may prepay (D31)
-	AutomaticTax   bool   `cbor:"3,keyasint,omitempty" json:"automaticTax,omitempty"`    // by the consumer's address, where nothing better is known
-	ManualApproval bool   `cbor:"4,keyasint,omitempty" json:"manualApproval,omitempty"`  // invoices wait as drafts for ApproveInvoice
-	PaymentDays    uint32 `cbor:"5,keyasint,omitempty" json:"paymentTermDays,omitempty"` // an invoice is due so many days after it is issued; 0 to 365
+	FeeBasisPoints uint32 `cbor:"1,keyasint,omitempty" json:"feeBasisPoints"`             // the platform's part of each charge; 0 to 10000
+	ManagedPrepaid bool   `cbor:"2,keyasint,omitempty" json:"managedPrepaid"`             // managed consumers may prepay (D31)
+	AutomaticTax   bool   `cbor:"3,keyasint,omitempty" json:"automaticTax,omitempty"`     // by the consumer's address, where nothing better is known
+	ManualApproval bool   `cbor:"4,keyasint,omitempty" json:"manualApproval,omitempty"`   // invoices wait as drafts for ApproveInvoice
+	PaymentDays    uint32 `cbor:"5,keyasint,omitempty" json:"paymentTermDays,omitempty"`  // an invoice is due so many days after it is issued; 0 to 365
+	PaymentRetries string `cbor:"6,keyasint,omitempty" json:"paymentRetries,omitempty"`   // days from each failed charge of an invoice to the next, as in "1,3,5,7"; "" for that, "none" for no more
+	AmountLimit    Nanos  `cbor:"7,keyasint,omitempty" json:"amountLimitNanos,omitempty"` // of one payment, and of a wallet's minimum (A31); 0 for 5,000 units
 }
 
 // MerchantCreated records that an organization sells. The merchant is the envelope's.

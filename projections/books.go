@@ -503,6 +503,8 @@ func (b *Books) apply(rec *events.Record) { //nolint:funlen // a case for each k
 		b.invoicePaid(rec, e)
 	case events.InvoiceCancelled:
 		b.invoiceCancelled(rec, e)
+	case events.InvoicePaymentFailed:
+		b.invoicePaymentFailed(rec, e)
 	case events.InvoiceDrafted:
 		b.invoiceDrafted(rec, e)
 	case events.InvoiceWrittenOff:

@@ -40,7 +40,7 @@ func billing(k events.Kind) bool {
 	case events.KindUsageReported, events.KindUsageRefunded, events.KindUsageCorrected,
 		events.KindInvoiceOpened, events.KindInvoiceClosing, events.KindInvoiceLineClosed, events.KindInvoiceDrafted, events.KindInvoiceIssued,
 		events.KindInvoicePaid, events.KindInvoiceCancelled, events.KindInvoiceWrittenOff, events.KindInvoiceRefunded,
-		events.KindInvoiceRefundVoided, events.KindLineItemAdded, events.KindFeeCharged,
+		events.KindInvoiceRefundVoided, events.KindLineItemAdded, events.KindFeeCharged, events.KindInvoicePaymentFailed,
 		events.KindReservationCreated, events.KindReservationReleased:
 		return true
 	default:

@@ -164,6 +164,10 @@ type Invoice struct {
 	Code         string                `cbor:"22,keyasint,omitempty"` // why it was cancelled
 	CreatedAt    events.Time           `cbor:"23,keyasint"`
 	UpdatedAt    events.Time           `cbor:"24,keyasint"`
+	Session      events.SessionID      `cbor:"25,keyasint,omitzero"`  // the latest one that it is to be paid by, while it is
+	Failure      string                `cbor:"26,keyasint,omitempty"` // why the latest charge has failed, while it is to be paid
+	RetryAt      events.Time           `cbor:"27,keyasint,omitzero"`  // when it is charged again
+	InFlight     bool                  `cbor:"28,keyasint,omitempty"` // the provider is at work
 }
 
 // Bill is an invoice that is drafted or issued, and neither paid nor given up: what rules need of it.
@@ -183,6 +187,13 @@ type Bill struct {
 	Number       uint64                `cbor:"13,keyasint,omitzero"`
 	DueAt        events.Time           `cbor:"14,keyasint,omitzero"`
 	Issued       events.Seq            `cbor:"15,keyasint,omitzero"` // the record that issued it
+	UnpaidTax    events.Sum            `cbor:"16,keyasint"`          // what of Unpaid is tax
+	Instant      events.Sum            `cbor:"17,keyasint"`          // what the period has debited at once, before tax: the base of the platform's part
+	Charge       events.ChargeID       `cbor:"18,keyasint,omitzero"` // that pays it, if the provider is at work
+	Session      events.SessionID      `cbor:"19,keyasint,omitzero"` // the latest one that it is to be paid by
+	Attempts     uint32                `cbor:"20,keyasint,omitzero"` // that have failed, with the stored method
+	RetryAt      events.Time           `cbor:"21,keyasint,omitzero"` // when the next is made
+	Parked       string                `cbor:"22,keyasint,omitempty"`
 }
 
 // Credits is the credit notes of an invoice, oldest first. At most the last is not void.
@@ -219,6 +230,7 @@ type Line struct {
 // computation behind an issued invoice and the preview of one.
 type Issuance struct {
 	Subtotal, Tax, Paid, Unpaid events.Sum
+	UnpaidTax                   events.Sum // what of Unpaid is tax
 }
 
 // Issue adds up lines.
@@ -227,6 +239,8 @@ func Issue(lines []OpenLine) (i Issuance) {
 		i.Subtotal, i.Tax = i.Subtotal.Plus(l.Nanos), i.Tax.Plus(l.Tax)
 		if l.Prepaid() {
 			i.Paid = i.Paid.Plus(l.Nanos).Plus(l.Tax)
+		} else {
+			i.UnpaidTax = i.UnpaidTax.Plus(l.Tax)
 		}
 	}
 	i.Unpaid = i.Subtotal.Plus(i.Tax).Plus(i.Paid.Neg())
@@ -369,7 +383,7 @@ func (b *Books) invoiceDrafted(rec *events.Record, e events.InvoiceDrafted) {
 	inv.UpdatedAt = rec.At
 	bill := b.bill(rec, e.Invoice, e.Subscription, e.Period)
 	bill.Status, bill.Lines = InvoiceDraft, e.Lines
-	bill.Subtotal, bill.Tax, bill.Paid, bill.Unpaid = e.Subtotal, e.Tax, e.Paid, e.Unpaid
+	bill.Subtotal, bill.Tax, bill.Paid, bill.Unpaid, bill.UnpaidTax = e.Subtotal, e.Tax, e.Paid, e.Unpaid, e.UnpaidTax
 	b.periodDone(e.Subscription, e.Period)
 }
 
@@ -380,6 +394,9 @@ func (b *Books) bill(rec *events.Record, id events.InvoiceID, sub events.Subscri
 		s := b.Subscriptions.Get(sub)
 		bill.Merchant, bill.Subscription, bill.Customer, bill.Period = rec.Merchant, sub, s.Customer, period
 		bill.Wallet, bill.Currency = s.Wallet, s.Currency
+		if a := b.Accruals.Get(PeriodKey{sub, period}); a != nil {
+			bill.Instant = a.Instant
+		}
 	}
 	return bill
 }
@@ -396,14 +413,35 @@ func (b *Books) invoiceIssued(rec *events.Record, e events.InvoiceIssued) {
 	bill := b.bill(rec, e.Invoice, e.Subscription, e.Period)
 	drafted := bill.Status == InvoiceDraft
 	bill.Status, bill.Lines, bill.DueAt, bill.Issued, bill.Number = InvoiceIssued, e.Lines, e.DueAt, rec.Seq, e.Number
-	bill.Subtotal, bill.Tax, bill.Paid, bill.Unpaid = e.Subtotal, e.Tax, e.Paid, e.Unpaid
+	bill.Subtotal, bill.Tax, bill.Paid, bill.Unpaid, bill.UnpaidTax = e.Subtotal, e.Tax, e.Paid, e.Unpaid, e.UnpaidTax
 	if !drafted {
 		b.periodDone(e.Subscription, e.Period)
 	}
 }
 
 func (b *Books) invoicePaid(rec *events.Record, e events.InvoicePaid) {
-	b.ended(rec, e.Subscription, e.Invoice, InvoicePaid).PaidAt = e.PaidAt
+	inv := b.ended(rec, e.Subscription, e.Invoice, InvoicePaid)
+	inv.PaidAt, inv.Paid, inv.Unpaid = e.PaidAt, inv.Paid.Plus(inv.Unpaid), events.Sum{}
+}
+
+func (b *Books) invoicePaymentFailed(rec *events.Record, e events.InvoicePaymentFailed) {
+	bill := b.Bills.edit(e.Invoice)
+	assert(bill.Issued != 0, rec, "a payment of what is not to be paid")
+	bill.Status, bill.Attempts, bill.RetryAt = InvoiceUnpaid, e.Attempts, e.RetryAt
+	inv := b.Invoices.edit(e.Invoice)
+	inv.Status, inv.Failure, inv.RetryAt, inv.UpdatedAt = InvoiceUnpaid, e.Code, e.RetryAt, rec.At
+}
+
+// charging notes that the provider is asked for what an invoice leaves to pay, or, with no charge, that it has answered.
+func (b *Books) charging(rec *events.Record, id events.InvoiceID, charge events.ChargeID) {
+	if b.Bills.Get(id) == nil {
+		return
+	}
+	bill := b.Bills.edit(id)
+	assert(charge.IsZero() || bill.Charge.IsZero(), rec, "an invoice that is charged twice at once")
+	bill.Charge = charge
+	inv := b.Invoices.edit(id)
+	inv.InFlight, inv.UpdatedAt = !charge.IsZero(), rec.At
 }
 
 func (b *Books) invoiceWrittenOff(rec *events.Record, e events.InvoiceWrittenOff) {
@@ -415,6 +453,7 @@ func (b *Books) ended(rec *events.Record, sub events.SubscriptionID, id events.I
 	b.settled(sub, id)
 	inv := b.Invoices.edit(id)
 	inv.Status, inv.UpdatedAt = status, rec.At
+	inv.Session, inv.Failure, inv.RetryAt, inv.InFlight = events.SessionID{}, "", 0, false
 	b.Bills.remove(id)
 	return inv
 }

@@ -130,8 +130,14 @@ func (b *Books) sessionOpened(rec *events.Record, e events.SessionOpened) {
 	if !e.Customer.IsZero() {
 		b.link(LinkSessionsOfCustomer, e.Customer, e.Session, rec.Seq)
 	}
+	if !e.Invoice.IsZero() && b.Bills.Get(e.Invoice) != nil {
+		b.Bills.edit(e.Invoice).Session = e.Session
+		b.Invoices.edit(e.Invoice).Session = e.Session
+	}
 	if !e.Subscription.IsZero() {
 		b.link(LinkSessionsOfSubscription, e.Subscription, e.Session, rec.Seq)
+	}
+	if !e.Subscription.IsZero() && e.Invoice.IsZero() {
 		s := b.Subscriptions.edit(e.Subscription)
 		if s.Session = e.Session; s.Status == SubscriptionPending {
 			s.Checkout = e.Session
@@ -158,6 +164,9 @@ func (b *Books) chargeRequested(rec *events.Record, e events.ChargeRequested) {
 	if !e.Clock.IsZero() {
 		b.Clocks.edit(e.Clock).Charging++
 	}
+	if !e.Invoice.IsZero() {
+		b.charging(rec, e.Invoice, e.Charge)
+	}
 	if e.Session.IsZero() {
 		return
 	}
@@ -173,6 +182,9 @@ func (b *Books) chargeSettled(rec *events.Record, id events.ChargeID, status Cha
 	c.Status, c.Reference, c.Code = status, reference, code
 	if clock := c.Requested.Clock; !clock.IsZero() {
 		b.Clocks.edit(clock).Charging--
+	}
+	if id := c.Requested.Invoice; !id.IsZero() {
+		b.charging(rec, id, events.ChargeID{})
 	}
 	if c.Requested.Session.IsZero() {
 		return

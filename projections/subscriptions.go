@@ -258,6 +258,10 @@ func (b *Books) dueFailed(rec *events.Record, e events.DueFailed) {
 		b.Sessions.edit(e.Session).Parked = e.Code
 		return
 	}
+	if !e.Invoice.IsZero() {
+		b.Bills.edit(e.Invoice).Parked = e.Code
+		return
+	}
 	s := b.Subscriptions.edit(e.Subscription)
 	s.Parked, s.UpdatedAt = e.Code, rec.At
 }

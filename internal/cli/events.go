@@ -197,6 +197,8 @@ func summary(rec *events.Record) string { //nolint:funlen // a case for each kin
 		return say("%s, number %d, %s, unpaid %s", e.Invoice, e.Number, decimals(e.Subtotal.Plus(e.Tax)), decimals(e.Unpaid))
 	case events.InvoicePaid:
 		return e.Invoice.String()
+	case events.InvoicePaymentFailed:
+		return say("%s: %s", e.Invoice, e.Code)
 	case events.InvoiceCancelled:
 		return say("%s: %s", e.Invoice, e.Code)
 	case events.InvoiceDrafted:

@@ -40,6 +40,9 @@ type Invoice struct {
 	PaidAt         *events.Time  `json:"paidAt" format:"date-time" nullable:"true"`
 	Permalink      *string       `json:"permalink" format:"uri" nullable:"true" doc:"Where people look at it"`
 	PDFURL         *string       `json:"pdfUrl" format:"uri" nullable:"true" doc:"Once it is issued"`
+	PaymentURL     *string       `json:"paymentUrl" format:"uri" nullable:"true" doc:"While it is ISSUED or PAYMENT_FAILED, and something is left to pay"`
+	InFlight       bool          `json:"paymentInFlight"`
+	FailureReason  *string       `json:"failureReason" nullable:"true"`
 	LineItems      *InvoiceLines `json:"lineItems,omitempty" doc:"If asked for with expand=lineItems"`
 	CreatedAt      events.Time   `json:"createdAt" format:"date-time"`
 	UpdatedAt      events.Time   `json:"updatedAt" format:"date-time"`
@@ -82,6 +85,13 @@ func (c *call) renderInvoice(q *query.Invoice) (Invoice, error) {
 		UnpaidAmount: q.Unpaid.String(), DueAt: maybe(q.DueAt), PaidAt: maybe(q.PaidAt), CreatedAt: q.Start, UpdatedAt: q.Start,
 		Permalink: orNull(q.Permalink), PDFURL: orNull(q.PDF),
 	}
+	v.InFlight = q.InFlight
+	if q.PaymentURL != "" {
+		v.PaymentURL = &q.PaymentURL
+	}
+	if q.Failure != "" {
+		v.FailureReason = &q.Failure
+	}
 	if q.Number != 0 {
 		v.InvoiceNumber = new(strconv.FormatUint(q.Number, 10))
 		v.UpdatedAt = max(q.IssuedAt, q.PaidAt)
@@ -91,6 +101,8 @@ func (c *call) renderInvoice(q *query.Invoice) (Invoice, error) {
 		v.NextActionAt = &q.End
 	case projections.InvoiceClosing:
 		v.NextActionAt = &q.GraceEnd
+	case projections.InvoiceUnpaid:
+		v.NextActionAt = maybe(q.RetryAt)
 	default: // nothing is due
 	}
 	s, err := c.api.opts.Queries.Subscription(c.ctx, c.who, query.SubscriptionArgs{Subscription: q.Subscription})

@@ -69,7 +69,7 @@ func returnTo(s *query.PaymentSession) string {
 func (p *Pages) showCheckout(w http.ResponseWriter, r *http.Request, s *query.PaymentSession, problems ...problem) error {
 	view := checkoutView{
 		PaymentSession: *s, Title: "Pay " + s.MerchantName, Form: p.formToken(r.URL.Path), Problems: problems,
-		Countdown: s.Clock == (events.TestClockID{}), Return: returnTo(s),
+		Countdown: s.Clock == (events.TestClockID{}) && !s.ExpiresAt.IsZero(), Return: returnTo(s),
 	}
 	if s.Mode == events.SetupMode {
 		view.Title = "Add a payment method for " + s.MerchantName

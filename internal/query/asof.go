@@ -147,6 +147,8 @@ func subscriptionOf(e events.Event) (id events.SubscriptionID) {
 		return e.Subscription
 	case events.InvoiceCancelled:
 		return e.Subscription
+	case events.InvoicePaymentFailed:
+		return e.Subscription
 	case events.InvoiceDrafted:
 		return e.Subscription
 	case events.FeeCharged:

@@ -39,8 +39,13 @@ type Invoice struct {
 	IssuedAt     events.Time               `json:"issuedAt,omitzero"`
 	DueAt        events.Time               `json:"dueAt,omitzero"`
 	PaidAt       events.Time               `json:"paidAt,omitzero"`
-	Code         string                    `json:"code,omitempty"` // why it was cancelled
-	AutoApprove  bool                      `json:"autoApprove"`    // without ApproveInvoice
+	Code         string                    `json:"code,omitempty"`            // why it was cancelled
+	AutoApprove  bool                      `json:"autoApprove"`               // without ApproveInvoice
+	PaymentURL   string                    `json:"paymentUrl,omitempty"`      // while it is to be paid, and there is a session for it
+	Session      events.SessionID          `json:"paymentSessionId,omitzero"` // likewise
+	InFlight     bool                      `json:"paymentInFlight"`           // the payment provider is at work
+	Failure      string                    `json:"failureReason,omitempty"`   // why the latest charge has failed, while it is to be paid
+	RetryAt      events.Time               `json:"nextRetryAt,omitzero"`      // when it is charged again by itself
 	CreatedAt    events.Time               `json:"createdAt"`
 	UpdatedAt    events.Time               `json:"updatedAt"`
 	Seller       *Seller                   `json:"seller,omitempty"`
@@ -183,6 +188,10 @@ func (r *reading) renderInvoice(id events.InvoiceID, row *projections.Invoice) (
 		Status: row.Status, Number: row.Number, Currency: row.Currency, Start: row.Start, End: row.End, GraceEnd: row.GraceEnd,
 		Subtotal: row.Subtotal, Tax: row.Tax, Paid: row.Paid, Unpaid: row.Unpaid, Issued: row.Issued, IssuedAt: row.IssuedAt,
 		DueAt: row.DueAt, PaidAt: row.PaidAt, Code: row.Code, ItemCount: int(row.Lines), CreatedAt: row.CreatedAt, UpdatedAt: row.UpdatedAt,
+	}
+	inv.InFlight, inv.Failure, inv.RetryAt = row.InFlight, row.Failure, row.RetryAt
+	if s := r.books.Sessions.Get(row.Session); s != nil && s.Open() && row.Unpaid.Sign() > 0 {
+		inv.PaymentURL, inv.Session = r.opts.Links.Checkout(row.Session), row.Session
 	}
 	if m := r.books.Merchants.Get(row.Merchant); m != nil {
 		inv.AutoApprove = !m.Settings.ManualApproval

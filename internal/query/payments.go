@@ -48,7 +48,7 @@ type PaymentSession struct {
 	OnSuccess    *string               `json:"successRedirectUrl"`
 	OnFailure    *string               `json:"failureRedirectUrl"`
 	Metadata     map[string]string     `json:"metadata,omitempty"`
-	ExpiresAt    events.Time           `json:"expiresAt"`
+	ExpiresAt    events.Time           `json:"expiresAt,omitzero"` // never, where it is not given: as long as an invoice is to be paid
 	CompletedAt  *events.Time          `json:"completedAt"`
 	CreatedAt    events.Time           `json:"createdAt"`
 	UpdatedAt    events.Time           `json:"updatedAt"`

@@ -196,6 +196,9 @@ func TestInvoicesShowWhatWasIssued(t *testing.T) {
 	erased := 0
 	for id, e := range want.invoices {
 		inv := must[query.Invoice](t)(s.Invoice(t.Context(), operator, query.InvoiceArgs{Invoice: id}))
+		if inv.Status == projections.InvoicePaid { // whoever has paid it
+			e.Unpaid = events.Sum{}
+		}
 		if inv.Subtotal != e.Subtotal || inv.Unpaid != e.Unpaid || inv.Number != e.Number || inv.ItemCount != int(e.Lines) {
 			t.Errorf("%s: %+v, want %+v", id, inv, e)
 		}

@@ -48,6 +48,8 @@ func noticeOf(e events.Event) (kind, subject string) {
 		return "invoice.issued.v0", e.Invoice.String()
 	case events.InvoicePaid:
 		return "invoice.paid.v0", e.Invoice.String()
+	case events.InvoicePaymentFailed:
+		return "invoice.payment_failed.v0", e.Invoice.String()
 	case events.ChargeFailed:
 		return "payment.failed.v0", e.Charge.String()
 	}

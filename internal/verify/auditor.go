@@ -141,7 +141,9 @@ func (a *auditor) check(rec *events.Record) error {
 	case events.InvoiceCancelled:
 		return a.cancelled(e)
 	case events.InvoicePaid:
-		return a.paid(e)
+		return a.paid(rec, e)
+	case events.InvoicePaymentFailed:
+		return a.unpaid(e)
 	case events.InvoiceDrafted:
 		return a.drafted(rec, e)
 	case events.InvoiceWrittenOff:

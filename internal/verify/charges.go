@@ -8,10 +8,12 @@ import (
 
 // charge is money that the payment provider was asked for.
 type charge struct {
-	amount events.Nanos
-	wallet events.WalletID
-	came   bool // the provider has taken it
-	spent  bool // and it stands in the books
+	amount  events.Nanos
+	least   events.Nanos // that the provider takes
+	wallet  events.WalletID
+	invoice events.InvoiceID // that it pays, if it is for one
+	came    bool             // the provider has taken it
+	spent   bool             // and it stands in the books
 }
 
 // requested notes a charge.
@@ -19,7 +21,7 @@ func (a *auditor) requested(e events.ChargeRequested) error {
 	if a.charges[e.Charge] != nil {
 		return fmt.Errorf("charge %s is requested twice", e.Charge)
 	}
-	a.charges[e.Charge] = &charge{amount: e.Amount, wallet: e.Wallet}
+	a.charges[e.Charge] = &charge{amount: e.Amount, least: 1_000_000_000, wallet: e.Wallet, invoice: e.Invoice}
 	return nil
 }
 

@@ -2,6 +2,7 @@ package verify
 
 import (
 	"fmt"
+	"math/big"
 
 	"tallystick/events"
 	"tallystick/projections"
@@ -144,6 +145,7 @@ type bill struct {
 	period                      uint32
 	lines                       int
 	subtotal, tax, paid, unpaid events.Sum
+	unpaidTax, instant          events.Sum
 	issued, settled             bool
 	credited                    bool // by a credit note that is not void
 }
@@ -165,8 +167,11 @@ func (a *auditor) total(sub events.SubscriptionID, n uint32, invoice events.Invo
 		b.subtotal, b.tax = b.subtotal.Plus(l.nanos), b.tax.Plus(l.tax)
 		if l.term == events.Instant || l.term == events.InAdvance {
 			b.paid = b.paid.Plus(l.nanos).Plus(l.tax)
+		} else {
+			b.unpaidTax = b.unpaidTax.Plus(l.tax)
 		}
 	}
+	b.instant = p.instant
 	b.unpaid = b.subtotal.Plus(b.tax).Plus(b.paid.Neg())
 	a.bills[invoice] = b
 	return b, nil
@@ -180,16 +185,17 @@ func (a *auditor) drafted(rec *events.Record, e events.InvoiceDrafted) error {
 	if m := a.merchants[rec.Merchant]; m == nil || !m.settings.ManualApproval {
 		return fmt.Errorf("invoice %s is a draft, and its merchant approves none", e.Invoice)
 	}
-	return b.compare(e.Invoice, int(e.Lines), e.Subtotal, e.Tax, e.Paid, e.Unpaid)
+	return b.compare(e.Invoice, int(e.Lines), e.Subtotal, e.Tax, e.Paid, e.Unpaid, e.UnpaidTax)
 }
 
-func (b *bill) compare(id events.InvoiceID, lines int, subtotal, tax, paid, unpaid events.Sum) error {
+func (b *bill) compare(id events.InvoiceID, lines int, subtotal, tax, paid, unpaid, unpaidTax events.Sum) error {
 	return difference{
 		{"number of lines", lines, b.lines},
 		{"subtotal", subtotal, b.subtotal},
 		{"tax", tax, b.tax},
 		{"paid sum", paid, b.paid},
 		{"unpaid sum", unpaid, b.unpaid},
+		{"tax in it", unpaidTax, b.unpaidTax},
 	}.err("invoice " + id.String())
 }
 
@@ -212,7 +218,7 @@ func (a *auditor) invoiceIssued(rec *events.Record, e events.InvoiceIssued) erro
 	}
 	m.number++
 	a.issued++
-	if err := b.compare(e.Invoice, int(e.Lines), e.Subtotal, e.Tax, e.Paid, e.Unpaid); err != nil {
+	if err := b.compare(e.Invoice, int(e.Lines), e.Subtotal, e.Tax, e.Paid, e.Unpaid, e.UnpaidTax); err != nil {
 		return err
 	}
 	return difference{
@@ -249,33 +255,56 @@ func (a *auditor) owed(id events.InvoiceID) (*bill, error) {
 	return b, nil
 }
 
-// paid checks that what is left to pay of an invoice is received by its merchant, less the platform's part, and by the
-// tax; from whom is another matter.
-func (a *auditor) paid(e events.InvoicePaid) error {
+// paid checks that what is left to pay of an invoice is received by its merchant, less the platform's part, and by the tax: with the money
+// of a charge, which is of whole cents and at least a unit, or from the wallet. What is rounded is less than a cent.
+func (a *auditor) paid(rec *events.Record, e events.InvoicePaid) error {
 	b, err := a.owed(e.Invoice)
 	if err != nil {
 		return err
 	}
 	b.settled = true
-	var released events.Sum
-	for _, p := range e.Postings {
-		if p.Role == events.Receivable {
-			released = released.Add(p.Nanos)
+	if b.unpaid.IsZero() {
+		return posted(e.Postings, map[events.Role]events.Sum{})
+	}
+	net, terms := b.unpaid.Plus(b.unpaidTax.Neg()), a.merchants[rec.Merchant].settings
+	fee := part(b.instant.Plus(net), terms).Plus(part(b.instant, terms).Neg())
+	want := map[events.Role]events.Sum{
+		events.ConsumerUsage: b.unpaid, events.Receivable: b.unpaid.Neg(), events.Merchant: net.Plus(fee.Neg()), events.PlatformFee: fee, events.TaxPayable: b.unpaidTax,
+	}
+	cents := new(big.Int).Add(b.unpaid.Big(), big.NewInt(5_000_000))
+	cents.Sub(cents, new(big.Int).Mod(cents, big.NewInt(10_000_000)))
+	asked, _ := events.SumOfBig(cents)
+	var main events.Sum
+	switch {
+	case !e.Charge.IsZero():
+		c := a.charges[e.Charge]
+		if c == nil || c.invoice != e.Invoice {
+			return fmt.Errorf("charge %s is not of invoice %s", e.Charge, e.Invoice)
 		}
-	}
-	if released != b.unpaid.Neg() {
-		return fmt.Errorf("%s of invoice %s is paid, of %s that is left", released.Neg(), e.Invoice, b.unpaid)
-	}
-	var in events.Sum // into the wallet; below zero where it pays
-	for _, p := range e.Postings {
-		if p.Role == events.ConsumerMain {
-			in = in.Add(p.Nanos)
+		if err := a.spend(e.Charge, events.SumOf(max(c.least, c.amount))); err != nil {
+			return err
 		}
+		main = events.SumOf(c.amount).Plus(asked.Neg())
+		if main.Sign() < 0 || main.Sign() > 0 && c.amount != c.least {
+			return fmt.Errorf("charge %s of %s is not for the %s that are left to pay", e.Charge, c.amount, b.unpaid)
+		}
+		want[events.ProcessorClearing], want[events.Rounding] = events.SumOf(c.amount.Neg()), asked.Plus(b.unpaid.Neg())
+	case asked.IsZero():
+		want[events.Rounding] = b.unpaid.Neg()
+	default:
+		main = b.unpaid.Neg()
 	}
-	if !in.IsZero() {
-		a.wallets[e.Wallet] = a.wallets[e.Wallet].Plus(in)
+	want[events.ConsumerMain] = main
+	if err := posted(e.Postings, want); err != nil || main.IsZero() {
+		return err
 	}
-	return nil
+	return a.move(a.subs[b.sub].wallet, main, e.Balance)
+}
+
+// unpaid checks that only what is issued and to be paid is said not to be.
+func (a *auditor) unpaid(e events.InvoicePaymentFailed) error {
+	_, err := a.owed(e.Invoice)
+	return err
 }
 
 func (a *auditor) writtenOff(e events.InvoiceWrittenOff) error {

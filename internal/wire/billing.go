@@ -33,6 +33,9 @@ func (d *Decoder) billing(c *call, name string, f *fields) (cmd commands.Command
 		v := commands.WriteOffInvoice{Invoice: id[events.InvoiceNoun](f, "invoiceId", required)}
 		_, v.Reason, err = d.onInvoice(c, f, v.Invoice)
 		cmd = v
+	case "PayInvoice":
+		v := commands.PayInvoice{Invoice: id[events.InvoiceNoun](f, "invoiceId", required), Method: f.text("method", required, 16)}
+		cmd, err = v, f.finish()
 	case "RefundInvoice":
 		v := commands.RefundInvoice{Invoice: id[events.InvoiceNoun](f, "invoiceId", required)}
 		v.Paid, v.Reason, err = d.onInvoice(c, f, v.Invoice)

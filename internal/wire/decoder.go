@@ -40,7 +40,7 @@ func Names() []string {
 		"CreateAuthorization", "CompleteAuthorization", "WithdrawAuthorization", "UpdateUser", "SignIn", "CreatePortal", "RevokePortal", "CreateSubscription",
 		"TerminateSubscription", "CreateTestClock", "AdvanceTestClock",
 		"UpdateCustomer", "DeleteCustomer", "UpdateConsumer", "DeleteTestClock",
-		"RefundUsage", "CorrectUsage", "ApproveInvoice", "CancelInvoice", "WriteOffInvoice", "CreateLineItem", "RefundInvoice", "VoidInvoiceRefund",
+		"RefundUsage", "CorrectUsage", "ApproveInvoice", "CancelInvoice", "WriteOffInvoice", "PayInvoice", "CreateLineItem", "RefundInvoice", "VoidInvoiceRefund",
 		"UpdateProduct", "UpdateMetric", "CreateFee", "UpdateFee", "DeleteFee", "UpdatePrice", "DeletePrice", "UpdatePlan",
 		"CreateEntitlement", "CreateFeature", "UpdateFeature", "DeleteFeature", "IssueEntitlement", "CreateGrant", "VoidGrant",
 		"CreateDispute", "ResolveDispute",

@@ -152,6 +152,7 @@ func (f *fields) settings(n need) (v events.Settings) {
 	v = events.Settings{
 		FeeBasisPoints: uint32(g.number("feeBasisPoints", 10_000)), ManagedPrepaid: g.flag("managedPrepaid"),
 		AutomaticTax: g.flag("automaticTax"), ManualApproval: !g.flagOr("autoApprove", true), PaymentDays: uint32(g.number("paymentTermDays", 365)),
+		PaymentRetries: g.text("paymentRetries", optional, 64), AmountLimit: g.money("amountLimit", optional),
 	}
 	f.close(g)
 	return v

@@ -20,13 +20,13 @@ var bodies = []struct {
 }{
 	{
 		"CreateMerchant", `{"profile":{"name":"LLM","email":"a@example.com","phone":"1","taxId":"DE1","address":{"line1":"1","line2":"2",
-			"city":"c","state":"s","country":"DE","zipCode":"z"}},"settings":{"feeBasisPoints":250,"managedPrepaid":true,"automaticTax":true,"autoApprove":false,"paymentTermDays":14},"currency":"USD"}`,
+			"city":"c","state":"s","country":"DE","zipCode":"z"}},"settings":{"feeBasisPoints":250,"managedPrepaid":true,"automaticTax":true,"autoApprove":false,"paymentTermDays":14,"paymentRetries":"2,4","amountLimit":"9000"},"currency":"USD"}`,
 		commands.CreateMerchant{
 			Profile: events.Profile{
 				Name: "LLM", Email: "a@example.com", Phone: "1", TaxID: "DE1",
 				Address: events.Address{Line1: "1", Line2: "2", City: "c", State: "s", Country: "DE", ZipCode: "z"},
 			},
-			Settings: events.Settings{FeeBasisPoints: 250, ManagedPrepaid: true, AutomaticTax: true, ManualApproval: true, PaymentDays: 14}, Currency: events.Currency{'U', 'S', 'D'},
+			Settings: events.Settings{FeeBasisPoints: 250, ManagedPrepaid: true, AutomaticTax: true, ManualApproval: true, PaymentDays: 14, PaymentRetries: "2,4", AmountLimit: 9e12}, Currency: events.Currency{'U', 'S', 'D'},
 		},
 	},
 	{
@@ -109,6 +109,10 @@ var bodies = []struct {
 	},
 	{"ApproveInvoice", `{"invoiceId":"$invoice"}`, commands.ApproveInvoice{Invoice: invoice}},
 	{"CancelInvoice", `{"invoiceId":"$invoice"}`, commands.CancelInvoice{Invoice: invoice}},
+	{
+		"PayInvoice", `{"invoiceId":"$invoice","method":"stored"}`,
+		commands.PayInvoice{Invoice: invoice, Method: "stored"},
+	},
 	{
 		"WriteOffInvoice", `{"invoiceId":"$invoice","reason":"bankrupt"}`,
 		commands.WriteOffInvoice{Invoice: invoice, Reason: events.Sealed{Key: consumer, Box: []byte("refund.reason bankrupt")}},

@@ -17,13 +17,13 @@ func (g *generator) extras(c *customer, p *openPeriod) {
 	m := c.merchant
 	g.command(m.id, events.ActorKey)
 	item := extraLine{closed: events.InvoiceLineClosed{
-		Item: events.Derive[events.LineNoun](g.env.Command, 7), Of: events.LineOfManual, Term: events.InArrears, Quantity: events.SumOf(1), Nanos: events.SumOf(30),
-		Factors: []string{"1.5", "0.00000002"}, Text: g.seal(c.consumer),
+		Item: events.Derive[events.LineNoun](g.env.Command, 7), Of: events.LineOfManual, Term: events.InArrears, Quantity: events.SumOf(1), Nanos: events.SumOf(manualLine),
+		Factors: []string{"1.5", "0.02"}, Text: g.seal(c.consumer),
 	}}
 	item.emit(g, now, events.LineItemAdded{
 		Line: item.closed.Item, Invoice: p.invoice, Subscription: c.sub, Customer: c.id, Wallet: c.wallet, Period: p.n, Text: item.closed.Text,
-		Quantity: "1.5", UnitPrice: "0.00000002", Nanos: 30, Currency: usd,
-		Postings: []events.Posting{{Role: events.ConsumerUsage, Nanos: -30}, {Role: events.Receivable, Nanos: 30}},
+		Quantity: "1.5", UnitPrice: "0.02", Nanos: manualLine, Currency: usd,
+		Postings: []events.Posting{{Role: events.ConsumerUsage, Nanos: -manualLine}, {Role: events.Receivable, Nanos: manualLine}},
 	})
 	p.extra = append(p.extra, item)
 	g.refund(c, p, now)
@@ -63,6 +63,9 @@ func (m *merchant) flatFee() events.QuotedFee {
 		Fee: m.fee, Price: m.flat, Revision: 1, Quantity: 2, UnitPrice: flatUnit, Nanos: 2 * flatUnit,
 	}
 }
+
+// manualLine is what the line of a merchant comes to.
+const manualLine = 30_000_000
 
 // flatUnit is the price of one of the two units of each merchant's fee.
 const flatUnit = 7_000_000_030
@@ -163,8 +166,8 @@ func (g *generator) draft(c *customer, e events.InvoiceIssued, now events.Time) 
 	update(false)
 }
 
-// afterIssue refunds what is paid, and voids every other refund; and gives up what is left to pay of some invoices.
-func (g *generator) afterIssue(c *customer, e events.InvoiceIssued, now events.Time) {
+// afterIssue refunds what is paid, and voids every other refund; and gives up what is left to pay of some invoices, and has others paid.
+func (g *generator) afterIssue(c *customer, p *openPeriod, e events.InvoiceIssued, now events.Time) {
 	g.command(c.merchant.id, events.ActorKey)
 	net, fits := e.Subtotal.Nanos()
 	tax, _ := e.Tax.Nanos()
@@ -176,6 +179,8 @@ func (g *generator) afterIssue(c *customer, e events.InvoiceIssued, now events.T
 			Invoice: e.Invoice, Subscription: c.sub, Wallet: c.wallet, Currency: usd,
 			Postings: []events.Posting{{Role: events.ConsumerUsage, Nanos: owed}, {Role: events.Receivable, Nanos: -owed}},
 		})
+	case !e.Unpaid.IsZero():
+		g.collect(c, e, p.instant, now)
 	case e.Unpaid.IsZero() && fits && all > 0:
 		note := events.Derive[events.CreditNoteNoun](g.env.Command, 0)
 		c.balance = c.balance.Add(all)

@@ -188,6 +188,6 @@ func (g *generator) issue(c *customer, p *openPeriod, now events.Time) {
 		g.emit(now, events.InvoicePaid{Invoice: p.invoice, Subscription: c.sub, PaidAt: now})
 	}
 	if !g.shape.Plain {
-		g.afterIssue(c, issued, now)
+		g.afterIssue(c, p, issued, now)
 	}
 }

@@ -90,3 +90,54 @@ func (g *generator) method(c *customer, charge events.ChargeID) {
 		Method: c.method, Consumer: c.consumer, Provider: "sandbox", Card: "tok_visa", Bound: c.merchant.id, Details: g.seal(c.consumer), Charge: charge,
 	})
 }
+
+// collect has an invoice paid, after a charge that has failed; less than half a cent is not asked for.
+func (g *generator) collect(c *customer, e events.InvoiceIssued, instant events.Sum, now events.Time) {
+	const cent, least = 10_000_000, 1_000_000_000
+	owed, _ := e.Unpaid.Nanos()
+	cents := (owed + cent/2) / cent * cent
+	part := g.fee(instant.Add(owed)) - g.fee(instant)
+	paid := events.InvoicePaid{Invoice: e.Invoice, Subscription: c.sub, PaidAt: now, Currency: usd, Wallet: c.wallet}
+	all := []events.Posting{
+		{Role: events.ConsumerUsage, Nanos: owed},
+		{Role: events.Receivable, Nanos: -owed},
+		{Role: events.Merchant, Nanos: owed - part},
+		{Role: events.PlatformFee, Nanos: part},
+		{Role: events.Rounding, Nanos: cents - owed},
+	}
+	if cents != 0 {
+		amount := max(cents, least)
+		session := events.SessionOpened{
+			Session: events.Derive[events.SessionNoun](g.env.Command, 3), Mode: events.PayMode, Amount: amount, Currency: usd, Customer: c.id, Consumer: c.consumer,
+			Subscription: c.sub, Invoice: e.Invoice, Wallet: c.wallet, Clock: c.merchant.clock,
+		}
+		g.emit(now, session)
+		for _, succeeds := range []bool{false, true} {
+			g.command(c.merchant.id, events.ActorKey)
+			paid.Charge = events.Derive[events.ChargeNoun](g.env.Command, 4)
+			g.emit(now, events.ChargeRequested{
+				Charge: paid.Charge, Provider: "sandbox", Card: "tok_visa", Amount: amount, Currency: usd, Customer: c.id, Consumer: c.consumer,
+				Subscription: c.sub, Invoice: e.Invoice, Wallet: c.wallet, OffSession: true, Clock: c.merchant.clock,
+			})
+			g.command(c.merchant.id, events.ActorProvider)
+			if succeeds {
+				g.emit(now, events.ChargeSucceeded{Charge: paid.Charge, Reference: "ref"})
+				continue
+			}
+			g.emit(now, events.ChargeFailed{Charge: paid.Charge, Reference: "ref", Code: "card_declined"})
+			g.emit(now, events.InvoicePaymentFailed{
+				Invoice: e.Invoice, Subscription: c.sub, Charge: paid.Charge, Code: "card_declined", Attempts: 1, RetryAt: now.Add(24 * time.Hour),
+			})
+		}
+		c.balance = c.balance.Add(amount - cents)
+		paid.Balance = c.balance
+		all = append(all, events.Posting{Role: events.ProcessorClearing, Nanos: -amount}, events.Posting{Role: events.ConsumerMain, Nanos: amount - cents})
+		defer g.emit(now, events.SessionEnded{Session: session.Session, Status: events.SessionCancelled})
+	}
+	for _, post := range all {
+		if post.Nanos != 0 {
+			paid.Postings = append(paid.Postings, post)
+		}
+	}
+	g.emit(now, paid)
+}
