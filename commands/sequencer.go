@@ -85,6 +85,9 @@ type Sequencer struct {
 	failed  atomic.Pointer[error]
 	applied atomic.Uint64 // last sequence decided
 
+	dueUnder atomic.Int32  // groups with records of due actions that are not durable yet
+	eased    chan struct{} // holds a token when there are fewer; nil until Run
+
 	mu     sync.RWMutex // guards the field below
 	closed bool         // no more calls are taken
 
@@ -99,6 +102,8 @@ type Sequencer struct {
 	agendas  agendas
 	running  map[events.TestClockID][]*Call // clocks that are being advanced or have something overdue, and who awaits their arrival
 	lately   int                            // requests of the last group
+	asked    time.Time                      // when there were requests last
+	dueAfter time.Time                      // when due actions may go on
 	complete bool                           // every row of the books is in memory: the agendas know all that is due
 }
 
@@ -213,6 +218,7 @@ func (s *Sequencer) Stop() {
 // The end of ctx is no orderly one: it gives up waiting for the disk, so that what is in flight is answered with
 // [LedgerFailed], and so is all that comes after it until Stop.
 func (s *Sequencer) Run(ctx context.Context) {
+	s.eased = make(chan struct{}, 1)
 	var answering sync.WaitGroup
 	answering.Go(func() { s.answer(ctx) })
 	s.loop()
@@ -233,18 +239,8 @@ func (s *Sequencer) loop() {
 		}
 		more := s.turn(nil)
 		wait := s.untilDue(more)
-		if more {
-			select { // take what is there, and go on with what is due
-			case call, ok := <-s.queue:
-				if !ok {
-					return
-				}
-				s.turn(call)
-			case fn := <-s.control:
-				fn()
-			default:
-			}
-			continue
+		if more && s.dueUnder.Load() < maxDueUnder {
+			wait = max(s.dueAfter.Sub(s.opts.Clock()), 0) // take what is there, and go on with what is due
 		}
 		timer.Reset(wait)
 		select {
@@ -255,6 +251,7 @@ func (s *Sequencer) loop() {
 			s.turn(call)
 		case fn := <-s.control:
 			fn()
+		case <-s.eased: // what is due can go on, if there is any
 		case <-timer.C:
 		}
 	}
@@ -304,6 +301,7 @@ func (s *Sequencer) turn(call *Call) (more bool) {
 	}()
 	for call != nil {
 		s.lately += len(call.Requests)
+		s.asked = s.opts.Clock()
 		s.carryOut(call)
 		if len(s.group.records) >= s.opts.MaxGroup || s.group.bytes >= maxGroupBytes {
 			break

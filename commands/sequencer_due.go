@@ -7,14 +7,24 @@ import (
 	"runtime/debug"
 	"slices"
 	"strings"
+	"time"
 
 	"tallystick/events"
 	"tallystick/projections"
 )
 
-// maxDueSlice is about how many records of due actions a group takes besides those of
-// commands: so a month's end does not hold up usage (D13).
-const maxDueSlice = 256
+// A group takes about maxDueSlice records of due actions at most besides those of commands, or what can be decided in maxDueTime, and
+// there are at most maxDueUnder groups with such records on their way to the disk: so a month's end does not hold up usage,
+// which would wait behind all of them (D13). And while there are commands, due actions rest dueRest times as long as they took: all that
+// follows from them, such as the views, takes its part of the processor too, and usage crosses a dozen goroutines on its way, each of which has
+// to wait for its turn where the processor is always busy.
+const (
+	maxDueSlice = 256
+	maxDueTime  = time.Millisecond
+	maxDueUnder = 2
+	dueRest     = 4
+	dueLately   = 100 * time.Millisecond // how long ago a command counts
+)
 
 // noteDue enters what falls due on the subscription that an event is about.
 func (s *Sequencer) noteDue(e events.Event) {
@@ -161,6 +171,17 @@ func (s *Sequencer) dueSlice() (more bool) {
 	if !s.complete || s.Err() != nil {
 		return false
 	}
+	start := s.opts.Clock()
+	if s.dueUnder.Load() >= maxDueUnder || start.Before(s.dueAfter) {
+		return true
+	}
+	before := len(s.group.records)
+	defer func() {
+		s.group.due = len(s.group.records) > before
+		if end := s.opts.Clock(); end.Sub(s.asked) < dueLately {
+			s.dueAfter = end.Add(dueRest * end.Sub(start))
+		}
+	}()
 	s.tick()
 	more = s.carryOutUntil(events.TestClockID{}, s.now)
 	clocks := slices.SortedFunc(maps.Keys(s.running), func(a, b events.TestClockID) int { return slices.Compare(a[:], b[:]) })
@@ -181,7 +202,11 @@ func (s *Sequencer) dueSlice() (more bool) {
 // a slice. It reports whether it stopped for that.
 func (s *Sequencer) carryOutUntil(clock events.TestClockID, now events.Time) (more bool) {
 	limit := len(s.group.records) + maxDueSlice
-	for range maxDueSlice { // for entries that are out of date too
+	end := s.opts.Clock().Add(maxDueTime)
+	for i := range maxDueSlice { // for entries that are out of date too
+		if i%8 == 7 && s.opts.Clock().After(end) {
+			return true
+		}
 		d, ok := s.agendas.take(clock, now)
 		if !ok {
 			return false

@@ -20,12 +20,14 @@ type group struct {
 	keys    map[events.DedupeKey]int // of the records, by index
 	room    int                      // how many keys the map has held
 	calls   []*Call
+	due     bool // there are records of due actions
 }
 
 // answer is calls that wait for a sequence to be durable.
 type answer struct {
 	calls []*Call
 	seq   events.Seq
+	due   bool // the group had records of due actions
 }
 
 // handOver gives the calls of the group to the answering goroutine and begins a new group.
@@ -40,10 +42,14 @@ func (s *Sequencer) handOver() {
 	if s.Err() != nil {
 		s.release()
 	}
-	if len(g.calls) > 0 {
-		s.answers <- answer{g.calls, s.head.Seq}
-		g.calls = nil
+	due := g.due && s.eased != nil
+	if due {
+		s.dueUnder.Add(1)
 	}
+	if len(g.calls) > 0 || due {
+		s.answers <- answer{g.calls, s.head.Seq, due}
+	}
+	g.calls, g.due = nil, false
 	n := len(g.records)
 	if n == 0 {
 		return
@@ -92,6 +98,13 @@ func (s *Sequencer) answer(ctx context.Context) {
 			}
 			s.queued.Add(-int64(len(call.Requests)))
 			call.Done(call.receipts)
+		}
+		if a.due {
+			s.dueUnder.Add(-1)
+			select {
+			case s.eased <- struct{}{}:
+			default:
+			}
 		}
 	}
 }

@@ -67,7 +67,7 @@ func MeasureAPI(ctx context.Context, o Options) (res API, err error) {
 		}
 	}()
 	o.Progress("making %d merchants with %d customers", o.Merchants, o.Customers)
-	w, err := build(ctx, s, o.Merchants, o.Customers/o.Merchants, events.Instant)
+	w, err := build(ctx, s, o.Merchants, o.Customers/o.Merchants, trade{term: events.Instant})
 	if err != nil {
 		return res, err
 	}

@@ -30,8 +30,9 @@ type Options struct {
 	Batch     int                              // usage events to a request
 	InFlight  int                              // requests under way at once
 	Merchants int
-	Customers int // of all merchants; each has a wallet
-	Preload   int // usage events that the ledger holds before
+	Customers int  // of all merchants; each has a wallet
+	Preload   int  // usage events that the ledger holds before
+	Rich      bool // measure [MeasureIngest] a second time, with all that a charge can have
 
 	Keep string // where [MeasureOpen] makes its ledger and leaves it, or finds the one of an earlier run; "" for within Dir
 
@@ -74,25 +75,62 @@ type Ingest struct {
 	P50Millis         float64 `json:"p50Millis"`
 	P99Millis         float64 `json:"p99Millis"`
 	CPUMicrosPerUsage float64 `json:"cpuMicrosPerUsage"` // of the whole process, the load generator included
+
+	RichPerSecond float64 `json:"richPerSecond,omitempty"` // the same with tax, a platform's fee and reservations that pay
+	RichRatio     float64 `json:"richRatio,omitempty"`     // RichPerSecond / UsagePerSecond
 }
 
 // MeasureIngest measures usage in, and then the raw limit beside it.
 func MeasureIngest(ctx context.Context, o Options) (res Ingest, err error) {
 	o = o.withDefaults()
-	s, err := server.Open(ctx, server.Config{Dir: filepath.Join(o.Dir, "ledger"), Create: true, Clock: o.Clock})
+	res, last, err := o.measured(ctx, "ledger", false)
 	if err != nil {
 		return res, err
 	}
-	open := true
+	if o.Rich {
+		rich, _, err := o.measured(ctx, "rich", true)
+		if err != nil {
+			return res, err
+		}
+		res.RichPerSecond = rich.UsagePerSecond
+		res.RichRatio = rich.UsagePerSecond / res.UsagePerSecond
+	}
+	o.Progress("measuring the raw limit")
+	if o.Batch == 1 {
+		res.Raw = "a bare NATS echo service, as many connections and requests under way"
+		res.RawPerSecond, err = RawEcho(last.request, min(o.Usages, 200_000), o.InFlight, o.Merchants, o.Clock)
+	} else {
+		res.Raw = "JetStream asynchronous publish of the same records with the same header"
+		res.RawPerSecond, err = RawPublish(ctx, filepath.Join(o.Dir, "raw"), last.messages, last.subjects, o.Clock)
+	}
+	if err == nil {
+		res.Ratio = res.UsagePerSecond / res.RawPerSecond
+	}
+	return res, err
+}
+
+// leftover is what the measurement of a raw limit needs of the one before.
+type leftover struct {
+	request  []byte   // like those that were sent
+	messages [][]byte // the last that were published
+	subjects []string
+}
+
+// measured measures usage into a new ledger, plain or rich.
+func (o Options) measured(ctx context.Context, name string, rich bool) (res Ingest, last leftover, err error) {
+	s, err := server.Open(ctx, server.Config{Dir: filepath.Join(o.Dir, name), Create: true, Clock: o.Clock})
+	if err != nil {
+		return res, last, err
+	}
 	defer func() {
-		if open {
-			_ = s.Close(ctx)
+		if e := s.Close(ctx); err == nil {
+			err = e
 		}
 	}()
 	o.Progress("making %d merchants with %d customers", o.Merchants, o.Customers)
-	w, err := build(ctx, s, o.Merchants, o.Customers/o.Merchants, events.Instant)
+	w, err := build(ctx, s, o.Merchants, o.Customers/o.Merchants, trade{term: events.Instant, rich: rich})
 	if err != nil {
-		return res, err
+		return res, last, err
 	}
 	if o.Preload > 0 {
 		if err := w.preload(ctx, o.Preload, func(n int) {
@@ -100,32 +138,15 @@ func MeasureIngest(ctx context.Context, o Options) (res Ingest, err error) {
 				o.Progress("%d usage events preloaded", n)
 			}
 		}); err != nil {
-			return res, err
+			return res, last, err
 		}
 	}
 	if res, err = w.ingest(ctx, o); err != nil {
-		return res, err
+		return res, last, err
 	}
-	messages, subjects, err := sample(ctx, s, min(o.Usages, 500_000))
-	if err != nil {
-		return res, err
-	}
-	open = false
-	if err := s.Close(ctx); err != nil {
-		return res, err
-	}
-	o.Progress("measuring the raw limit")
-	if o.Batch == 1 {
-		res.Raw = "a bare NATS echo service, as many connections and requests under way"
-		res.RawPerSecond, err = RawEcho(payload(w, mathrand.New(mathrand.NewPCG(1, 1)), []string{"0123456789abcdef"}, o.now()).body, min(o.Usages, 200_000), o.InFlight, o.Merchants, o.Clock)
-	} else {
-		res.Raw = "JetStream asynchronous publish of the same records with the same header"
-		res.RawPerSecond, err = RawPublish(ctx, filepath.Join(o.Dir, "raw"), messages, subjects, o.Clock)
-	}
-	if err == nil {
-		res.Ratio = res.UsagePerSecond / res.RawPerSecond
-	}
-	return res, err
+	last.request = payload(w, mathrand.New(mathrand.NewPCG(1, 1)), []string{"0123456789abcdef"}, o.now()).body
+	last.messages, last.subjects, err = sample(ctx, s, min(o.Usages, 500_000))
+	return res, last, err
 }
 
 func (o Options) now() events.Time {
@@ -292,7 +313,8 @@ func payload(w *world, rnd *mathrand.Rand, keys []string, at events.Time) reques
 			b = append(b, ',')
 		}
 		b = append(b, `{"customerId":"`...)
-		b = m.customers[rnd.IntN(len(m.customers))].AppendText(b)
+		customer := rnd.IntN(len(m.customers))
+		b = m.customers[customer].AppendText(b)
 		b = append(b, `","merchantId":"`...)
 		b = m.id.AppendText(b)
 		b = append(append(b, `","idempotencyKey":"`...), key...)
@@ -300,7 +322,12 @@ func payload(w *world, rnd *mathrand.Rand, keys []string, at events.Time) reques
 		b = append(b, `","properties":[{"billableMetricId":"`...)
 		b = m.metric.AppendText(b)
 		b = strconv.AppendInt(append(b, `","quantity":`...), 1+rnd.Int64N(2000), 10)
-		b = append(b, `}]}`...)
+		b = append(b, `}]`...)
+		if len(m.reserved) > 0 {
+			b = m.reserved[customer].AppendText(append(b, `,"entitlementId":"`...))
+			b = append(b, '"')
+		}
+		b = append(b, '}')
 	}
 	if len(keys) > 1 {
 		b = append(b, `]}`...)

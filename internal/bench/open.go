@@ -80,7 +80,7 @@ func large(ctx context.Context, o Options, secret string, res *Open) (w *world, 
 		w, err = find(ctx, s, o)
 	} else {
 		o.Progress("making %d merchants with %d customers", o.Merchants, o.Customers)
-		if w, err = build(ctx, s, o.Merchants, o.Customers/o.Merchants, events.Instant); err == nil {
+		if w, err = build(ctx, s, o.Merchants, o.Customers/o.Merchants, trade{term: events.Instant}); err == nil {
 			err = w.preload(ctx, o.Usages, func(n int) {
 				if n%1_000_000 == 0 {
 					o.Progress("%d usage events recorded", n)

@@ -37,7 +37,7 @@ func MeasureLatency(ctx context.Context, o Options) (res Latency, err error) {
 			err = e
 		}
 	}()
-	w, err := build(ctx, s, 1, 100, events.Instant)
+	w, err := build(ctx, s, 1, 100, trade{term: events.Instant})
 	if err != nil {
 		return res, err
 	}
@@ -120,7 +120,7 @@ func filled(ctx context.Context, o Options) (*server.Server, error) {
 		return nil, err
 	}
 	o.Progress("making %d merchants with %d customers", o.Merchants, o.Customers)
-	w, err := build(ctx, s, o.Merchants, o.Customers/o.Merchants, events.Instant)
+	w, err := build(ctx, s, o.Merchants, o.Customers/o.Merchants, trade{term: events.Instant})
 	if err == nil {
 		err = w.preload(ctx, o.Usages, func(n int) {
 			if n%1_000_000 == 0 {

@@ -24,25 +24,40 @@ type seller struct {
 	metric    events.MetricID
 	plan      events.PlanID
 	customers []events.CustomerID
+	reserved  []events.ReservationID // of each customer, that pays its usage; none in a plain trade
+	clock     events.TestClockID     // that its subscriptions are on; zero for none
+}
+
+// trade says how the merchants of a world sell.
+type trade struct {
+	term    events.Term
+	rich    bool // with tax, a platform's fee, and reservations that pay
+	clocked bool // on a test clock
+	first   int  // number of the first merchant: the worlds of one ledger need different ones
 }
 
 var usd = events.Currency{'U', 'S', 'D'}
 
 // build makes merchants with customers each, the wallets filled. Commands go to the sequencer directly, many to a call.
-func build(ctx context.Context, s *server.Server, merchants, customers int, term events.Term) (*world, error) {
+func build(ctx context.Context, s *server.Server, merchants, customers int, t trade) (*world, error) {
 	w := &world{s: s, merchants: make([]seller, merchants)}
 	for i := range w.merchants {
-		if err := w.merchant(ctx, &w.merchants[i], i, term); err != nil {
+		if err := w.merchant(ctx, &w.merchants[i], t.first+i, t); err != nil {
 			return nil, err
 		}
-		if err := w.subscribe(ctx, &w.merchants[i], i, customers); err != nil {
+		if err := w.subscribe(ctx, &w.merchants[i], t.first+i, customers); err != nil {
 			return nil, err
+		}
+		if t.rich {
+			if err := w.reserve(ctx, &w.merchants[i]); err != nil {
+				return nil, err
+			}
 		}
 	}
 	return w, nil
 }
 
-func (w *world) merchant(ctx context.Context, m *seller, i int, term events.Term) error {
+func (w *world) merchant(ctx context.Context, m *seller, i int, t trade) error {
 	do := func(cmd commands.Command) (commands.Ref, error) {
 		r, err := w.s.Sequencer.Do(ctx, commands.Request{Command: cmd, Merchant: m.id, Operator: true, Actor: operator})
 		if err == nil && r.Status != commands.Accepted {
@@ -50,9 +65,11 @@ func (w *world) merchant(ctx context.Context, m *seller, i int, term events.Term
 		}
 		return r.ID, err
 	}
-	id, err := do(commands.CreateMerchant{
-		Profile: events.Profile{Name: "Merchant " + strconv.Itoa(i)}, Settings: events.Settings{ManagedPrepaid: true}, Currency: usd,
-	})
+	settings, tax := events.Settings{ManagedPrepaid: true}, events.TaxRate(0)
+	if t.rich {
+		settings.FeeBasisPoints, tax = 250, 887_500
+	}
+	id, err := do(commands.CreateMerchant{Profile: events.Profile{Name: "Merchant " + strconv.Itoa(i)}, Settings: settings, Currency: usd})
 	if err != nil {
 		return err
 	}
@@ -72,17 +89,26 @@ func (w *world) merchant(ctx context.Context, m *seller, i int, term events.Term
 	if m.metric, err = events.ParseID[events.MetricNoun](id.String()); err != nil {
 		return err
 	}
-	if id, err = do(commands.CreatePrice{Metric: m.metric, Model: events.Standard, Term: term, DisplayName: "Tokens", UnitPrice: 2500}); err != nil {
+	if id, err = do(commands.CreatePrice{Metric: m.metric, Model: events.Standard, Term: t.term, DisplayName: "Tokens", UnitPrice: 2500}); err != nil {
 		return err
 	}
 	price, err := events.ParseID[events.PriceNoun](id.String())
 	if err != nil {
 		return err
 	}
-	if id, err = do(commands.CreatePlan{Product: product, Name: "Plan", Currency: usd, Cadence: events.Monthly, Prices: []events.PriceID{price}}); err != nil {
+	if id, err = do(commands.CreatePlan{
+		Product: product, Name: "Plan", Currency: usd, Cadence: events.Monthly, Prices: []events.PriceID{price}, TaxRate: tax,
+	}); err != nil {
 		return err
 	}
-	m.plan, err = events.ParseID[events.PlanNoun](id.String())
+	if m.plan, err = events.ParseID[events.PlanNoun](id.String()); err != nil || !t.clocked {
+		return err
+	}
+	now, _ := events.TimeOf(w.s.Now())
+	if id, err = do(commands.CreateTestClock{Now: now, Name: "bench"}); err != nil {
+		return err
+	}
+	m.clock, err = events.ParseTestClockID(id.String())
 	return err
 }
 
@@ -108,13 +134,34 @@ func (w *world) subscribe(ctx context.Context, m *seller, which, n int) error {
 			return err
 		}
 		requests[i] = w.request(m, commands.CreateSubscription{
-			Customer: m.customers[i], Plan: m.plan, Name: sealed(consumerID(which, i)), StartedAt: now,
+			Customer: m.customers[i], Plan: m.plan, Name: sealed(consumerID(which, i)), StartedAt: now, Clock: m.clock,
 		})
 	}
 	if _, err := w.call(ctx, requests); err != nil {
 		return err
 	}
 	return w.topUp(ctx, m, n)
+}
+
+// reserve sets money aside for each customer of a merchant, enough for all that is measured.
+func (w *world) reserve(ctx context.Context, m *seller) error {
+	requests := make([]commands.Request, len(m.customers))
+	for i := range requests {
+		requests[i] = w.request(m, commands.CreateEntitlement{
+			Customer: m.customers[i], Data: []commands.UsageProperty{{Metric: m.metric, Quantity: 4_000_000}}, MaxUses: 1000,
+		})
+	}
+	receipts, err := w.call(ctx, requests)
+	if err != nil {
+		return err
+	}
+	m.reserved = make([]events.ReservationID, len(receipts))
+	for i, r := range receipts {
+		if m.reserved[i], err = events.ParseID[events.ReservationNoun](r.ID.String()); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // topUp fills the wallets that customers of a merchant got with their subscriptions.

@@ -28,6 +28,8 @@ than the figure. Everything is done in a temporary directory (see TMPDIR), which
 			func(ctx context.Context, o bench.Options) (any, error) { return bench.MeasureRebuild(ctx, o) }),
 		measure(a, "open", "From the start of a killed server to its first receipt", true,
 			func(ctx context.Context, o bench.Options) (any, error) { return bench.MeasureOpen(ctx, o) }),
+		measure(a, "month-end", "Usage while the month of many other subscriptions ends", true,
+			func(ctx context.Context, o bench.Options) (any, error) { return bench.MeasureMonthEnd(ctx, o) }),
 		measure(a, "size", "Bytes of a usage event on disk", true,
 			func(ctx context.Context, o bench.Options) (any, error) { return bench.MeasureSize(ctx, o) }),
 	)
@@ -73,6 +75,7 @@ func measure(a *app, name, short string, parties bool, run func(context.Context,
 		f.IntVar(&o.Batch, "batch", 0, "usage events to a request (default 100)")
 		f.IntVar(&o.InFlight, "in-flight", 0, "requests under way at once (default 64, or 1000 of one usage event each)")
 		f.IntVar(&o.Preload, "preload", 0, "usage events that the ledger holds before")
+		f.BoolVar(&o.Rich, "rich", false, "also with tax, a platform's fee and reservations that pay")
 		f.StringVar(&o.Profile, "profile", "", "file for a CPU profile of what is measured")
 	}
 	return cmd
