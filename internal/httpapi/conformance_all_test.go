@@ -2,6 +2,7 @@ package httpapi_test
 
 import (
 	"fmt"
+	"net/url"
 	"strings"
 )
 
@@ -113,6 +114,7 @@ func (c *conformance) subscriptionsAndUsage(s *shop) {
 	c.try("listUsageEvents", 200, "GET", "/v0/usage?"+span+"&customerId="+s.customer, "")
 	c.refused("listUsageEvents", 400, "GET", "/v0/usage?customerId="+s.customer, "")
 	c.try("getUsageEvent", 200, "GET", "/v0/usage/"+u["id"].(string), "")
+	c.meters(*s)
 
 	c.disputes(*s)
 	c.try("refundUsageEvent", 200, "PATCH", "/v0/usage/"+u["id"].(string), `{"refunded":true,"reason":"a mistake"}`)
@@ -122,6 +124,32 @@ func (c *conformance) subscriptionsAndUsage(s *shop) {
 	c.try("createEntitlement", 201, "POST", "/v0/entitlements", reservation)
 	c.refused("createEntitlement", 422, "POST", "/v0/entitlements", strings.Replace(reservation, `"quantity":10`, `"quantity":100000000000`, 1))
 	c.try("getActiveEntitlements", 200, "GET", "/v0/entitlements/activeEntitlements?customerId="+s.customer, "")
+}
+
+// meters asks for the usage of the shop's metric: 100 and 7 tokens of one customer.
+func (c *conformance) meters(s shop) {
+	const span = "?from=2020-01-01T00:00:00Z&to=2100-01-01T00:00:00Z"
+	path := "/v0/billableMetrics/" + s.metric + "/meter" + span
+	got := c.try("getBillableMetricMeter", 200, "GET", path+"&windowSize=MONTH&groupBy=customerId&subject="+s.customer, "")
+	groups, _ := got["groupedValues"].([]any)
+	windows, _ := got["windowedValues"].([]any)
+	if fmt.Sprint(got["totalValue"]) != "107" || len(windows) != 1 || len(groups) != 1 {
+		c.t.Errorf("the meter shows %v", got)
+	}
+	for _, filter := range []string{s.subscription, "sub_01ARZ3NDEKTSV4RRFFQ69G5FAV"} {
+		got := c.do(200, "GET", path+"&filterGroupBy="+url.QueryEscape(fmt.Sprintf(`{"subscriptionId":%q}`, filter)), "")
+		if want := map[bool]string{true: "107", false: "0"}[filter == s.subscription]; fmt.Sprint(got["totalValue"]) != want {
+			c.t.Errorf("of %s the meter shows %v, want %s", filter, got, want)
+		}
+	}
+	for _, wrong := range []string{"&groupBy=model", "&filterGroupBy=model", "&filterGroupBy=" + url.QueryEscape(`{"model":"large"}`), "&subject=c-1", "&windowSize=YEAR"} {
+		c.refused("getBillableMetricMeter", 400, "GET", path+wrong, "")
+	}
+	list := c.try("listBillableMetricEvents", 200, "GET", "/v0/billableMetrics/"+s.metric+"/events"+span+"&limit=200&subject="+s.customer, "")
+	if events, _ := list["events"].([]any); len(events) != 2 {
+		c.t.Errorf("the events are %v", list)
+	}
+	c.refused("listBillableMetricEvents", 400, "GET", "/v0/billableMetrics/"+s.metric+"/events?from=2020-01-01T00:00:00Z", "")
 }
 
 func (c *conformance) disputes(s shop) {
