@@ -11,14 +11,16 @@ import (
 
 // Subscription is the agreement of a customer to a plan.
 type Subscription struct {
-	ID                string       `json:"id"`
-	Object            string       `json:"object" enum:"subscription"`
-	Name              string       `json:"name"`
-	CustomerID        string       `json:"customerId"`
-	PlanID            string       `json:"planId"`
-	Status            string       `json:"status" enum:"pending_payment,active,terminated"`
-	AutoCharge        bool         `json:"autoCharge"`
-	TaxExempt         bool         `json:"taxExempt"`
+	ID               string        `json:"id"`
+	Object           string        `json:"object" enum:"subscription"`
+	Name             string        `json:"name"`
+	CustomerID       string        `json:"customerId"`
+	PlanID           string        `json:"planId"`
+	Status           string        `json:"status" enum:"pending_payment,active,terminated"`
+	AutoCharge       bool          `json:"autoCharge"`
+	TaxExempt        bool          `json:"taxExempt"`
+	EstimatedTaxRate query.Percent `json:"estimatedTaxRate" doc:"In percent: of its charges now, where the metric does not matter"`
+
 	StartedAt         events.Time  `json:"startedAt" format:"date-time"`
 	EndingAt          *events.Time `json:"endingAt,omitempty" format:"date-time"`
 	WalletID          string       `json:"walletId,omitempty"`
@@ -91,7 +93,7 @@ func renderSubscription(s *query.Subscription) (Subscription, error) {
 		ID: s.ID.String(), Object: "subscription", Name: s.Name, CustomerID: s.Customer.String(), PlanID: s.Plan.String(),
 		Status: string(s.Status), StartedAt: s.StartedAt, EndingAt: maybe(s.EndingAt), WalletID: s.Wallet.String(),
 		TestClockID: s.Clock.String(), TerminatedAt: maybe(s.EndedAt), TerminatedBy: s.EndedBy, TerminationReason: s.Reason,
-		CreatedAt: s.CreatedAt, UpdatedAt: s.UpdatedAt, AutoCharge: s.AutoCharge, MinimumAccountBalance: nanosText(s.Minimum),
+		CreatedAt: s.CreatedAt, UpdatedAt: s.UpdatedAt, AutoCharge: s.AutoCharge, TaxExempt: s.TaxExempt, EstimatedTaxRate: s.TaxRate, MinimumAccountBalance: nanosText(s.Minimum),
 		PrefundAmount: nanosText(s.Minimum), RenewalReminderEnabled: s.Reminders, RenewalReminderDays: s.ReminderDays, Payment: s.Payment,
 	}, nil
 }

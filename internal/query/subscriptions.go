@@ -36,6 +36,8 @@ type Subscription struct {
 	CreatedAt events.Time           `json:"createdAt"`
 	UpdatedAt events.Time           `json:"updatedAt"`
 
+	TaxExempt    bool                 `json:"taxExempt"`
+	TaxRate      Percent              `json:"estimatedTaxRate"` // of its charges now, where the metric does not matter
 	AutoCharge   bool                 `json:"autoCharge"`
 	Minimum      events.Nanos         `json:"minimumAccountBalance"` // in nanos
 	Reminders    *bool                `json:"renewalReminderEnabled"`
@@ -190,6 +192,11 @@ func (r *reading) renderSubscription(id events.SubscriptionID, row *projections.
 // renderTerms fills in how a subscription is paid for.
 func (r *reading) renderTerms(sub *Subscription, row *projections.Subscription) {
 	sub.AutoCharge, sub.Minimum, sub.ReminderDays = row.AutoCharge, row.Minimum, orNil(row.ReminderDays)
+	now, _ := events.TimeOf(r.opts.Clock())
+	if clock := r.books.Clocks.Get(row.Clock); clock != nil {
+		now = clock.Now
+	}
+	sub.TaxExempt, sub.TaxRate = row.TaxExempt, Percent(commands.EstimatedTaxRate(r.books, row, now))
 	if row.Reminders != "" {
 		on := row.Reminders == events.RemindersOn
 		sub.Reminders = &on
