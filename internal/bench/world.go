@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"strconv"
 	"time"
 
@@ -185,23 +186,27 @@ func (w *world) request(m *seller, cmd commands.Command) commands.Request {
 	return commands.Request{Command: cmd, Merchant: m.id, Operator: true, Actor: operator}
 }
 
-// call carries out requests together, and fails unless all are accepted.
-func (w *world) call(ctx context.Context, requests []commands.Request) ([]commands.Receipt, error) {
-	done := make(chan []commands.Receipt, 1)
-	if err := w.s.Sequencer.Submit(&commands.Call{Requests: requests, Done: func(rs []commands.Receipt) { done <- rs }}); err != nil {
-		return nil, err
-	}
-	select {
-	case receipts := <-done:
-		for i := range receipts {
-			if r := &receipts[i]; r.Status != commands.Accepted {
-				return nil, fmt.Errorf("%T: %s: %s", requests[i].Command, r.Code, r.Message)
-			}
+// call carries out requests, many together, and fails unless all are accepted.
+func (w *world) call(ctx context.Context, requests []commands.Request) (receipts []commands.Receipt, err error) {
+	const together = 10_000 // the queue holds some more
+	for some := range slices.Chunk(requests, together) {
+		done := make(chan []commands.Receipt, 1)
+		if err := w.s.Sequencer.Submit(&commands.Call{Requests: some, Done: func(rs []commands.Receipt) { done <- rs }}); err != nil {
+			return nil, err
 		}
-		return receipts, nil
-	case <-ctx.Done():
-		return nil, ctx.Err()
+		select {
+		case got := <-done:
+			for i := range got {
+				if r := &got[i]; r.Status != commands.Accepted {
+					return nil, fmt.Errorf("%T: %s: %s", some[i].Command, r.Code, r.Message)
+				}
+			}
+			receipts = append(receipts, got...)
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		}
 	}
+	return receipts, nil
 }
 
 // consumerID returns an identity that no other consumer of the world has.
