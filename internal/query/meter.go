@@ -249,21 +249,14 @@ func (s *Service) MeterEvents(ctx context.Context, who wire.Who, args MeterEvent
 			return err
 		}
 		slices.Reverse(all)
-		list = MeterEvents{EventType: r.books.Metrics.Get(args.Metric).EventType, Items: []UsageEvent{}, Limit: args.Limit, Total: len(all)}
+		list = MeterEvents{EventType: r.books.Metrics.Get(args.Metric).EventType, Limit: args.Limit, Total: len(all)}
 		from := min(args.Offset, len(all))
-		bySubscription := make(map[events.SubscriptionID]map[uint32]events.InvoiceID)
+		var seqs []events.Seq
 		for _, m := range all[from:min(from+args.Limit, len(all))] {
-			rec, err := s.opts.Log.Record(m.seq)
-			if err != nil {
-				return err
-			}
-			u, err := r.usageRecord(&rec, bySubscription)
-			if err != nil {
-				return err
-			}
-			list.Items = append(list.Items, u)
+			seqs = append(seqs, m.seq)
 		}
-		return nil
+		list.Items, err = r.usageEvents(seqs)
+		return err
 	})
 	return list, err
 }

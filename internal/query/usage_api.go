@@ -82,7 +82,7 @@ func (s *Service) UsageBetween(ctx context.Context, who wire.Who, args UsageBetw
 		return list, err
 	}
 	err = s.read(ctx, who, args.At, func(r *reading) error {
-		list = List[UsageEvent]{Sequence: r.seq, Items: []UsageEvent{}}
+		list = List[UsageEvent]{Sequence: r.seq}
 		seqs, err := r.usageBetween(merchant, &args)
 		if err != nil {
 			return err
@@ -90,21 +90,26 @@ func (s *Service) UsageBetween(ctx context.Context, who wire.Who, args UsageBetw
 		list.Total = len(seqs)
 		from, to := min(args.Offset, len(seqs)), min(args.Offset+args.Limit, len(seqs))
 		list.More = to < len(seqs)
-		bySubscription := make(map[events.SubscriptionID]map[uint32]events.InvoiceID)
-		for _, seq := range seqs[from:to] {
-			rec, err := s.opts.Log.Record(seq)
-			if err != nil {
-				return err
-			}
-			u, err := r.usageRecord(&rec, bySubscription)
-			if err != nil {
-				return err
-			}
-			list.Items = append(list.Items, u)
-		}
-		return nil
+		list.Items, err = r.usageEvents(seqs[from:to])
+		return err
 	})
 	return list, err
+}
+
+// usageEvents returns the usage events that records hold.
+func (r *reading) usageEvents(seqs []events.Seq) ([]UsageEvent, error) {
+	list := make([]UsageEvent, len(seqs))
+	bySubscription := make(map[events.SubscriptionID]map[uint32]events.InvoiceID)
+	for i, seq := range seqs {
+		rec, err := r.opts.Log.Record(seq)
+		if err != nil {
+			return nil, err
+		}
+		if list[i], err = r.usageRecord(&rec, bySubscription); err != nil {
+			return nil, err
+		}
+	}
+	return list, nil
 }
 
 // usageBetween returns the records of usage that args ask for, newest first.

@@ -99,15 +99,10 @@ func (l *letters) deliver(ctx context.Context, rec *events.Record) bool {
 
 // addressee returns the customer that a record is to be told to, zero where its invoice says who it is.
 func addressee(e events.Event) (customer events.CustomerID, wanted bool) {
-	switch e := any(e).(type) {
-	case events.SubscriptionReminded:
+	if e, ok := any(e).(events.SubscriptionReminded); ok {
 		return e.Customer, true
-	case events.InvoiceIssued:
-		return e.Customer, true
-	case events.InvoicePaid:
-		return customer, true
 	}
-	return customer, false
+	return customer, !invoiceOf(e).IsZero()
 }
 
 // asLedger is who reads for the ledger itself.
@@ -116,9 +111,10 @@ func asLedger() wire.Who { return wire.Who{Role: events.OperatorKey} }
 // tryDeliver sends the message of a record, unless nobody wants it or can be written to.
 func (l *letters) tryDeliver(ctx context.Context, rec *events.Record, customer events.CustomerID) error {
 	at := query.At{AtLeast: rec.Seq}
-	if paid, ok := rec.Event.(events.InvoicePaid); ok {
-		inv, err := l.s.Queries.Invoice(ctx, asLedger(), query.InvoiceArgs{At: at, Invoice: paid.Invoice})
-		if err != nil {
+	var inv query.Invoice
+	if id := invoiceOf(rec.Event); !id.IsZero() {
+		var err error
+		if inv, err = l.s.Queries.Invoice(ctx, asLedger(), query.InvoiceArgs{At: at, Invoice: id}); err != nil {
 			return err
 		}
 		customer = inv.Customer
@@ -130,7 +126,7 @@ func (l *letters) tryDeliver(ctx context.Context, rec *events.Record, customer e
 	if c.Profile == nil || c.Profile.Email == "" {
 		return nil // it is erased
 	}
-	muted, err := l.muted(ctx, customer)
+	settings, err := l.s.Queries.GetCustomer(ctx, asLedger(), query.GetCustomerArgs{Customer: customer})
 	if err != nil {
 		return err
 	}
@@ -139,14 +135,20 @@ func (l *letters) tryDeliver(ctx context.Context, rec *events.Record, customer e
 		return err
 	}
 	m := mail.Message{ID: fmt.Sprintf("%s.%d", rec.Ledger, rec.Seq), To: c.Profile.Email}
-	seller := sellers.Items[0].Profile.Name
+	seller, wanted := sellers.Items[0].Profile.Name, &settings.Notices
 	switch e := any(rec.Event).(type) {
 	case events.SubscriptionReminded:
-		err = l.reminder(ctx, &m, at, e, seller, muted.RenewalReminder)
+		if wanted.RenewalReminder {
+			err = l.reminder(ctx, &m, at, e, seller)
+		}
 	case events.InvoiceIssued:
-		err = l.invoice(ctx, &m, at, e.Invoice, seller, muted.InvoiceIssued, false)
+		if wanted.InvoiceIssued {
+			writeInvoice(&m, &inv, seller, false)
+		}
 	case events.InvoicePaid:
-		err = l.invoice(ctx, &m, at, e.Invoice, seller, muted.InvoicePaid, true)
+		if wanted.InvoicePaid {
+			writeInvoice(&m, &inv, seller, true)
+		}
 	}
 	if err != nil || m.Subject == "" {
 		return err
@@ -155,22 +157,19 @@ func (l *letters) tryDeliver(ctx context.Context, rec *events.Record, customer e
 	return l.sender.SendMessage(ctx, m)
 }
 
-// muted returns which messages a customer does not want.
-func (l *letters) muted(ctx context.Context, id events.CustomerID) (events.Muted, error) {
-	c, err := l.s.Queries.GetCustomer(ctx, asLedger(), query.GetCustomerArgs{Customer: id})
-	if err != nil {
-		return events.Muted{}, err
+// invoiceOf returns the invoice that a record is to be told of, zero for none.
+func invoiceOf(e events.Event) (id events.InvoiceID) {
+	switch e := any(e).(type) {
+	case events.InvoiceIssued:
+		return e.Invoice
+	case events.InvoicePaid:
+		return e.Invoice
 	}
-	return events.Muted{
-		InvoiceIssued: !c.Notices.InvoiceIssued, InvoicePaid: !c.Notices.InvoicePaid, RenewalReminder: !c.Notices.RenewalReminder,
-	}, nil
+	return id
 }
 
 // reminder writes that a subscription renews soon.
-func (l *letters) reminder(ctx context.Context, m *mail.Message, at query.At, e events.SubscriptionReminded, seller string, muted bool) error {
-	if muted {
-		return nil
-	}
+func (l *letters) reminder(ctx context.Context, m *mail.Message, at query.At, e events.SubscriptionReminded, seller string) error {
 	sub, err := l.s.Queries.Subscription(ctx, asLedger(), query.SubscriptionArgs{At: at, Subscription: e.Subscription})
 	if err != nil {
 		return err
@@ -181,15 +180,8 @@ func (l *letters) reminder(ctx context.Context, m *mail.Message, at query.At, e 
 	return nil
 }
 
-// invoice writes of an invoice.
-func (l *letters) invoice(ctx context.Context, m *mail.Message, at query.At, id events.InvoiceID, seller string, muted, paid bool) error {
-	if muted {
-		return nil
-	}
-	inv, err := l.s.Queries.Invoice(ctx, asLedger(), query.InvoiceArgs{At: at, Invoice: id})
-	if err != nil {
-		return err
-	}
+// writeInvoice writes of an invoice.
+func writeInvoice(m *mail.Message, inv *query.Invoice, seller string, paid bool) {
 	var text strings.Builder
 	fmt.Fprintf(&text, "invoice %d of %s comes to %s %s", inv.Number, seller, inv.GrandTotal, inv.Currency)
 	switch {
@@ -207,7 +199,6 @@ func (l *letters) invoice(ctx context.Context, m *mail.Message, at query.At, id 
 		fmt.Fprintf(&text, "\n\n%s", inv.Permalink)
 	}
 	m.Text = text.String()
-	return nil
 }
 
 // dayOf returns the day of a time, as people write it.

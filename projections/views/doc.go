@@ -15,7 +15,8 @@
 //	views/CURRENT      the number of the generation in use; replaced by rename
 //	views/000007/      a generation: one store
 //	snapshots/<seq>/   a copy of the store at that sequence, sharing its files, and the file SNAPSHOT with fold
-//	                   version, ledger, sequence, leaf hash of the last record, and digests, written last
+//	                   version, ledger, sequence and leaf hash of the last record, written last, and again
+//	                   with the digests when they are computed
 //
 // A rebuild makes the next generation beside the one in use. A generation, or a snapshot, with a file CONDEMNED was
 // found to be corrupt and is not used again.
@@ -28,7 +29,7 @@
 // # Goroutines
 //
 // Two for each runner, started by [StartRunner] and ended by [Runner.Stop]: one asks the follower, the other folds and
-// flushes. Of [Views]: one that takes snapshots, one for each runner that waits for its end, one for each generation
+// flushes. Of [Views]: one that takes snapshots, one that computes their digests, one for each runner that waits for its end, one for each generation
 // that was replaced, which waits for its last reader. [Views.Close] waits for all of them.
 //
 // Lock order: Views.rebuild and snapshots.taking before Views.mu; Runner.mu, snapshots.mu and failure.mu are taken
