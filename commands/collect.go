@@ -67,11 +67,27 @@ func owingOf(b *projections.Books, id events.InvoiceID, bill *projections.Bill) 
 	}, ok && ok2 && unpaid > 0
 }
 
-// cents returns what is left to pay in whole cents, rounded half up (A10).
-func (o *owing) cents() events.Nanos { return (o.unpaid + centNanos/2) / centNanos * centNanos }
+// Payable returns what is owed where an invoice leaves so much to pay, in whole cents, rounded half up (A10), and what a payer is asked
+// for: that, raised to what the processor takes at least. The rest goes to the wallet. Less than half a cent is nothing.
+func Payable(unpaid events.Nanos) (owed, asked events.Nanos) {
+	owed = (unpaid + centNanos/2) / centNanos * centNanos
+	if owed <= 0 {
+		return 0, 0
+	}
+	return owed, max(owed, minCharge)
+}
 
-// amount returns what the processor is asked for: the cents, raised to what it takes at least. The rest goes to the wallet.
-func (o *owing) amount() events.Nanos { return max(o.cents(), minCharge) }
+// cents returns what is left to pay, in whole cents.
+func (o *owing) cents() events.Nanos {
+	owed, _ := Payable(o.unpaid)
+	return owed
+}
+
+// amount returns what the processor is asked for.
+func (o *owing) amount() events.Nanos {
+	_, asked := Payable(o.unpaid)
+	return asked
+}
 
 // paid returns that the invoice is paid, with money from an account: what the consumer owes and the merchant is to receive is no more, the
 // merchant has earned it, less the platform's part, and the tax is payable.
@@ -129,7 +145,7 @@ func (o *owing) charge(id events.ChargeID) (e events.ChargeRequested, ok bool) {
 // to be paid.
 func (o *owing) session(id events.SessionID) events.SessionOpened {
 	return events.SessionOpened{
-		Session: id, Mode: events.PayMode, Amount: o.amount(), Currency: o.s.Currency, Customer: o.s.Customer,
+		Session: id, Mode: events.PayMode, Amount: o.amount(), Upfront: o.cents(), Currency: o.s.Currency, Customer: o.s.Customer,
 		Consumer: o.b.Customers.Get(o.s.Customer).Consumer, Subscription: o.sub, Invoice: o.invoice, Wallet: o.s.Wallet, Save: o.s.AutoCharge, Clock: o.s.Clock,
 	}
 }

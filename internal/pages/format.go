@@ -45,7 +45,7 @@ func detail(l query.InvoiceLine, c events.Currency) string {
 	case events.LineOfManual:
 		text := l.Description
 		if len(l.Factors) == 2 {
-			text = strings.TrimPrefix(text+": "+l.Factors[0]+" at "+l.Factors[1]+" "+c.String()+" each", ": ")
+			text = strings.TrimPrefix(text+": "+l.Factors[0]+" at "+each(l.Factors[1])+" "+c.String()+" each", ": ")
 		}
 		return text
 	case events.LineOfRefund:
@@ -75,12 +75,30 @@ func money(n events.Sum, c events.Currency) string {
 }
 
 // exact writes an amount to the last nano, without zeros at its end: 0.00425 USD.
-func exact(n events.Sum, c events.Currency) string {
+func exact(n events.Sum, c events.Currency) string { return digits(n) + " " + c.String() }
+
+// digits writes an amount as exact does, without the currency.
+func digits(n events.Sum) string {
 	text := grouped(n.Big(), 9, 9)
 	for strings.HasSuffix(text, "0") && len(text)-strings.IndexByte(text, '.') > 3 {
 		text = text[:len(text)-1]
 	}
-	return text + " " + c.String()
+	return text
+}
+
+// inCents returns an amount in whole cents, rounded as money is.
+func inCents(n events.Sum) events.Sum {
+	whole, _ := events.SumOfBig(decimal.NewFromBigInt(n.Big(), -9).Round(2).Shift(9).BigInt()) // as near as a cent to one that fits
+	return whole
+}
+
+// each writes the price of one as a merchant has given it: with cents, and more where it has more.
+func each(price string) string {
+	n, err := events.ParseNanos(price)
+	if err != nil {
+		return price
+	}
+	return digits(events.SumOf(n))
 }
 
 // count writes a whole number with its thousands apart.
@@ -135,19 +153,19 @@ func rate(p query.APIPrice) string {
 	switch p.Model {
 	case events.Standard:
 		if p.Quantity > 1 {
-			return strconv.Itoa(int(p.Quantity)) + " at " + of.UnitPrice + " each"
+			return strconv.Itoa(int(p.Quantity)) + " at " + each(of.UnitPrice) + " each"
 		}
-		return of.UnitPrice + " each"
+		return each(of.UnitPrice) + " each"
 	case events.Dynamic:
-		return of.MinPrice + " to " + of.MaxPrice + " each"
+		return each(of.MinPrice) + " to " + each(of.MaxPrice) + " each"
 	case events.Volume:
-		return "from " + of.Default + ", never below " + of.Parameters.Min + " or above " + of.Parameters.Max + " each"
+		return "from " + each(of.Default) + ", never below " + each(of.Parameters.Min) + " or above " + each(of.Parameters.Max) + " each"
 	case events.Percentage:
 		percent, err := decimal.NewFromString(of.Percentage)
 		if err != nil {
 			return ""
 		}
-		return percent.Shift(2).String() + "% of the value, from " + of.MinCharge + " to " + of.MaxCharge
+		return percent.Shift(2).String() + "% of the value, from " + each(of.MinCharge) + " to " + each(of.MaxCharge)
 	}
 	return ""
 }

@@ -24,7 +24,7 @@ func (p *Pages) invoice(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	return p.show(w, http.StatusOK, "invoice.html", v)
+	return p.show(w, http.StatusOK, "invoice.html", &v)
 }
 
 // openInvoice returns the invoice whose address a request has.
@@ -43,6 +43,28 @@ func (p *Pages) openInvoice(r *http.Request) (v invoiceView, err error) {
 		v.Title = fmt.Sprintf("Invoice %d", v.Number)
 	}
 	return v, nil
+}
+
+// sumRow is one of the sums under an invoice's lines.
+type sumRow struct{ Name, Amount string }
+
+// totalRow is the name of the sum that the others lead to.
+const totalRow = "Total"
+
+// Sums returns what an invoice comes to, in whole cents that add up: what the cents of subtotal and tax miss of those of the total is
+// a row of its own, and what is paid is what of the total is not to be paid any more.
+func (v *invoiceView) Sums() []sumRow {
+	subtotal, tax, total, unpaid := inCents(v.Subtotal), inCents(v.Tax), inCents(v.Total), inCents(v.Unpaid)
+	paid := inCents(v.Paid)
+	if v.Paid.Plus(v.Unpaid).Cmp(v.Total) == 0 {
+		paid = total.Plus(unpaid.Neg())
+	}
+	write := func(n events.Sum) string { return money(n, v.Currency) }
+	rows := []sumRow{{"Subtotal", write(subtotal)}, {"Tax", write(tax)}}
+	if rest := total.Plus(subtotal.Plus(tax).Neg()); !rest.IsZero() {
+		rows = append(rows, sumRow{"Rounding", write(rest)})
+	}
+	return append(rows, sumRow{totalRow, write(total)}, sumRow{"Paid", write(paid)}, sumRow{"To be paid", write(unpaid)})
 }
 
 // lineView is how a line of an invoice was computed.

@@ -229,13 +229,14 @@ func (v *invoiceView) items(s sheet, at string) {
 	}
 	s.Ln(1)
 	s.SetFont("go", "", 10)
-	s.row("", "Subtotal", "", exact(v.Subtotal, v.Currency))
-	s.row("", "Tax", "", exact(v.Tax, v.Currency))
-	s.SetFont("go", "B", 11)
-	s.row("T", "Total", "", money(v.Total, v.Currency))
-	s.SetFont("go", "", 10)
-	s.row("", "Paid", "", exact(v.Paid, v.Currency))
-	s.row("", "To be paid", "", money(v.Unpaid, v.Currency))
+	for _, sum := range v.Sums() {
+		border := ""
+		if s.SetFont("go", "", 10); sum.Name == totalRow {
+			border = "T"
+			s.SetFont("go", "B", 11)
+		}
+		s.row(border, sum.Name, "", sum.Amount)
+	}
 }
 
 // row adds a line of the table.

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"tallystick/commands"
 	"tallystick/events"
 	"tallystick/internal/mail"
 	"tallystick/internal/query"
@@ -180,20 +181,24 @@ func (l *letters) reminder(ctx context.Context, m *mail.Message, at query.At, e 
 	return nil
 }
 
-// writeInvoice writes of an invoice.
+// writeInvoice writes of an invoice, in cents: what is to be paid is what a payer is asked for.
 func writeInvoice(m *mail.Message, inv *query.Invoice, seller string, paid bool) {
 	var text strings.Builder
 	fmt.Fprintf(&text, "invoice %d of %s comes to %s %s", inv.Number, seller, inv.GrandTotal, inv.Currency)
+	unpaid, _ := inv.Unpaid.Nanos() // it was asked for, so it fits
+	owed, asked := commands.Payable(unpaid)
+	m.Subject = fmt.Sprintf("%s: invoice %d", seller, inv.Number)
 	switch {
 	case paid:
-		m.Subject = fmt.Sprintf("%s: invoice %d is paid", seller, inv.Number)
+		m.Subject += " is paid"
 		text.WriteString(", and is paid. Thank you.")
-	case inv.Unpaid.IsZero():
-		m.Subject = fmt.Sprintf("%s: invoice %d", seller, inv.Number)
+	case owed == 0:
 		text.WriteString(". Nothing of it is left to pay.")
 	default:
-		m.Subject = fmt.Sprintf("%s: invoice %d", seller, inv.Number)
-		fmt.Fprintf(&text, ", of which %s are to be paid by %s.", inv.Unpaid, dayOf(inv.DueAt))
+		fmt.Fprintf(&text, ", of which %s %s are to be paid by %s.", query.Cents(events.SumOf(owed)), inv.Currency, dayOf(inv.DueAt))
+		if asked != owed {
+			fmt.Fprintf(&text, " A card is charged no less than %s %s; the rest goes to your wallet.", query.Cents(events.SumOf(asked)), inv.Currency)
+		}
 	}
 	if inv.Permalink != "" {
 		fmt.Fprintf(&text, "\n\n%s", inv.Permalink)
