@@ -66,6 +66,8 @@ func decideBilling(b *projections.Books, c Context, cmd any, d *decision) *Rejec
 		return createDispute(b, c, cmd, d)
 	case ResolveDispute:
 		return resolveDispute(b, c, cmd, d)
+	case CreateAlert:
+		return createAlert(b, c, cmd, d)
 	case ApproveInvoice:
 		return approveInvoice(b, c, cmd, d)
 	case CancelInvoice:

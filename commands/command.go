@@ -73,7 +73,7 @@ func decide(b *projections.Books, c Context, cmd Command, d *decision) *Rejectio
 	case CreateProduct, UpdateProduct, CreateMetric, UpdateMetric, CreateFee, UpdateFee, DeleteFee,
 		CreatePrice, UpdatePrice, DeletePrice, CreatePlan, UpdatePlan:
 		return decideCatalog(b, c, cmd, d)
-	case RefundUsage, CorrectUsage, ApproveInvoice, CancelInvoice, WriteOffInvoice, PayInvoice, CreateLineItem, RefundInvoice, VoidInvoiceRefund, CreateDispute, ResolveDispute:
+	case RefundUsage, CorrectUsage, ApproveInvoice, CancelInvoice, WriteOffInvoice, PayInvoice, CreateLineItem, RefundInvoice, VoidInvoiceRefund, CreateDispute, ResolveDispute, CreateAlert:
 		return decideBilling(b, c, cmd, d)
 	case CreateCustomer:
 		return createCustomer(b, c, cmd, d)
@@ -167,6 +167,7 @@ func (TerminateSubscription) main() events.Kind { return events.KindSubscription
 func (CreateEntitlement) main() events.Kind     { return events.KindReservationCreated }
 func (CreateDispute) main() events.Kind         { return events.KindDisputeOpened }
 func (ResolveDispute) main() events.Kind        { return events.KindDisputeResolved }
+func (CreateAlert) main() events.Kind           { return events.KindAlertCreated }
 func (CreateFeature) main() events.Kind         { return events.KindFeatureCreated }
 func (UpdateFeature) main() events.Kind         { return events.KindFeatureUpdated }
 func (DeleteFeature) main() events.Kind         { return events.KindFeatureDeleted }

@@ -18,6 +18,7 @@ type memo struct {
 	plan     *projections.Plan
 	accrual  *projections.Accrual // of period; nil before enter
 	period   uint32
+	wallet   *projections.Wallet
 	main     *projections.Balance // of the wallet; nil where nothing was ever posted
 	payer    taxpayer
 }
@@ -103,7 +104,7 @@ func (m *memos) readAhead(requests []Request) (sum int) {
 	}
 	for _, h := range hits {
 		sum += int(h.sub.Merchant[0]) + int(h.sub.Wallet[0]) + len(h.sub.Status) + int(h.sub.Clock[0]) + len(h.sub.Periods)
-		sum += len(h.accrual.Lines) + int(h.main.Last)
+		sum += len(h.accrual.Lines) + int(h.main.Last) + len(h.wallet.Alerts)
 	}
 	for _, h := range hits {
 		if len(h.sub.Periods) > 0 && len(h.accrual.Lines) > 0 {

@@ -96,6 +96,8 @@ func receiptOf(rec *events.Record, amount *events.Sum) Receipt { //nolint:funlen
 	case events.DisputeOpened:
 		*amount = e.Amount
 		r.ID, r.Currency, r.Amount = Ref{refDispute, e.Dispute}, e.Currency, amount
+	case events.AlertCreated:
+		r.ID = Ref{refAlert, e.Alert}
 	case events.DisputeResolved:
 		r.ID = Ref{refDispute, e.Dispute}
 	case events.UserSignedIn:

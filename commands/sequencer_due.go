@@ -82,7 +82,7 @@ func (s *Sequencer) noteDue(e events.Event) {
 		events.ClockDeleted, events.CustomerUpdated, events.CustomerDeleted, events.ConsumerUpdated,
 		events.AuthorizationOpened, events.AuthorizationEnded, events.MerchantAuthorized, events.AuthorizationWithdrawn,
 		events.ConsumerClaimed, events.UserCreated, events.UserUpdated, events.UserSignedIn, events.PortalOpened, events.PortalRevoked,
-		events.DisputeOpened, events.DisputeResolved:
+		events.DisputeOpened, events.DisputeResolved, events.AlertCreated, events.AlertRaised, events.AlertRearmed:
 		// nothing falls due sooner
 	case events.SubscriptionCreated:
 		if e.Pending {
@@ -249,6 +249,7 @@ func (s *Sequencer) tryDue(c Context, on subject) (err error) {
 	}()
 	s.dec.reset()
 	decideDue(s.books, c, on, &s.dec)
+	raiseAlerts(s.books, &s.dec)
 	if len(s.dec.drafts) == 0 {
 		return errors.New("nothing follows from it")
 	}

@@ -225,6 +225,10 @@ func (s *Sequencer) businessOf(r *Request) (m events.OrganizationID) {
 		if w := s.books.Wallets.Get(cmd.Wallet); w != nil {
 			return w.Bound
 		}
+	case CreateAlert:
+		if w := s.books.Wallets.Get(cmd.Wallet); w != nil {
+			return w.Bound
+		}
 	case PaySession:
 		return s.businessOfSession(cmd.Session)
 	case CancelSession:
@@ -317,7 +321,10 @@ func (s *Sequencer) decide(c Context, cmd Command) (r *Rejection) {
 		}
 	}()
 	s.dec.reset()
-	return decide(s.books, c, cmd, &s.dec)
+	if r = decide(s.books, c, cmd, &s.dec); r == nil {
+		raiseAlerts(s.books, &s.dec)
+	}
+	return r
 }
 
 // broken returns what a rule panicked with. The loss of the stored books is not a matter of the rules: it

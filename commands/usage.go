@@ -174,7 +174,7 @@ func (u *usageScratch) find(b *projections.Books, c Context, cmd *ReportUsage) *
 		}
 		if plan := b.Plans.Get(sub.Plan); u.priced(plan, cmd.Properties) {
 			u.rows = u.memos.add(cmd.Customer)
-			*u.rows = memo{customer: cmd.Customer, subID: id, sub: sub, plan: plan, payer: payerOf(b, cmd.Customer)}
+			*u.rows = memo{customer: cmd.Customer, subID: id, sub: sub, plan: plan, wallet: b.Wallets.Get(sub.Wallet), payer: payerOf(b, cmd.Customer)}
 			return nil
 		}
 	}

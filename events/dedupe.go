@@ -138,6 +138,8 @@ func scope(k Kind) byte { //nolint:funlen // a case for each kind, and nothing e
 		return 120
 	case KindDisputeResolved:
 		return 121
+	case KindAlertCreated:
+		return 122
 	}
 	return noScope
 }

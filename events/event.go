@@ -111,6 +111,9 @@ const (
 	KindPortalRevoked          Kind = "portal.revoked.v1"
 	KindDisputeOpened          Kind = "dispute.opened.v1"
 	KindDisputeResolved        Kind = "dispute.resolved.v1"
+	KindAlertCreated           Kind = "alert.created.v1"
+	KindAlertRaised            Kind = "alert.raised.v1"
+	KindAlertRearmed           Kind = "alert.rearmed.v1"
 )
 
 // Kinds returns every kind, in the order of the constants.
@@ -153,6 +156,9 @@ func Kinds() []Kind {
 		KindPortalRevoked,
 		KindDisputeOpened,
 		KindDisputeResolved,
+		KindAlertCreated,
+		KindAlertRaised,
+		KindAlertRearmed,
 	}
 }
 
@@ -246,6 +252,9 @@ func zeros() []Event { //nolint:funlen // a line for each kind, and nothing else
 		PortalRevoked{},
 		DisputeOpened{},
 		DisputeResolved{},
+		AlertCreated{},
+		AlertRaised{},
+		AlertRearmed{},
 	}
 }
 
@@ -420,6 +429,12 @@ func Decode(kind Kind, b []byte) (Event, error) { //nolint:funlen // a case for 
 		return unmarshal[DisputeOpened](b)
 	case KindDisputeResolved:
 		return unmarshal[DisputeResolved](b)
+	case KindAlertCreated:
+		return unmarshal[AlertCreated](b)
+	case KindAlertRaised:
+		return unmarshal[AlertRaised](b)
+	case KindAlertRearmed:
+		return unmarshal[AlertRearmed](b)
 	}
 	return decodeEntitlement(kind, b)
 }

@@ -237,6 +237,7 @@ func TestScopes(t *testing.T) {
 		KindPortalRevoked:          87,
 		KindDisputeOpened:          120,
 		KindDisputeResolved:        121,
+		KindAlertCreated:           122,
 	}
 	for _, k := range Kinds() {
 		if w, ok := want[k]; ok && scope(k) != w || !ok && scope(k) != noScope {

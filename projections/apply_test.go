@@ -3,6 +3,7 @@ package projections_test
 import (
 	"errors"
 	"fmt"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -117,7 +118,7 @@ func TestShrink(t *testing.T) {
 	}
 	b.Shrink(0)
 	b.Shrink(0)
-	if got := b.Wallets.Get(some); got == nil || *got != want {
+	if got := b.Wallets.Get(some); got == nil || !reflect.DeepEqual(*got, want) {
 		t.Errorf("a forgotten wallet is read as %v, want %v", got, want)
 	}
 }

@@ -100,6 +100,7 @@ type Books struct {
 	Portals        *Table[events.PortalID, Portal]
 
 	Disputes *Table[events.DisputeID, Dispute]
+	Alerts   *Table[events.AlertID, Alert]
 
 	Totals   *Table[Pair[events.CustomerID, events.MetricID], Total]
 	Journals *Table[JournalKey, Journal]
@@ -165,6 +166,7 @@ func NewBooks(p Purpose) *Books {
 	b.Authorized = newTable[Pair[events.OrganizationID, events.OrganizationID], events.Seq](b, p, tableAuthorized, "authorizations.given", rules, keyOfPair[events.OrganizationID, events.OrganizationID]())
 	b.Portals = newTable[events.PortalID, Portal](b, p, tablePortals, "authorizations.portals", rules, keyOfID[events.PortalID]())
 
+	b.Alerts = newTable[events.AlertID, Alert](b, p, tableAlerts, "alerts.alerts", rules, keyOfID[events.AlertID]())
 	b.Disputes = newTable[events.DisputeID, Dispute](b, p, tableDisputes, "disputes.disputes", rules, keyOfID[events.DisputeID]())
 
 	b.Totals = newTable[Pair[events.CustomerID, events.MetricID], Total](b, p, tableTotals, "usage.totals", views, keyOfPair[events.CustomerID, events.MetricID]())
@@ -471,6 +473,12 @@ func (b *Books) apply(rec *events.Record) { //nolint:funlen // a case for each k
 		b.userCreated(rec, e)
 	case events.UserUpdated:
 		b.userUpdated(rec, e)
+	case events.AlertCreated:
+		b.alertCreated(rec, e)
+	case events.AlertRaised:
+		b.alertRaised(rec, e)
+	case events.AlertRearmed:
+		b.alertRearmed(rec, e)
 	case events.DisputeOpened:
 		b.disputeOpened(rec, e)
 	case events.DisputeResolved:

@@ -54,6 +54,7 @@ import (
 //	0x90 reservations.reservations   ReservationID             Reservation
 //	0x91 reservations.held           SubscriptionID            Held
 //	0xc0 disputes.disputes           DisputeID                 Dispute
+//	0xc1 alerts.alerts               AlertID                   Alert
 //	0x92 entitlements.features       FeatureID                 Feature
 //	0x93 entitlements.keys           ProductID, key            FeatureID
 //	0x94 entitlements.entitlements   EntitlementID             Entitlement
@@ -111,6 +112,7 @@ const (
 	tablePortals        = 0xA4
 
 	tableDisputes = 0xC0
+	tableAlerts   = 0xC1
 )
 
 // id16 is any identity of 16 raw bytes.

@@ -80,6 +80,8 @@ const (
 	LinkUsers                   LinkOf = 81
 	LinkDisputes                LinkOf = 120
 	LinkDisputesOfCustomer      LinkOf = 121
+	LinkAlerts                  LinkOf = 122
+	LinkAlertsOfWallet          LinkOf = 123
 )
 
 // link notes in the views that child is one of parent's, since record seq.

@@ -9,6 +9,7 @@ type Wallet struct {
 	Bound    events.OrganizationID `cbor:"3,keyasint,omitzero"` // the only merchant that it pays, if not all
 	Earning  bool                  `cbor:"4,keyasint,omitempty"`
 	At       events.Time           `cbor:"5,keyasint"`
+	Alerts   []events.AlertID      `cbor:"6,keyasint,omitempty"` // that are on
 }
 
 // Balance is the sum of all postings to an account.
@@ -58,7 +59,7 @@ func (b *Books) postTo(rec *events.Record, p *events.Posting, account events.Acc
 }
 
 func (b *Books) walletOpened(rec *events.Record, e events.WalletOpened) {
-	*b.Wallets.insert(e.Wallet) = Wallet{e.Owner, e.Currency, e.Bound, e.Earning, rec.At}
+	*b.Wallets.insert(e.Wallet) = Wallet{Owner: e.Owner, Currency: e.Currency, Bound: e.Bound, Earning: e.Earning, At: rec.At}
 	ref := WalletRef{e.Currency, e.Wallet, e.Bound}
 	if e.Earning {
 		m := b.Merchants.edit(e.Owner)

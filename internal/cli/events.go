@@ -279,6 +279,12 @@ func summary(rec *events.Record) string { //nolint:funlen // a case for each kin
 		return say("%s", e.User)
 	case events.PortalOpened:
 		return say("%s for %s, until %s", e.Portal, e.Subscription, when(e.ExpiresAt))
+	case events.AlertCreated:
+		return say("%s on %s, below %s %s", e.Alert, e.Wallet, e.Threshold, e.Currency)
+	case events.AlertRaised:
+		return say("%s on %s, which holds %s %s", e.Alert, e.Wallet, e.Balance, e.Currency)
+	case events.AlertRearmed:
+		return say("%s on %s, which holds %s %s", e.Alert, e.Wallet, e.Balance, e.Currency)
 	case events.DisputeOpened:
 		return say("%s of %s, %s %s", e.Dispute, e.Usage, e.Amount, e.Currency)
 	case events.DisputeResolved:

@@ -101,7 +101,7 @@ func (a *API) operations() []operation {
 	var all []operation
 	for _, part := range [][]operation{
 		a.products(), a.metrics(), a.meters(), a.fees(), a.prices(), a.plans(), a.customers(), a.authorizations(), a.subscriptions(), a.usage(),
-		a.wallets(), a.invoices(), a.billing(), a.payments(), a.entitlements(), a.features(), a.access(), a.disputes(), a.clocks(), a.keys(),
+		a.wallets(), a.invoices(), a.billing(), a.payments(), a.entitlements(), a.features(), a.access(), a.disputes(), a.alerts(), a.clocks(), a.keys(),
 	} {
 		all = append(all, part...)
 	}

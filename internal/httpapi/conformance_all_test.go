@@ -177,6 +177,14 @@ func (c *conformance) money(s shop) {
 	owner := c.do(200, "GET", "/v0/customers/"+s.customer, "")["consumerId"].(string)
 	c.try("listWallets", 200, "GET", "/v0/wallets?ownedBy="+owner, "")
 	c.try("getWallet", 200, "GET", "/v0/wallets/"+s.wallet, "")
+	alert := fmt.Sprintf(`{"resourceId":%q,"type":"wallet_low_balance","config":{"threshold":"2.50"},"notifyPeriod":"PT1M","recipients":["ops@example.com"]}`, s.wallet)
+	low := c.id("createAlert", "/v0/alerts", "%s", alert)
+	c.refused("createAlert", 400, "POST", "/v0/alerts", strings.Replace(alert, "ops@", "", 1))
+	c.refused("createAlert", 404, "POST", "/v0/alerts", strings.Replace(alert, s.wallet, "acc_01ARZ3NDEKTSV4RRFFQ69G5FAV", 1))
+	c.try("listAlerts", 200, "GET", "/v0/alerts?resourceId="+s.wallet, "")
+	if got := c.try("getAlert", 200, "GET", "/v0/alerts/"+low, ""); got["enabled"] != true || got["lastNotifiedAt"] != nil || got["notifyPeriod"] != "PT60S" {
+		c.t.Errorf("the alert is %v", got)
+	}
 	top := c.id("createTopUp", "/v0/wallets/"+s.wallet+"/topups", `{"amount":"5","method":"stripe"}`)
 	c.try("listTopUps", 200, "GET", "/v0/wallets/"+s.wallet+"/topups?status=pending", "")
 	got := c.try("getTopUp", 200, "GET", "/v0/wallets/"+s.wallet+"/topups/"+top, "")

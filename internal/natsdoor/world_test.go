@@ -263,6 +263,17 @@ func (d *directory) ConsumerOf(_ context.Context, id events.CustomerID) (c event
 	return c, ok, err
 }
 
+func (d *directory) WalletConsumer(_ context.Context, id events.WalletID) (c events.OrganizationID, ok bool, err error) {
+	ok, err = d.with(func(b *projections.Books) bool {
+		row := b.Wallets.Get(id)
+		if row != nil {
+			c = row.Owner
+		}
+		return row != nil
+	})
+	return c, ok, err
+}
+
 func (d *directory) SubscriptionConsumer(_ context.Context, id events.SubscriptionID) (c events.OrganizationID, ok bool, err error) {
 	ok, err = d.with(func(b *projections.Books) bool {
 		row := b.Subscriptions.Get(id)

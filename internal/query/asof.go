@@ -184,7 +184,7 @@ func subscriptionOf(e events.Event) (id events.SubscriptionID) {
 		events.ClockDeleted, events.CustomerUpdated, events.CustomerDeleted, events.ConsumerUpdated,
 		events.AuthorizationOpened, events.AuthorizationEnded, events.MerchantAuthorized, events.AuthorizationWithdrawn, events.ConsumerClaimed,
 		events.UserCreated, events.UserUpdated, events.UserSignedIn, events.PortalOpened, events.PortalRevoked,
-		events.DisputeOpened, events.DisputeResolved:
+		events.DisputeOpened, events.DisputeResolved, events.AlertCreated, events.AlertRaised, events.AlertRearmed:
 	}
 	return id
 }

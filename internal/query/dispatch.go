@@ -25,6 +25,7 @@ func Names() []string {
 	names = append(names, entitlementQueries()...)
 	names = append(names, paymentQueries()...)
 	names = append(names, disputeQueries()...)
+	names = append(names, alertQueries()...)
 	slices.Sort(names)
 	return names
 }
@@ -71,6 +72,9 @@ func (s *Service) query(name string) asked { //nolint:funlen // a case for each 
 		return ask
 	}
 	if ask := s.disputeQuery(name); ask != nil {
+		return ask
+	}
+	if ask := s.alertQuery(name); ask != nil {
 		return ask
 	}
 	switch name {

@@ -172,6 +172,8 @@ func (m *memory) Open(sealed events.Sealed, purpose string) ([]byte, error) {
 		return fmt.Appendf(nil, `{"name":"Consumer of %d bytes","email":"c@example.com"}`, len(sealed.Box)), nil
 	case wire.PurposeDetails:
 		return []byte(`{"externalId":"ext-1"}`), nil
+	case wire.PurposeAlert:
+		return []byte(`["ops@example.com"]`), nil
 	case wire.PurposeLine:
 		return []byte(`{"displayName":"Support"}`), nil
 	case wire.PurposePayment, wire.PurposeCard, wire.PurposeUser:

@@ -94,6 +94,19 @@ func (d *directory) SubscriptionConsumer(ctx context.Context, id events.Subscrip
 	return consumer, found, err
 }
 
+// WalletConsumer implements wire.Directory.
+func (d *directory) WalletConsumer(ctx context.Context, id events.WalletID) (consumer events.OrganizationID, found bool, err error) {
+	found, err = d.find(ctx, func(b *projections.Books) bool {
+		row := b.Wallets.Get(id)
+		if row == nil || row.Earning {
+			return false
+		}
+		consumer = row.Owner
+		return true
+	})
+	return consumer, found, err
+}
+
 // SessionConsumer implements wire.Directory.
 func (d *directory) SessionConsumer(ctx context.Context, id events.SessionID) (consumer events.OrganizationID, found bool, err error) {
 	found, err = d.find(ctx, func(b *projections.Books) bool {

@@ -24,7 +24,7 @@ const (
 )
 
 // letters writes to consumers of what concerns them: a renewal that is near, an invoice that is issued or paid, unless their
-// notification settings say otherwise (D14). It follows the log with a durable cursor of its own, which begins where the log
+// notification settings say otherwise (D14); and to those whom an alert names, of a wallet that holds too little. It follows the log with a durable cursor of its own, which begins where the log
 // ends when mail is first sent: nobody is written to of what is long over.
 //
 // A message has the identity of its record. While the mail server cannot be reached it is tried again, and those behind it wait; what is
@@ -98,10 +98,13 @@ func (l *letters) deliver(ctx context.Context, rec *events.Record) bool {
 	}
 }
 
-// addressee returns the customer that a record is to be told to, zero where its invoice says who it is.
+// addressee returns the customer that a record is to be told to, zero where its invoice or its alert says who it is.
 func addressee(e events.Event) (customer events.CustomerID, wanted bool) {
 	if e, ok := any(e).(events.SubscriptionReminded); ok {
 		return e.Customer, true
+	}
+	if _, ok := any(e).(events.AlertRaised); ok {
+		return customer, true
 	}
 	return customer, !invoiceOf(e).IsZero()
 }
@@ -112,6 +115,9 @@ func asLedger() wire.Who { return wire.Who{Role: events.OperatorKey} }
 // tryDeliver sends the message of a record, unless nobody wants it or can be written to.
 func (l *letters) tryDeliver(ctx context.Context, rec *events.Record, customer events.CustomerID) error {
 	at := query.At{AtLeast: rec.Seq}
+	if raised, ok := rec.Event.(events.AlertRaised); ok {
+		return l.alert(ctx, rec, raised)
+	}
 	var inv query.Invoice
 	if id := invoiceOf(rec.Event); !id.IsZero() {
 		var err error
@@ -156,6 +162,28 @@ func (l *letters) tryDeliver(ctx context.Context, rec *events.Record, customer e
 	}
 	m.Text = fmt.Sprintf("Hello %s,\n\n%s\n", c.Profile.Name, m.Text)
 	return l.sender.SendMessage(ctx, m)
+}
+
+// alert writes to everybody whom an alert names. If an address is refused for good the others are written to all the same.
+func (l *letters) alert(ctx context.Context, rec *events.Record, e events.AlertRaised) error {
+	a, err := l.s.Queries.GetAlert(ctx, asLedger(), query.GetAlertArgs{AtLeast: rec.Seq, Alert: e.Alert})
+	if err != nil {
+		return err
+	}
+	var refusals []error
+	for i, to := range a.Recipients {
+		err := l.sender.SendMessage(ctx, mail.Message{
+			ID: fmt.Sprintf("%s.%d.%d", rec.Ledger, rec.Seq, i+1), To: to,
+			Subject: fmt.Sprintf("Wallet %s is low", e.Wallet),
+			Text:    fmt.Sprintf("Hello,\n\nwallet %s holds %s %s, which is less than %s %s.\n", e.Wallet, e.Balance, e.Currency, e.Threshold, e.Currency),
+		})
+		if _, refused := errors.AsType[*mail.RefusedError](err); refused {
+			refusals = append(refusals, err)
+		} else if err != nil {
+			return err
+		}
+	}
+	return errors.Join(refusals...)
 }
 
 // invoiceOf returns the invoice that a record is to be told of, zero for none.

@@ -2,6 +2,7 @@ package server_test
 
 import (
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"strings"
@@ -122,14 +123,14 @@ func TestMails(t *testing.T) {
 	price := p.do("CreatePrice", `{"billableMetricId":"`+metric+`","model":"standard","paymentTerm":"instant","invoiceDisplayName":"Calls","properties":{"unitPrice":"2"}}`)["id"].(string)
 	plan := p.do("CreatePlan", `{"productId":"`+product+`","name":"Plan","currency":"USD","prices":["`+price+`"],"renewalReminderEnabled":true,"renewalReminderDays":3}`)["id"].(string)
 	clock := p.do("CreateTestClock", `{"currentTime":"2031-01-15T12:00:00Z"}`)["id"].(string)
-	var customers []string
+	var customers, wallets []string
 	for _, email := range []string{"nobody@example.com", "jane@example.com", "quiet@example.com"} {
 		customer := p.do("CreateCustomer", `{"consumer":{"name":"Jane","email":"`+email+`","address":{"country":"GB"}}}`)["id"].(string)
 		sub := p.do("CreateSubscription", `{"name":"API","planId":"`+plan+`","customerId":"`+customer+`","startedAt":"2031-01-15T12:00:00Z","testClockId":"`+clock+`"}`)["id"].(string)
 		wallet := p.ask("Subscription", map[string]any{"subscriptionId": sub})["walletId"].(string)
 		p.do("TopUp", `{"walletId":"`+wallet+`","amount":"10","method":"sandbox"}`)
 		p.do("ReportUsage", `{"customerId":"`+customer+`","merchantId":"`+p.merchant.String()+`","idempotencyKey":"`+email+`","timestamp":"2031-01-15T12:00:00Z","properties":[{"billableMetricId":"`+metric+`","quantity":1}]}`)
-		customers = append(customers, customer)
+		customers, wallets = append(customers, customer), append(wallets, wallet)
 	}
 	p.do("UpdateCustomer", `{"customerId":"`+customers[2]+`","notificationSettings":{"invoiceIssued":false,"invoicePaid":false,"renewalReminder":false}}`)
 	p.do("AdvanceTestClock", `{"testClockId":"`+clock+`","currentTime":"2031-02-13T12:00:00Z"}`)
@@ -160,5 +161,15 @@ func TestMails(t *testing.T) {
 	}
 	if len(got) != 5 || !strings.Contains(got[4], "quiet@example.com") {
 		t.Errorf("%d messages: %q", len(got), got)
+	}
+	p.do("CreateAlert", `{"resourceId":"`+wallets[1]+`","type":"wallet_low_balance","config":{"threshold":"8"},"recipients":["nobody@example.com","ops@example.com"]}`)
+	for i := range 2 {
+		p.do("ReportUsage", fmt.Sprintf(`{"customerId":%q,"merchantId":%q,"idempotencyKey":"low-%d","timestamp":"2031-03-13T12:00:00Z","properties":[{"billableMetricId":%q,"quantity":1}]}`, customers[1], p.merchant, i, metric))
+	}
+	p.do("UpdateCustomer", `{"customerId":"`+customers[2]+`","notificationSettings":{"renewalReminder":false,"invoiceIssued":true}}`)
+	p.do("AdvanceTestClock", `{"testClockId":"`+clock+`","currentTime":"2031-03-17T12:00:00Z"}`)
+	got = box.await(t, 7)
+	if text := strings.ReplaceAll(got[5], "=\r\n", ""); !strings.Contains(text, "To: <ops@example.com>") || !strings.Contains(text, "holds 6 USD, which is less than 8 USD") || strings.Contains(got[6], "is low") {
+		t.Errorf("the alert is %q, and then %q", text, got[6])
 	}
 }

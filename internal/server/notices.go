@@ -50,6 +50,8 @@ func noticeOf(e events.Event) (kind, subject string) {
 		return "invoice.paid.v0", e.Invoice.String()
 	case events.InvoicePaymentFailed:
 		return "invoice.payment_failed.v0", e.Invoice.String()
+	case events.AlertRaised:
+		return "wallet.balance_low.v0", e.Wallet.String()
 	case events.ChargeFailed:
 		return "payment.failed.v0", e.Charge.String()
 	}

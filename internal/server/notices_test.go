@@ -3,6 +3,7 @@ package server_test
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -89,4 +90,60 @@ func TestNotices(t *testing.T) {
 	if got := strings.Join(kinds, " "); got != "customer.created.v0 payment.failed.v0 customer.created.v0" {
 		t.Errorf("notices %s", got)
 	}
+}
+
+// TestAlertNotice checks that a merchant's system is told once of a wallet that falls below the threshold of its alert, with what it
+// holds; and again when it has been filled meanwhile.
+func TestAlertNotice(t *testing.T) {
+	p := openShop(t)
+	if err := p.s.Serve(t.Context(), server.Doors{NATS: natsbus.Options{Listen: "127.0.0.1:0"}}); err != nil {
+		t.Fatal(err)
+	}
+	metric, customer, wallet := p.caller()
+	call := func(key string) {
+		p.do("ReportUsage", fmt.Sprintf(`{"customerId":%q,"merchantId":%q,"idempotencyKey":%q,"timestamp":"2031-01-15T12:00:00Z","properties":[{"billableMetricId":%q,"quantity":1}]}`,
+			customer, p.merchant, key, metric))
+	}
+	p.do("TopUp", `{"walletId":"`+wallet+`","amount":"10","method":"sandbox"}`)
+	alert := p.do("CreateAlert", `{"resourceId":"`+wallet+`","type":"wallet_low_balance","config":{"threshold":"8"}}`)["id"].(string)
+	for _, key := range []string{"holds 8", "holds 6", "holds 4"} {
+		call(key)
+	}
+	p.do("TopUp", `{"walletId":"`+wallet+`","amount":"4","method":"sandbox"}`)
+	call("holds 6 again")
+	p.do("CreateCustomer", `{"consumer":{"name":"Joe","email":"joe@example.com","address":{"country":"US"}}}`) // the last notice there is
+
+	var low []string
+	for _, m := range p.notices(5) {
+		var n struct {
+			Type, Subject string
+			Data          struct{ AlertID, ThresholdNanos, BalanceNanos, Currency string }
+		}
+		if err := json.Unmarshal(m.Data(), &n); err != nil {
+			t.Fatal(err)
+		}
+		if n.Type != "wallet.balance_low.v0" {
+			continue
+		}
+		if n.Subject != wallet || n.Data.AlertID != alert || n.Data.ThresholdNanos != "8000000000" || n.Data.Currency != "USD" {
+			t.Errorf("the notice is %s", m.Data())
+		}
+		low = append(low, n.Data.BalanceNanos)
+	}
+	if got := strings.Join(low, " "); got != "6000000000 6000000000" {
+		t.Errorf("notices of balances %q, want two of 6000000000", got)
+	}
+}
+
+// caller makes a customer who pays 2 for each call at once, with its subscription, on a test clock.
+func (p *shop) caller() (metric, customer, wallet string) {
+	p.t.Helper()
+	product := p.do("CreateProduct", `{"name":"LLM","description":"d"}`)["id"].(string)
+	metric = p.do("CreateMetric", `{"productId":"`+product+`","name":"Calls","description":"d","unit":"call","aggregation":"COUNT"}`)["id"].(string)
+	price := p.do("CreatePrice", `{"billableMetricId":"`+metric+`","model":"standard","paymentTerm":"instant","invoiceDisplayName":"Calls","properties":{"unitPrice":"2"}}`)["id"].(string)
+	plan := p.do("CreatePlan", `{"productId":"`+product+`","name":"Plan","currency":"USD","prices":["`+price+`"]}`)["id"].(string)
+	clock := p.do("CreateTestClock", `{"currentTime":"2031-01-15T12:00:00Z"}`)["id"].(string)
+	customer = p.do("CreateCustomer", `{"consumer":{"name":"Jane","email":"jane@example.com","address":{"country":"GB"}}}`)["id"].(string)
+	sub := p.do("CreateSubscription", `{"name":"API","planId":"`+plan+`","customerId":"`+customer+`","startedAt":"2031-01-15T12:00:00Z","testClockId":"`+clock+`"}`)["id"].(string)
+	return metric, customer, p.ask("Subscription", map[string]any{"subscriptionId": sub})["walletId"].(string)
 }

@@ -31,6 +31,7 @@ type auditor struct {
 	refunded  map[events.UsageID]bool
 	regions   map[events.OrganizationID]string // of consumers, for tax
 	grants    map[events.GrantID]*grant
+	alerts    map[events.AlertID]*alert
 	issued    uint64
 	reported  uint64
 }
@@ -110,6 +111,7 @@ func newAuditor() *auditor {
 		refunded:  make(map[events.UsageID]bool),
 		regions:   make(map[events.OrganizationID]string),
 		grants:    make(map[events.GrantID]*grant),
+		alerts:    make(map[events.AlertID]*alert),
 	}
 }
 
@@ -132,6 +134,8 @@ func (a *auditor) check(rec *events.Record) error {
 		events.PaymentCreated, events.AuthorizationOpened, events.AuthorizationEnded, events.MerchantAuthorized, events.AuthorizationWithdrawn,
 		events.UserCreated, events.UserUpdated, events.UserSignedIn, events.PortalOpened, events.PortalRevoked,
 		events.DisputeOpened, events.DisputeResolved: // nothing of it is added up
+	case events.AlertCreated, events.AlertRaised, events.AlertRearmed:
+		return a.alert(rec)
 	case events.InvoiceOpened:
 		return a.opened(rec, e)
 	case events.InvoiceLineClosed:

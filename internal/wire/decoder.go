@@ -43,7 +43,7 @@ func Names() []string {
 		"RefundUsage", "CorrectUsage", "ApproveInvoice", "CancelInvoice", "WriteOffInvoice", "PayInvoice", "CreateLineItem", "RefundInvoice", "VoidInvoiceRefund",
 		"UpdateProduct", "UpdateMetric", "CreateFee", "UpdateFee", "DeleteFee", "UpdatePrice", "DeletePrice", "UpdatePlan",
 		"CreateEntitlement", "CreateFeature", "UpdateFeature", "DeleteFeature", "IssueEntitlement", "CreateGrant", "VoidGrant",
-		"CreateDispute", "ResolveDispute",
+		"CreateDispute", "ResolveDispute", "CreateAlert",
 	}
 }
 
@@ -53,7 +53,7 @@ func Waits(name string) bool {
 	switch name {
 	case "CreatePayment", "UpdateSubscription", "SetupPaymentMethod", "PaySession", "CreateAuthorization", "CompleteAuthorization":
 		return true
-	case "RefundUsage", "CorrectUsage", "CreateDispute", "ResolveDispute", "WriteOffInvoice", "CreateLineItem", "RefundInvoice", "VoidInvoiceRefund":
+	case "RefundUsage", "CorrectUsage", "CreateDispute", "ResolveDispute", "CreateAlert", "WriteOffInvoice", "CreateLineItem", "RefundInvoice", "VoidInvoiceRefund":
 		return true
 	case "IssueEntitlement", "CreateCustomer", "UpdateCustomer", "UpdateConsumer", "CreateSubscription", "TerminateSubscription", "AdvanceTestClock":
 		return true

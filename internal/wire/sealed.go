@@ -27,6 +27,7 @@ const (
 	PurposeLine     = "invoice.line"         // of events.LineItemAdded.Text: JSON of a LineText
 	PurposeRefund   = "refund.reason"        // of the Reason of what takes something back, or corrects it: the text itself
 	PurposeAddress  = "authorization.email"  // of events.AuthorizationOpened.Address: the text itself
+	PurposeAlert    = "alert.recipients"     // of events.AlertCreated.Recipients: JSON of an array of addresses
 	PurposeUser     = "user.profile"         // of events.UserCreated.Profile: JSON of an events.Profile
 )
 

@@ -51,6 +51,9 @@ func (d *Decoder) command(c *call, name string, f *fields) (commands.Command, er
 	if cmd, ok, err := d.disputes(c, name, f); ok {
 		return cmd, err
 	}
+	if name == "CreateAlert" {
+		return d.createAlert(c, f)
+	}
 	if cmd, ok, err := d.billing(c, name, f); ok {
 		return cmd, err
 	}

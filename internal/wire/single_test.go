@@ -268,6 +268,13 @@ var bodies = []struct {
 			Message: events.Sealed{Key: consumer, Box: []byte("dispute.message Yes")}, Reason: events.Sealed{Key: consumer, Box: []byte("refund.reason Yes")},
 		},
 	},
+	{
+		"CreateAlert", `{"resourceId":"$wallet","type":"wallet_low_balance","config":{"threshold":"2.5"},"enabled":false,"notifyPeriod":"PT1M","recipients":["A@example.com"]}`,
+		commands.CreateAlert{
+			Wallet: wallet, Threshold: 2_500_000_000, Period: 60, Disabled: true,
+			Recipients: events.Sealed{Key: consumer, Box: []byte(`alert.recipients ["a@example.com"]`)},
+		},
+	},
 	{"DeleteFeature", `{"featureId":"$feature"}`, commands.DeleteFeature{Feature: feature}},
 	{
 		"IssueEntitlement", `{"customerId":"$customer","featureId":"$feature","activeFrom":"2024-01-15T10:30:00Z","activeTo":null,"subscriptionId":"$sub",
@@ -596,7 +603,7 @@ func TestWaits(t *testing.T) {
 			waiting++
 		}
 	}
-	if waiting != 21 || Waits("ReportUsage") {
+	if waiting != 22 || Waits("ReportUsage") {
 		t.Errorf("%d commands wait", waiting)
 	}
 	if r := (Who{Role: events.AuditorKey}).MayWrite(merchant); r == nil {

@@ -72,6 +72,8 @@ type Directory interface {
 	ConsumerOf(ctx context.Context, id events.CustomerID) (events.OrganizationID, bool, error)
 	// SubscriptionConsumer returns the consumer who pays for a subscription.
 	SubscriptionConsumer(ctx context.Context, id events.SubscriptionID) (events.OrganizationID, bool, error)
+	// WalletConsumer returns the consumer whose wallet it is.
+	WalletConsumer(ctx context.Context, id events.WalletID) (events.OrganizationID, bool, error)
 	// SessionConsumer returns the consumer who is asked by a payment session, zero if it may be anybody.
 	SessionConsumer(ctx context.Context, id events.SessionID) (events.OrganizationID, bool, error)
 	// ManagedConsumer returns the consumer with an e-mail address that the merchant manages.

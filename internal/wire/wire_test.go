@@ -93,6 +93,10 @@ func (f *fakeDirectory) ConsumerOf(_ context.Context, id events.CustomerID) (eve
 	return c, ok, nil
 }
 
+func (f *fakeDirectory) WalletConsumer(_ context.Context, id events.WalletID) (events.OrganizationID, bool, error) {
+	return consumer, id == wallet, nil
+}
+
 func (f *fakeDirectory) SubscriptionConsumer(_ context.Context, id events.SubscriptionID) (events.OrganizationID, bool, error) {
 	c, ok := f.subscriptions[id]
 	return c, ok, nil

@@ -26,6 +26,7 @@ func (g *generator) extras(c *customer, p *openPeriod) {
 		Postings: []events.Posting{{Role: events.ConsumerUsage, Nanos: -manualLine}, {Role: events.Receivable, Nanos: manualLine}},
 	})
 	p.extra = append(p.extra, item)
+	g.raise(c, now)
 	g.refund(c, p, now)
 	g.correct(c, p, now)
 }

@@ -66,6 +66,8 @@ type customer struct {
 	wallet   events.WalletID
 	merchant *merchant
 	balance  events.Sum
+	alert    events.AlertID // on the wallet, if there is one
+	low      bool           // it is raised
 	profile  events.Seq
 	open     []*openPeriod
 	reserved *reservation // active one, if there is one
@@ -253,7 +255,15 @@ func (g *generator) customer(i int) {
 	if i < len(g.merchants) {
 		g.changes(c)
 	}
-	g.topUp(c, 1_000_000*events.NanosPerUnit)
+	if i%2 == 0 {
+		c.alert = events.Derive[events.AlertNoun](g.env.Command, 20)
+		g.emit(0, events.AlertCreated{Alert: c.alert, Wallet: c.wallet, Currency: usd, Threshold: firstTopUp, Period: 60, Low: true, Recipients: g.seal(c.consumer)})
+		g.emit(0, events.AlertCreated{Alert: events.Derive[events.AlertNoun](g.env.Command, 21), Wallet: c.wallet, Currency: usd, Threshold: 1, Disabled: true, Low: true})
+	}
+	g.topUp(c, firstTopUp)
+	if i%2 == 0 {
+		g.emit(0, events.AlertRearmed{Alert: c.alert, Wallet: c.wallet, Currency: usd, Balance: c.balance})
+	}
 	g.command(m.id, events.ActorKey)
 	c.sub = events.Derive[events.SubscriptionNoun](g.env.Command, 0)
 	created := events.SubscriptionCreated{
@@ -321,6 +331,18 @@ func (g *generator) openPeriod(c *customer, n uint32, invoice events.InvoiceID) 
 	if c.merchant.fees {
 		g.chargeFee(c, c.open[len(c.open)-1], c.merchant.flatFee())
 	}
+}
+
+// firstTopUp is what every wallet gets first, and below which those that have an alert are low.
+const firstTopUp = 1_000_000 * events.NanosPerUnit
+
+// raise raises the alert of a customer's wallet, if it is to be.
+func (g *generator) raise(c *customer, now events.Time) {
+	if c.alert.IsZero() || c.low || c.balance.Cmp(events.SumOf(firstTopUp)) >= 0 {
+		return
+	}
+	c.low = true
+	g.emit(now, events.AlertRaised{Alert: c.alert, Wallet: c.wallet, Currency: usd, Threshold: firstTopUp, Balance: c.balance})
 }
 
 func (g *generator) topUp(c *customer, n events.Nanos) {
