@@ -8,9 +8,9 @@ import (
 )
 
 // memo remembers the rows that usage of a customer was decided on last, for looking up a row in large books is
-// waiting for memory. It needs not be told when something changes. Rows of subscriptions, plans, parties and balances stay where
-// they are as long as the books exist, and what they hold is looked at each time, which consumer the customer is too; the accrual of a period stays as
-// long as its subscription has that period.
+// waiting for memory. It needs not be told when something changes. Rows of subscriptions, plans, parties, reservations and
+// balances stay where they are as long as the books exist, and what they hold is looked at each time, which consumer the
+// customer is too; the accrual of a period stays as long as its subscription has that period.
 type memo struct {
 	customer events.CustomerID
 	subID    events.SubscriptionID
@@ -21,6 +21,9 @@ type memo struct {
 	wallet   *projections.Wallet
 	main     *projections.Balance // of the wallet; nil where nothing was ever posted
 	payer    taxpayer
+
+	reserved events.ReservationID // whose row held is
+	held     *projections.Reservation
 }
 
 // enter makes accrual that of an open period.
@@ -39,6 +42,18 @@ func (m *memo) balance(b *projections.Books) events.Sum {
 		}
 	}
 	return m.main.Sum
+}
+
+// reservation returns the row of a reservation, nil if there is none.
+func (m *memo) reservation(b *projections.Books, id events.ReservationID) *projections.Reservation {
+	if m.reserved != id {
+		row := b.Reservations.Get(id)
+		if row == nil {
+			return nil
+		}
+		m.reserved, m.held = id, row
+	}
+	return m.held
 }
 
 // memos is memos of many customers. It grows as they come.
@@ -105,6 +120,9 @@ func (m *memos) readAhead(requests []Request) (sum int) {
 	for _, h := range hits {
 		sum += int(h.sub.Merchant[0]) + int(h.sub.Wallet[0]) + len(h.sub.Status) + int(h.sub.Clock[0]) + len(h.sub.Periods)
 		sum += len(h.accrual.Lines) + int(h.main.Last) + len(h.wallet.Alerts)
+		if h.held != nil {
+			sum += int(h.held.Used)
+		}
 	}
 	for _, h := range hits {
 		if len(h.sub.Periods) > 0 && len(h.accrual.Lines) > 0 {

@@ -131,7 +131,7 @@ func (u *usageScratch) payingReservation(b *projections.Books, cmd *ReportUsage,
 	if cmd.Reservation.IsZero() {
 		return nil, nil
 	}
-	r := b.Reservations.Get(cmd.Reservation)
+	r := u.rows.reservation(b, cmd.Reservation)
 	if r == nil || r.Customer != cmd.Customer || r.Subscription != u.rows.subID {
 		return nil, Reject(NotFound, "customer %s has no entitlement %s for this", cmd.Customer, cmd.Reservation)
 	}

@@ -115,7 +115,7 @@ func (u *usageScratch) pay(b *projections.Books, c Context, cmd *ReportUsage, e 
 			return Reject(ReservationExceeded, "entitlement %s holds %s %s, and this costs %s", cmd.Reservation, from.Held, e.Currency, cost.instant)
 		}
 		e.Balance, e.Reservation = balance, cmd.Reservation
-		e.Postings = u.post(b, events.ReservationHold, cost)
+		e.Postings = u.post(events.ReservationHold, cost)
 		d.add(c, u.now, e)
 		paid(b, cmd.Reservation, from, cost.instant, u.now, d)
 		return nil
@@ -124,7 +124,7 @@ func (u *usageScratch) pay(b *projections.Books, c Context, cmd *ReportUsage, e 
 		return Reject(InsufficientFunds, "the wallet holds %s %s, and this costs %s", balance, e.Currency, cost.instant)
 	}
 	e.Balance = balance.Add(cost.instant.Neg())
-	e.Postings = u.post(b, events.ConsumerMain, cost)
+	e.Postings = u.post(events.ConsumerMain, cost)
 	d.add(c, u.now, e)
 	return nil
 }
@@ -348,11 +348,11 @@ func (u *usageScratch) fitsAggregate(l *events.UsageLine, r *projections.Rate, q
 
 // post moves what is debited at once from an account of the wallet to the merchant, the
 // platform and the tax, and lets what accrues be owed by the consumer and receivable by the merchant.
-func (u *usageScratch) post(b *projections.Books, from events.Role, c charge) []events.Posting {
+func (u *usageScratch) post(from events.Role, c charge) []events.Posting {
 	net := c.instant - c.instantTax
 	var fee events.Nanos
-	if m := b.Merchants.Get(u.rows.sub.Merchant); m.Settings.FeeBasisPoints != 0 {
-		fee = feeOf(m.Settings.FeeBasisPoints, u.rows.accrual.Instant, net)
+	if points := u.rows.payer.merchant.Settings.FeeBasisPoints; points != 0 {
+		fee = feeOf(points, u.rows.accrual.Instant, net)
 	}
 	all := [...]events.Posting{
 		{Role: from, Nanos: c.instant.Neg()},

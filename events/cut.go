@@ -188,9 +188,10 @@ func cutKey(b []byte) (key, rest []byte) {
 }
 
 func cutUsage(b []byte) (*UsageReported, []byte) {
-	if len(b) == 0 || b[0] != majorMap|9 {
+	if len(b) == 0 || b[0] < majorMap|9 || b[0] > majorMap|11 { // the last two fields are there where they apply
 		return nil, nil
 	}
+	left := b[0]&0x1F - 9
 	box := new(usageBox)
 	e := &box.event
 	b = cutID(b[1:], 1, (*[16]byte)(&e.Customer))
@@ -214,7 +215,15 @@ func cutUsage(b []byte) (*UsageReported, []byte) {
 	}
 	balance, b := cutInt(b, 9)
 	e.Balance = Sum{balance >> 63, uint64(balance)}
-	if !e.Currency.valid() {
+	if left > 0 && len(b) > 0 && b[0] == 10 {
+		b = e.Metadata.cut(b)
+		left--
+	}
+	if left > 0 {
+		b = cutID(b, 20, (*[16]byte)(&e.Reservation))
+		left--
+	}
+	if left != 0 || !e.Currency.valid() {
 		return nil, nil
 	}
 	return e, b
@@ -263,4 +272,20 @@ func (p *Posting) cut(b []byte) []byte {
 		return nil
 	}
 	return rest
+}
+
+func (s *Sealed) cut(b []byte) []byte {
+	if len(b) < 2 || b[1] != majorMap|2 {
+		return nil
+	}
+	b = cutID(b[2:], 1, (*[16]byte)(&s.Key))
+	if len(b) < 2 || b[0] != 2 || b[1]&0xE0 != majorBytes {
+		return nil
+	}
+	n, b := cutNumber(b[1:])
+	if n > maxMetadataBox || n > uint64(len(b)) {
+		return nil
+	}
+	s.Box = b[:n:n]
+	return b[n:]
 }

@@ -34,9 +34,14 @@ func shortRecords(t *testing.T) [][]byte {
 	taxed.Postings = slices.Repeat(taxed.Postings, 3)
 	taxed.Postings[0].Wallet = WalletID{1}
 	taxed.Balance = SumOf(-1)
+	sealed, reserved := *usage, taxed
+	sealed.Metadata = Sealed{Key: OrganizationID{5}, Box: []byte("box")}
+	reserved.Reservation = ReservationID{6}
+	both := sealed
+	both.Reservation = ReservationID{7}
 	var all [][]byte
 	for _, env := range []Envelope{full, lean} {
-		for _, e := range []*UsageReported{usage, &taxed} {
+		for _, e := range []*UsageReported{usage, &taxed, &sealed, &reserved, &both} {
 			rec, err := NewRecord(env, e)
 			if err != nil {
 				t.Fatal(err)

@@ -41,7 +41,7 @@ type Books struct {
 	applied events.Seq // last record applied; 0 before the first
 	ledger  events.LedgerID
 	tables  []table
-	charges memo[chargeRows] // rows of Accruals and Accounts; until one of them is removed or forgotten
+	charges memo[chargeRows] // rows of Accruals, Accounts and Reservations; until one of them is removed or forgotten
 	uses    memo[useRows]    // rows of Totals and Journals; likewise
 	touched [2]uint64        // keeps the reads of readAhead and lookAhead
 
@@ -174,7 +174,7 @@ func NewBooks(p Purpose) *Books {
 	b.Pages = newTable[PageKey, Page](b, p, tablePages, "usage.pages", views, keyOfPage())
 	b.Links = newTable[LinkKey, events.Seq](b, p, tableLinks, "usage.links", views, keyOfLink())
 
-	b.Accounts.value, b.Accruals.value = balanceRows(), accrualRows()
+	b.Accounts.value, b.Accruals.value, b.Reservations.value = balanceRows(), accrualRows(), reservationRows()
 	b.Totals.value, b.Journals.value, b.Pages.value = totalRows(), journalRows(), pageRows()
 	return b
 }

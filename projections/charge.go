@@ -10,26 +10,10 @@ type chargeRows struct {
 	currency events.Currency
 
 	accrual  *row[Accrual]
-	accounts [chargeAccounts]*row[Balance] // nil until something is posted there
-}
+	accounts [events.TaxPayable + 1]*row[Balance] // by role; nil until something is posted there
 
-// chargeAccounts is how many accounts of [chargeRows] there are.
-const chargeAccounts = 4
-
-// chargeAccount returns the place of a role's account in [chargeRows], -1 if it has none.
-func chargeAccount(r events.Role) int {
-	switch r {
-	case events.ConsumerMain:
-		return 0
-	case events.Merchant:
-		return 1
-	case events.ConsumerUsage:
-		return 2
-	case events.Receivable:
-		return 3
-	case events.ReservationHold, events.PlatformFee, events.TaxPayable, events.ProcessorClearing, events.Settlement, events.Rounding:
-	}
-	return -1
+	reservation events.ReservationID // that has paid the usage last
+	held        *row[Reservation]
 }
 
 // charge is apply for the hot event.
@@ -38,21 +22,24 @@ func (b *Books) charge(rec *events.Record, e *events.UsageReported) {
 	b.Accruals.touch(c.period, c.accrual)
 	b.accrue(rec, e, &c.accrual.v)
 	if !e.Reservation.IsZero() {
-		b.reservationUsed(rec, e)
+		if c.reservation != e.Reservation {
+			c.reservation, c.held = e.Reservation, b.Reservations.row(e.Reservation)
+		}
+		b.Reservations.touch(c.reservation, c.held)
+		c.held.v.pay(rec, e)
 	}
 	m := events.Movement{Currency: e.Currency, Wallet: e.Wallet}
 	for i := range e.Postings {
 		p := &e.Postings[i]
 		account := m.AccountOf(*p, rec.Merchant)
-		place := chargeAccount(p.Role)
-		if place < 0 || !p.Wallet.IsZero() {
+		if int(p.Role) >= len(c.accounts) || !p.Wallet.IsZero() {
 			b.postTo(rec, p, account, b.Accounts.row(account))
 			continue
 		}
-		if c.accounts[place] == nil {
-			c.accounts[place] = b.Accounts.row(account)
+		if c.accounts[p.Role] == nil {
+			c.accounts[p.Role] = b.Accounts.row(account)
 		}
-		b.postTo(rec, p, account, c.accounts[place])
+		b.postTo(rec, p, account, c.accounts[p.Role])
 	}
 }
 
@@ -90,8 +77,11 @@ func (b *Books) readAhead(recs []events.Record) uint64 {
 	}
 	for _, c := range cs {
 		sum += uint64(len(c.accrual.v.Lines))
-		if main := c.accounts[0]; main != nil {
+		if main := c.accounts[events.ConsumerMain]; main != nil {
 			sum += uint64(main.v.Last)
+		}
+		if hold := c.accounts[events.ReservationHold]; hold != nil && c.held != nil {
+			sum += uint64(hold.v.Last) + uint64(c.held.v.Used)
 		}
 	}
 	for _, c := range cs {

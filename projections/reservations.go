@@ -112,9 +112,8 @@ func (b *Books) reservationCreated(rec *events.Record, e events.ReservationCreat
 	b.link(LinkReservationsOfCustomer, e.Customer, e.Reservation, rec.Seq)
 }
 
-// reservationUsed notes that a reservation has paid a usage event.
-func (b *Books) reservationUsed(rec *events.Record, e *events.UsageReported) {
-	r := b.Reservations.edit(e.Reservation)
+// pay notes that a reservation has paid a usage event.
+func (r *Reservation) pay(rec *events.Record, e *events.UsageReported) {
 	assert(r.Status == ReservationActive && r.Used < r.MaxUses && r.Subscription == e.Subscription, rec, "usage paid by a reservation that does not pay it")
 	r.Used++
 	r.Held = r.Held.Plus(held(e.Money()))

@@ -121,11 +121,61 @@ func accrualRows() rowCodec[Accrual] {
 	}
 }
 
+func reservationRows() rowCodec[Reservation] {
+	return rowCodec[Reservation]{
+		append: func(b []byte, v *Reservation) []byte {
+			for _, id := range [...][16]byte{v.Merchant, v.Customer, v.Subscription, v.Wallet} {
+				b = append(b, id[:]...)
+			}
+			b = binary.AppendUvarint(append(b, v.Currency[:]...), uint64(len(v.Metrics)))
+			for i := range v.Metrics {
+				m := &v.Metrics[i]
+				b = append(append(b, m.Metric[:]...), m.Price[:]...)
+				b = binary.AppendUvarint(binary.AppendVarint(b, m.Quantity), uint64(m.Revision))
+				b = binary.AppendVarint(binary.AppendVarint(b, int64(m.Nanos)), int64(m.Tax))
+			}
+			b = binary.AppendUvarint(binary.AppendUvarint(b, uint64(v.MaxUses)), uint64(v.Used))
+			b = binary.AppendUvarint(appendSum(b, v.Held), uint64(v.Created))
+			for _, t := range [...]events.Time{v.ExpiresAt, v.CreatedAt, v.UpdatedAt} {
+				b = binary.AppendVarint(b, int64(t))
+			}
+			return appendText(appendText(b, string(v.Status)), v.Parked)
+		},
+		parse: func(b []byte, v *Reservation) error {
+			r := rowReader{b: b}
+			for _, id := range [...]*[16]byte{(*[16]byte)(&v.Merchant), (*[16]byte)(&v.Customer), (*[16]byte)(&v.Subscription), (*[16]byte)(&v.Wallet)} {
+				r.fixed(id[:])
+			}
+			r.fixed(v.Currency[:])
+			n := r.uint()
+			if n > uint64(len(r.b)) { // a metric has more than a byte
+				return errRow
+			}
+			v.Metrics = make([]events.ReservedMetric, n)
+			for i := range v.Metrics {
+				m := &v.Metrics[i]
+				r.fixed(m.Metric[:])
+				r.fixed(m.Price[:])
+				m.Quantity, m.Revision = r.int(), r.uint32()
+				m.Nanos, m.Tax = events.Nanos(r.int()), events.Nanos(r.int())
+			}
+			v.MaxUses, v.Used, v.Held, v.Created = r.uint32(), r.uint32(), r.sum(), r.seq()
+			v.ExpiresAt, v.CreatedAt, v.UpdatedAt = events.Time(r.int()), events.Time(r.int()), events.Time(r.int())
+			v.Status, v.Parked = ReservationStatus(r.take(r.uint())), string(r.take(r.uint()))
+			return r.finish()
+		},
+	}
+}
+
+func appendText(b []byte, s string) []byte {
+	return append(binary.AppendUvarint(b, uint64(len(s))), s...)
+}
+
 // append writes l. Its tree is left out where it is that of the first line, as it mostly is.
 func (l *OpenLine) append(b []byte, first *Frontier, follows bool) []byte {
 	b = append(append(b, l.Metric[:]...), l.Price[:]...)
 	b = binary.AppendUvarint(b, uint64(l.Revision))
-	b = append(binary.AppendUvarint(b, uint64(len(l.Term))), l.Term...)
+	b = appendText(b, string(l.Term))
 	b = binary.AppendVarint(b, int64(l.UnitPrice))
 	b = appendSum(appendSum(appendSum(b, l.Quantity), l.Nanos), l.Tax)
 	b = binary.AppendUvarint(binary.AppendUvarint(b, uint64(l.First)), uint64(l.Last))
