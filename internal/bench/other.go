@@ -83,12 +83,17 @@ func MeasureRebuild(ctx context.Context, o Options) (res Rebuild, err error) {
 		return res, err
 	}
 	o.Progress("rebuilding")
-	start := o.Clock()
-	done, err := s.Views.Rebuild(ctx, views.RebuildOptions{})
+	stop, err := profile(o.Profile)
 	if err != nil {
 		return res, err
 	}
+	start := o.Clock()
+	done, err := s.Views.Rebuild(ctx, views.RebuildOptions{})
 	took := o.Clock().Sub(start)
+	stop()
+	if err != nil {
+		return res, err
+	}
 	res.Records = int(done.Seq)
 	res.RecordsPerScond = float64(done.Seq) / took.Seconds()
 	res.Identical = done.Difference == nil

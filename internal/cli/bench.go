@@ -76,6 +76,8 @@ func measure(a *app, name, short string, parties bool, run func(context.Context,
 		f.IntVar(&o.InFlight, "in-flight", 0, "requests under way at once (default 64, or 1000 of one usage event each)")
 		f.IntVar(&o.Preload, "preload", 0, "usage events that the ledger holds before")
 		f.BoolVar(&o.Rich, "rich", false, "also with tax, a platform's fee and reservations that pay")
+	}
+	if name == "ingest" || name == "rebuild" {
 		f.StringVar(&o.Profile, "profile", "", "file for a CPU profile of what is measured")
 	}
 	return cmd
