@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"time"
@@ -26,6 +27,7 @@ type serving struct {
 	grace    time.Duration
 	jsonLog  bool
 	cacheMB  int64
+	proxies  []string
 }
 
 func (a *app) serve() *cobra.Command {
@@ -71,6 +73,7 @@ func (s *serving) apiFlags(cmd *cobra.Command) {
 	f.StringVar(&l.Addr, "http-listen", "127.0.0.1:8420", "where the HTTP API is; port 0 takes a free one; \"\" for nowhere")
 	f.StringVar(&l.Cert, "http-cert", "", "PEM file with the certificate of --http-listen; without it there is no TLS")
 	f.StringVar(&l.Key, "http-cert-key", "", "PEM file with its private key")
+	f.StringSliceVar(&s.proxies, "trusted-proxies", nil, "addresses or networks of proxies before --http-listen that say in X-Forwarded-For who came to them; nobody else is believed")
 	f.IntVar(&s.doors.APILimit.PerSecond, "http-rate", 1000, "requests a second that each key may send over HTTP; 0 for as many as it likes")
 	f.IntVar(&s.doors.APILimit.Burst, "http-burst", 0, "requests that a key may send at once after a rest (default twice --http-rate)")
 	cmd.MarkFlagsRequiredTogether("http-cert", "http-cert-key")
@@ -120,12 +123,27 @@ func (s *serving) settle(a *app, dir string) error {
 		}
 		s.doors.NATS.SyncEvery = every
 	}
+	for _, text := range s.proxies {
+		of, err := network(text)
+		if err != nil {
+			return usagef("--trusted-proxies %q is neither an address nor a network such as 10.0.0.0/8", text)
+		}
+		s.doors.Proxies = append(s.doors.Proxies, of)
+	}
 	if s.external.URL == "" {
 		return nil
 	}
 	s.external.IssuerSeed, s.external.XKeySeed = a.Getenv("TALLY_NATS_ISSUER_SEED"), a.Getenv("TALLY_NATS_XKEY_SEED")
 	s.doors.NATS.External = &s.external
 	return nil
+}
+
+// network reads a network, or the network of one address.
+func network(text string) (netip.Prefix, error) {
+	if at, err := netip.ParseAddr(text); err == nil {
+		return at.Prefix(at.BitLen())
+	}
+	return netip.ParsePrefix(text)
 }
 
 func (a *app) serveNow(ctx context.Context, s *serving) (err error) {

@@ -11,7 +11,9 @@
 //
 // No script is inline, nothing is loaded from elsewhere, and a page may be framed only where its purpose asks for it: a
 // checkout, by the sites that its session returns to. Each form has a token that holds for the page's address and for a
-// few hours, so that another site cannot have a visitor's browser send it.
+// few hours, so that another site cannot have a visitor's browser send it; and what a browser says comes from another site is refused,
+// token or not. Sign-ins are counted by where they come from, which only proxies that are trusted may say for others, and are answered
+// alike whether or not anybody has signed up.
 // A link that signs somebody in is good once, and the ledger records that it was used. Card numbers are passed on to the payment provider and kept nowhere.
 //
 // # Concurrency

@@ -7,7 +7,6 @@ import (
 	"encoding/binary"
 	"errors"
 	"html/template"
-	"net"
 	"net/http"
 	"slices"
 	"strconv"
@@ -100,14 +99,6 @@ func (w *window) allow(key string, most int, now time.Time) bool {
 	}
 	w.counts[key]++
 	return w.counts[key] <= most
-}
-
-// host returns where a request comes from.
-func host(r *http.Request) string {
-	if name, _, err := net.SplitHostPort(r.RemoteAddr); err == nil {
-		return name
-	}
-	return r.RemoteAddr
 }
 
 func (p *Pages) tokenOf(path string, hour int64) string {

@@ -37,7 +37,7 @@ func (p *Pages) mailSignIn(w http.ResponseWriter, r *http.Request) error {
 	if err := p.form(r); err != nil {
 		return err
 	}
-	if !p.attempts.allow(host(r), attemptsPerMinute, p.opts.Clock()) {
+	if !p.attempts.allow(p.place(r), attemptsPerMinute, p.opts.Clock()) {
 		return errTooMany
 	}
 	v := signInView{Title: "Look into your mail", Mailed: true, Email: r.PostForm.Get("email")}

@@ -10,6 +10,7 @@ import (
 	"io/fs"
 	"log/slog"
 	"net/http"
+	"net/netip"
 	"net/url"
 	"strings"
 	"sync"
@@ -42,6 +43,8 @@ type Options struct {
 	Mail func(ctx context.Context, to, subject, text string) error
 	// EmailDigest returns what the ledger knows a normalised e-mail address by.
 	EmailDigest func(normalised string) events.Digest
+	// Proxies are those before the pages that say truly where a request comes from, in X-Forwarded-For.
+	Proxies []netip.Prefix
 	// Base returns where people reach the pages: a URL without a slash at its end.
 	Base func() string
 }
@@ -53,6 +56,7 @@ type Pages struct {
 	templates *template.Template
 	mailed    used // addresses that were written to just now
 	attempts  window
+	foreign   *http.CrossOriginProtection
 	sending   sync.WaitGroup // mails that nobody waits for
 }
 
@@ -64,7 +68,12 @@ var assetFiles embed.FS
 
 // New returns the pages.
 func New(opts Options) (*Pages, error) {
-	p := &Pages{opts: opts, mux: http.NewServeMux()}
+	p := &Pages{opts: opts, mux: http.NewServeMux(), foreign: http.NewCrossOriginProtection()}
+	if at := originOf(opts.Base()); at != "" { // a proxy may call us by another name
+		if err := p.foreign.AddTrustedOrigin(at); err != nil {
+			return nil, fmt.Errorf("where people reach the pages: %w", err)
+		}
+	}
 	var err error
 	p.templates, err = template.New("pages").Funcs(formatting).ParseFS(templateFiles, "templates/*.html")
 	if err != nil {
@@ -99,9 +108,13 @@ func New(opts Options) (*Pages, error) {
 // Close waits for mails that are being sent. No page may be asked for any more.
 func (p *Pages) Close() { p.sending.Wait() }
 
-// cached lets assets be kept for a while.
+// cached lets assets be kept for a while. What they are is nobody's business: there is no list of them.
 func cached(h http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "" || strings.HasSuffix(r.URL.Path, "/") {
+			http.NotFound(w, r)
+			return
+		}
 		w.Header().Set("Cache-Control", "public, max-age=3600")
 		h.ServeHTTP(w, r)
 	})
@@ -113,8 +126,25 @@ func (p *Pages) Handles(r *http.Request) bool {
 	return pattern != ""
 }
 
-// ServeHTTP implements [http.Handler].
-func (p *Pages) ServeHTTP(w http.ResponseWriter, r *http.Request) { p.mux.ServeHTTP(w, r) }
+// ServeHTTP implements [http.Handler]. What another site has a visitor's browser send is refused, whatever token it has: whoever has
+// signed up can make one for its own link.
+func (p *Pages) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	h := w.Header()
+	h.Set("Cache-Control", "no-store")
+	h.Set("X-Content-Type-Options", "nosniff")
+	h.Set("Referrer-Policy", "same-origin") // not less, or browsers do not say that a form is ours
+	h.Set("Permissions-Policy", "geolocation=(), camera=(), microphone=()")
+	h.Set("Cross-Origin-Opener-Policy", "same-origin")
+	if p.opts.Secure {
+		h.Set("Strict-Transport-Security", "max-age=63072000")
+	}
+	policy(w, nil, nil)
+	if err := p.foreign.Check(r); err != nil {
+		p.fail(w, r, errForm)
+		return
+	}
+	p.mux.ServeHTTP(w, r)
+}
 
 // maxForm is how many bytes a form may have.
 const maxForm = 64 << 10
@@ -122,12 +152,6 @@ const maxForm = 64 << 10
 // handle adds a page. Its errors are pages too.
 func (p *Pages) handle(pattern string, serve func(http.ResponseWriter, *http.Request) error) {
 	p.mux.HandleFunc(pattern, func(w http.ResponseWriter, r *http.Request) {
-		h := w.Header()
-		h.Set("Cache-Control", "no-store")
-		h.Set("X-Content-Type-Options", "nosniff")
-		h.Set("Referrer-Policy", "no-referrer")
-		h.Set("Permissions-Policy", "geolocation=(), camera=(), microphone=()")
-		policy(w, nil, nil)
 		r.Body = http.MaxBytesReader(w, r.Body, maxForm)
 		if err := serve(w, r); err != nil {
 			p.fail(w, r, err)
@@ -138,17 +162,21 @@ func (p *Pages) handle(pattern string, serve func(http.ResponseWriter, *http.Req
 // policy sets what a page may load, to which other origins its forms may lead, and which may frame it.
 func policy(w http.ResponseWriter, forms, frames []string) {
 	ancestors := "'none'"
-	if len(frames) > 0 {
+	if w.Header().Set("X-Frame-Options", "DENY"); len(frames) > 0 {
 		ancestors = strings.Join(frames, " ")
+		w.Header().Del("X-Frame-Options") // it cannot name sites
 	}
 	w.Header().Set("Content-Security-Policy", "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self' data:; "+
 		"base-uri 'none'; form-action "+strings.Join(append([]string{"'self'"}, forms...), " ")+"; frame-ancestors "+ancestors)
 }
 
+// inHosts are the characters of a host and its port. Others that URLs may have there mean something in a policy.
+const inHosts = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._:[]"
+
 // originOf returns the origin of a URL, "" if it has none.
 func originOf(raw string) string {
 	u, err := url.Parse(raw)
-	if err != nil || u.Host == "" || u.Scheme != "https" && u.Scheme != "http" {
+	if err != nil || u.Host == "" || u.Scheme != "https" && u.Scheme != "http" || strings.Trim(u.Host, inHosts) != "" {
 		return ""
 	}
 	return u.Scheme + "://" + u.Host

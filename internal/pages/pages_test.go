@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"net/http/cookiejar"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -27,12 +26,7 @@ type world struct {
 
 func newWorld(t *testing.T) *world {
 	t.Helper()
-	w := &world{World: pagestest.Open(t, time.Now), t: t}
-	jar, err := cookiejar.New(nil)
-	w.must(err)
-	w.visitor = &http.Client{Jar: jar, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
-	t.Cleanup(w.visitor.CloseIdleConnections)
-	return w
+	return worldWith(t, time.Now)
 }
 
 func (w *world) must(err error) {
@@ -187,22 +181,6 @@ func (w *world) signIn(email string) {
 	if w.Waiting() != 0 {
 		w.t.Error("a mail to nobody")
 	}
-}
-
-// TestSignInIsBounded asks for links again and again.
-func TestSignInIsBounded(t *testing.T) {
-	w := newWorld(t)
-	form := url.Values{"form": {hidden(w.get("/signin").body, "form")}, "email": {"nobody@example.com"}}
-	const most = 30
-	for range most {
-		w.visit(http.MethodPost, "/signin", form).wants(t, 200, "a link is on its way")
-	}
-	for range most { // a minute may have ended meanwhile, but not two
-		if p := w.visit(http.MethodPost, "/signin", form); p.status == 429 {
-			return
-		}
-	}
-	t.Error("anybody may ask as often as they like")
 }
 
 // hidden returns the value of the first hidden field of a name.

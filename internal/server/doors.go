@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"sync"
@@ -30,6 +31,7 @@ type Doors struct {
 	NATS            natsbus.Options // Dir, Keys, Clock and Logger are put in
 	API             httpapi.Listen  // where the HTTP API is; no Addr means nowhere
 	APILimit        httpapi.Limit   // of each key
+	Proxies         []netip.Prefix  // before the API and the pages that are believed who came to them
 	Mail            mail.Options    // how mail is sent; no URL means that it is not
 	HTTP            string          // host:port of health and metrics; "" means none
 	TakeOver        bool            // take the streams from another instance that will not come back

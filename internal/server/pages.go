@@ -28,7 +28,8 @@ func (d *doors) openAPI(ctx context.Context) error {
 	people, err := pages.New(pages.Options{
 		Commands: s, Queries: s.Queries, Links: s.Links, Clock: s.cfg.Clock, Logger: s.cfg.Logger, Mail: send, Base: s.publicURL,
 		Secret: []byte(s.Keyring.LinkToken("pages", [16]byte{})), EmailDigest: s.Keyring.EmailDigest,
-		Secure: d.opts.API.Cert != "" || strings.HasPrefix(s.cfg.PublicURL, "https://"),
+		Proxies: d.opts.Proxies,
+		Secure:  d.opts.API.Cert != "" || strings.HasPrefix(s.cfg.PublicURL, "https://"),
 	})
 	if err != nil {
 		return err

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/url"
 	"strconv"
+	"strings"
 	"time"
 
 	"tallystick/commands"
@@ -162,15 +163,16 @@ func (d *Decoder) paySession(c *call, f *fields) (commands.Command, error) {
 	return cmd, err
 }
 
-// url returns an absolute URL of http or https, "" where there is none.
+// url returns an absolute URL of http or https, "" where there is none. It names no user, which hides a host from those who read it,
+// and its host has no characters that mean something elsewhere.
 func (f *fields) url(name string) string {
 	v := f.text(name, optional, 2048)
 	if v == "" {
 		return ""
 	}
 	u, err := url.Parse(v)
-	if err != nil || u.Scheme != "https" && u.Scheme != "http" || u.Host == "" {
-		f.wrong(name, "must be an absolute URL of http or https")
+	if err != nil || u.Scheme != "https" && u.Scheme != "http" || u.Host == "" || u.User != nil || strings.ContainsAny(u.Host, `!"$&'()*+,;<=>`) {
+		f.wrong(name, "must be an absolute URL of http or https, without a user")
 		return ""
 	}
 	return v

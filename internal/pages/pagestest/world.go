@@ -43,8 +43,8 @@ type World struct {
 	last   events.Seq // of what was recorded here
 }
 
-// Open opens a world. Its clock is the real one.
-func Open(t testing.TB, clock func() time.Time) *World {
+// Open opens a world with a clock, as with says if it is to be other than usual.
+func Open(t testing.TB, clock func() time.Time, with ...func(*server.Config, *server.Doors)) *World {
 	t.Helper()
 	w := &World{t: t, mails: make(chan string, 16)}
 	w.doors = server.Doors{
@@ -56,6 +56,9 @@ func Open(t testing.TB, clock func() time.Time) *World {
 	w.config = server.Config{
 		Dir: t.TempDir(), Create: true, Environment: events.Sandbox, Clock: clock, Logger: slog.New(slog.DiscardHandler),
 		PublicURL: "http://localhost:" + port, // passkeys need a name, not a number
+	}
+	for _, change := range with {
+		change(&w.config, &w.doors)
 	}
 	w.start()
 	t.Cleanup(w.close)
@@ -105,6 +108,12 @@ func (w *World) Restart() {
 
 // URL returns where people reach the pages.
 func (w *World) URL() string { return w.config.PublicURL }
+
+// Local returns where the pages are on this machine, whatever people call them.
+func (w *World) Local() string { return w.Server.APIURL() }
+
+// Head returns the last record of the ledger.
+func (w *World) Head() events.Seq { return w.Server.Log.Durable() }
 
 // receive starts a mail server, and returns its address.
 func (w *World) receive() string {
@@ -177,6 +186,18 @@ func (w *World) Do(name, body string) string {
 	return receipt.ID
 }
 
+// Try carries out a command as Do does, and reports whether it was accepted.
+func (w *World) Try(name, body string) bool {
+	w.t.Helper()
+	answer, err := w.Server.Command(w.t.Context(), wire.Who{Role: events.OperatorKey}, w.Merchant, name, []byte(body))
+	if err != nil {
+		return false
+	}
+	var receipt struct{ Status string }
+	w.must(json.Unmarshal(answer, &receipt))
+	return receipt.Status == "accepted"
+}
+
 // Ask asks a question as an operator, and returns a field of the answer as text.
 func (w *World) Ask(name, args, field string) string {
 	w.t.Helper()
@@ -230,7 +251,7 @@ func (w *World) Mail() string {
 func (w *World) Link() string {
 	w.t.Helper()
 	m := w.Mail()
-	found := regexp.MustCompile(`http://\S+`).FindString(m)
+	found := regexp.MustCompile(regexp.QuoteMeta(w.URL()) + `\S+`).FindString(m)
 	if found == "" {
 		w.t.Fatalf("a mail without a link: %s", m)
 	}
