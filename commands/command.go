@@ -62,6 +62,8 @@ func decide(b *projections.Books, c Context, cmd Command, d *decision) *Rejectio
 	switch cmd := cmd.(type) {
 	case *ReportUsage:
 		return reportUsage(b, c, cmd, d)
+	case *IngestEvent:
+		return ingestEvent(b, c, cmd, d)
 	case CreateMerchant:
 		return createMerchant(b, c, cmd, d)
 	case UpdateMerchant:
@@ -122,6 +124,7 @@ func decide(b *projections.Books, c Context, cmd Command, d *decision) *Rejectio
 }
 
 func (*ReportUsage) main() events.Kind          { return events.KindUsageReported }
+func (*IngestEvent) main() events.Kind          { return events.KindUsageReported }
 func (RefundUsage) main() events.Kind           { return events.KindUsageRefunded }
 func (CorrectUsage) main() events.Kind          { return events.KindUsageCorrected }
 func (ApproveInvoice) main() events.Kind        { return events.KindInvoiceIssued }

@@ -100,7 +100,7 @@ const description = "Bills usage. Money is exact: amounts are decimal strings, o
 func (a *API) operations() []operation {
 	var all []operation
 	for _, part := range [][]operation{
-		a.products(), a.metrics(), a.meters(), a.fees(), a.prices(), a.plans(), a.customers(), a.authorizations(), a.subscriptions(), a.usage(),
+		a.products(), a.metrics(), a.meters(), a.fees(), a.prices(), a.plans(), a.customers(), a.authorizations(), a.subscriptions(), a.usage(), a.events(),
 		a.wallets(), a.invoices(), a.billing(), a.payments(), a.entitlements(), a.features(), a.access(), a.disputes(), a.alerts(), a.clocks(), a.keys(),
 	} {
 		all = append(all, part...)

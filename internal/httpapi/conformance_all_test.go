@@ -115,6 +115,7 @@ func (c *conformance) subscriptionsAndUsage(s *shop) {
 	c.refused("listUsageEvents", 400, "GET", "/v0/usage?customerId="+s.customer, "")
 	c.try("getUsageEvent", 200, "GET", "/v0/usage/"+u["id"].(string), "")
 	c.meters(*s)
+	c.meterEvents(*s)
 
 	c.disputes(*s)
 	c.try("refundUsageEvent", 200, "PATCH", "/v0/usage/"+u["id"].(string), `{"refunded":true,"reason":"a mistake"}`)
@@ -150,6 +151,28 @@ func (c *conformance) meters(s shop) {
 		c.t.Errorf("the events are %v", list)
 	}
 	c.refused("listBillableMetricEvents", 400, "GET", "/v0/billableMetrics/"+s.metric+"/events?from=2020-01-01T00:00:00Z", "")
+}
+
+// meterEvents has the shop's metric count events of a type, and reports some.
+func (c *conformance) meterEvents(s shop) {
+	c.do(200, "PATCH", "/v0/billableMetrics/"+s.metric, `{"eventType":"llm.call","valueProperty":"$.usage.tokens"}`)
+	event := fmt.Sprintf(`{"type":"llm.call","source":"gateway","subject":%q,"namespace":"eu","idempotencyKey":"e-1","data":{"usage":{"tokens":12345678901},"model":"large"}}`, s.customer)
+	c.refused("ingestEvent", 422, "POST", "/v0/events", event)
+	small := strings.Replace(event, "12345678901", "5.0", 1)
+	got := c.try("ingestEvent", 202, "POST", "/v0/events", small)
+	if again := c.do(202, "POST", "/v0/events", small); again["id"] != got["id"] || again["timestamp"] != got["timestamp"] || got["namespace"] != "eu" {
+		c.t.Errorf("the event is %v, and repeated %v", got, again)
+	}
+	c.refused("ingestEvent", 409, "POST", "/v0/events", strings.Replace(small, "large", "small", 1))
+	c.refused("ingestEvent", 404, "POST", "/v0/events", strings.Replace(small, s.customer, "cus_01ARZ3NDEKTSV4RRFFQ69G5FAV", 1))
+	c.refused("ingestEvent", 400, "POST", "/v0/events", strings.Replace(strings.Replace(small, "5.0", "5.5", 1), "e-1", "e-2", 1))
+	if other := c.do(202, "POST", "/v0/events", strings.Replace(strings.Replace(small, "llm.call", "llm.chat", 1), "e-1", "e-3", 1)); other["id"] != nil || other["type"] != "llm.chat" {
+		c.t.Errorf("an event that nothing counts is %v", other)
+	}
+	list := c.try("listBillableMetricEvents", 200, "GET", "/v0/billableMetrics/"+s.metric+"/events?from=2020-01-01T00:00:00Z&to=2100-01-01T00:00:00Z&limit=1", "")
+	if newest := list["events"].([]any)[0].(map[string]any); newest["id"] != got["id"] || newest["source"] != "gateway" || fmt.Sprint(newest["data"]) != "map[model:large usage:map[tokens:5]]" {
+		c.t.Errorf("the newest event is %v", newest)
+	}
 }
 
 func (c *conformance) disputes(s shop) {

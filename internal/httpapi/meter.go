@@ -1,6 +1,7 @@
 package httpapi
 
 import (
+	"cmp"
 	"net/http"
 	"strings"
 
@@ -43,18 +44,18 @@ type MeterEventList struct {
 
 // MeterEvent is a usage event, as the meter of one metric sees it.
 type MeterEvent struct {
-	ID             string         `json:"id"`
-	Object         string         `json:"object" enum:"meterEvent"`
-	Type           string         `json:"type" doc:"The metric's event type, or usage"`
-	Source         string         `json:"source"`
-	Subject        string         `json:"subject" doc:"The customer"`
-	Time           events.Time    `json:"time" format:"date-time"`
-	IdempotencyKey string         `json:"idempotencyKey"`
-	Data           MeterEventData `json:"data"`
+	ID             string      `json:"id"`
+	Object         string      `json:"object" enum:"meterEvent"`
+	Type           string      `json:"type" doc:"The metric's event type, or usage"`
+	Source         string      `json:"source"`
+	Subject        string      `json:"subject" doc:"The customer"`
+	Time           events.Time `json:"time" format:"date-time"`
+	IdempotencyKey string      `json:"idempotencyKey"`
+	Data           RawObject   `json:"data" doc:"As it came; of usage that was reported by metric, its quantity, subscription and metadata"`
 }
 
-// MeterEventData is what a usage event says of one metric.
-type MeterEventData struct {
+// meterEventData is what usage that was reported by metric says of one metric.
+type meterEventData struct {
 	Quantity       int64             `json:"quantity"`
 	SubscriptionID string            `json:"subscriptionId"`
 	Metadata       map[string]string `json:"metadata,omitempty"`
@@ -175,23 +176,32 @@ func (a *API) meterEvents(c *call) (answer, error) {
 		Pagination: query.Pagination{Limit: list.Limit, Offset: c.number("offset"), Total: list.Total},
 	}
 	for i := range list.Items {
-		v.Events = append(v.Events, renderMeterEvent(&list.Items[i], of.Metric, list.EventType))
+		e, err := renderMeterEvent(&list.Items[i], of.Metric, list.EventType)
+		if err != nil {
+			return answer{}, err
+		}
+		v.Events = append(v.Events, e)
 	}
 	return answer{http.StatusOK, v}, nil
 }
 
-func renderMeterEvent(u *query.UsageEvent, metric events.MetricID, kind string) MeterEvent {
-	if kind == "" {
-		kind = "usage"
-	}
+// renderMeterEvent renders a usage event as an event that a metric counts: the one that reported it, if one did.
+func renderMeterEvent(u *query.UsageEvent, metric events.MetricID, kind string) (MeterEvent, error) {
 	e := MeterEvent{
-		ID: u.ID.String(), Object: "meterEvent", Type: kind, Source: "/v0/usage", Subject: u.Customer.String(), Time: u.Timestamp,
-		IdempotencyKey: u.Key, Data: MeterEventData{SubscriptionID: u.Subscription.String(), Metadata: u.Metadata},
+		ID: u.ID.String(), Object: "meterEvent", Type: cmp.Or(kind, "usage"), Source: "/v0/usage", Subject: u.Customer.String(), Time: u.Timestamp,
+		IdempotencyKey: u.Key,
 	}
+	if m := meterEventOf(u); m != nil {
+		e.Type, e.Source, e.Data = m.Type, m.Source, RawObject(m.Data)
+		return e, nil
+	}
+	data := meterEventData{SubscriptionID: u.Subscription.String(), Metadata: u.Metadata}
 	for i := range u.Properties {
 		if u.Properties[i].Metric == metric {
-			e.Data.Quantity = u.Properties[i].Quantity
+			data.Quantity = u.Properties[i].Quantity
 		}
 	}
-	return e
+	var err error
+	e.Data, err = json.Marshal(data)
+	return e, err
 }

@@ -2,6 +2,7 @@ package httpapi
 
 import (
 	"github.com/danielgtaylor/huma/v2"
+	"github.com/go-json-experiment/json/jsontext"
 	"github.com/shopspring/decimal"
 
 	"tallystick/events"
@@ -24,3 +25,14 @@ func (d Decimal) MarshalJSON() ([]byte, error) { return []byte(d.String()), nil 
 
 // Schema implements huma.SchemaProvider.
 func (Decimal) Schema(huma.Registry) *huma.Schema { return &huma.Schema{Type: huma.TypeNumber} }
+
+// RawObject is an object as it was sent.
+type RawObject jsontext.Value
+
+// MarshalJSON returns the object.
+func (o RawObject) MarshalJSON() ([]byte, error) { return o, nil }
+
+// Schema implements huma.SchemaProvider.
+func (RawObject) Schema(huma.Registry) *huma.Schema {
+	return &huma.Schema{Type: huma.TypeObject, AdditionalProperties: true}
+}

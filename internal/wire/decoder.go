@@ -43,7 +43,7 @@ func Names() []string {
 		"RefundUsage", "CorrectUsage", "ApproveInvoice", "CancelInvoice", "WriteOffInvoice", "PayInvoice", "CreateLineItem", "RefundInvoice", "VoidInvoiceRefund",
 		"UpdateProduct", "UpdateMetric", "CreateFee", "UpdateFee", "DeleteFee", "UpdatePrice", "DeletePrice", "UpdatePlan",
 		"CreateEntitlement", "CreateFeature", "UpdateFeature", "DeleteFeature", "IssueEntitlement", "CreateGrant", "VoidGrant",
-		"CreateDispute", "ResolveDispute", "CreateAlert",
+		"CreateDispute", "ResolveDispute", "CreateAlert", "IngestEvent",
 	}
 }
 
@@ -55,7 +55,7 @@ func Waits(name string) bool {
 		return true
 	case "RefundUsage", "CorrectUsage", "CreateDispute", "ResolveDispute", "CreateAlert", "WriteOffInvoice", "CreateLineItem", "RefundInvoice", "VoidInvoiceRefund":
 		return true
-	case "IssueEntitlement", "CreateCustomer", "UpdateCustomer", "UpdateConsumer", "CreateSubscription", "TerminateSubscription", "AdvanceTestClock":
+	case "IngestEvent", "IssueEntitlement", "CreateCustomer", "UpdateCustomer", "UpdateConsumer", "CreateSubscription", "TerminateSubscription", "AdvanceTestClock":
 		return true
 	}
 	return false

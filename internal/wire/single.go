@@ -26,11 +26,11 @@ func (d *Decoder) single(c *call, name string, body []byte, beside []Given) erro
 		d.key(s)
 		f.done(s)
 	}
-	key := string(d.keys)
 	cmd, err := d.command(c, name, f)
 	if err != nil {
 		return err
 	}
+	key := string(d.keys)
 	r := c.request
 	r.Command, r.Key = cmd, key
 	if key != "" {
@@ -51,8 +51,11 @@ func (d *Decoder) command(c *call, name string, f *fields) (commands.Command, er
 	if cmd, ok, err := d.disputes(c, name, f); ok {
 		return cmd, err
 	}
-	if name == "CreateAlert" {
+	switch name {
+	case "CreateAlert":
 		return d.createAlert(c, f)
+	case "IngestEvent":
+		return d.ingestEvent(c, f)
 	}
 	if cmd, ok, err := d.billing(c, name, f); ok {
 		return cmd, err

@@ -321,7 +321,7 @@ var bodies = []struct {
 func given[T any](v T) commands.Change[T] { return commands.Change[T]{Given: true, To: v} }
 
 func TestCommands(t *testing.T) {
-	tested := map[string]bool{"ReportUsage": true, "CreateGrant": true} // see TestCreateGrant
+	tested := map[string]bool{"ReportUsage": true, "CreateGrant": true, "IngestEvent": true} // see TestCreateGrant and TestIngestEvent
 	for _, tt := range bodies {
 		tested[tt.name] = true
 		t.Run(tt.name, func(t *testing.T) {
@@ -603,11 +603,45 @@ func TestWaits(t *testing.T) {
 			waiting++
 		}
 	}
-	if waiting != 22 || Waits("ReportUsage") {
+	if waiting != 23 || Waits("ReportUsage") {
 		t.Errorf("%d commands wait", waiting)
 	}
 	if r := (Who{Role: events.AuditorKey}).MayWrite(merchant); r == nil {
 		t.Error("an auditor may write")
+	}
+}
+
+// TestIngestEvent holds what a meter event is read as, and what is refused of its data. It is apart, for one without an idempotency
+// key gets one.
+func TestIngestEvent(t *testing.T) {
+	d, _, _ := newTestDecoder()
+	w, err := decode(d, "IngestEvent", `{"type":"llm.call","source":"gw","subject":"$customer","namespace":"eu","timestamp":"2024-01-15T10:30:00Z","data":{"b":{"c":1.50,"a":"x"},"l":[1],"n":null,"t":true}}`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := &commands.IngestEvent{
+		Customer: customer, Type: "llm.call", HappenedAt: at("2024-01-15T10:30:00Z"),
+		Data: []commands.EventValue{{Path: "$.b.a", Text: "x"}, {Path: "$.b.c", Text: "1.50"}, {Path: "$.l", Text: "[1]"}, {Path: "$.t", Text: "true"}},
+		Metadata: events.Sealed{
+			Key: consumer, Box: []byte(`usage.metadata {"meterEvent":"{\"type\":\"llm.call\",\"source\":\"gw\",\"namespace\":\"eu\",\"data\":{\"b\":{\"c\":1.50,\"a\":\"x\"},\"l\":[1],\"n\":null,\"t\":true}}"}`),
+		},
+	}
+	if diff := cmp.Diff(want, w.Requests[0].Command); diff != "" || len(w.Requests[0].Key) != 32 || w.Requests[0].Content.IsZero() {
+		t.Errorf("key %q, command (-want +got):\n%s", w.Requests[0].Key, diff)
+	}
+	event := func(data string) string { return `{"type":"t","source":"s","subject":"$customer","data":` + data + `}` }
+	for data, want := range map[string]string{
+		`[]`:                      "data must be an object",
+		`{"a":1,"a":2}`:           `has two values at "$.a"`,
+		`{"a":{"b":1},"a.b":"1"}`: `has two values at "$.a.b"`,
+		`{"a":` + strings.Repeat(`{"b":`, 40) + `1` + strings.Repeat(`}`, 40) + `}`: "levels of nesting",
+		`{"a":"` + strings.Repeat("x", mostEventBytes) + `"}`:                       "more than 32768 bytes",
+		`{` + strings.Repeat(`"a":1,`, mostEventValues) + `"b":1}`:                  "more than 1000 values",
+		`{},"specversion":"1.0"`: "is no field here",
+	} {
+		if _, err := decode(d, "IngestEvent", event(data)); commands.CodeOf(err) != commands.Invalid || !strings.Contains(err.Error(), want) {
+			t.Errorf("%.60s: %v, want %s", data, err, want)
+		}
 	}
 }
 
