@@ -184,9 +184,7 @@ func newTable[K comparable, V any](b *Books, p Purpose, id byte, name string, ru
 		TableInfo: TableInfo{ID: id, Name: name, Projection: name[:strings.IndexByte(name, '.')], Rules: rules},
 		key:       key,
 		value:     libraryRows[V](),
-		rows:      make(map[K]*row[V]),
 		track:     p != ForRules,
-		gone:      make(map[K]struct{}),
 	}
 	t.off = p.Omits(t.TableInfo)
 	b.tables = append(b.tables, t)
