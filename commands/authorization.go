@@ -74,6 +74,8 @@ func decideAuthorization(b *projections.Books, c Context, cmd any, d *decision) 
 		return createAuthorization(b, c, cmd, d)
 	case CompleteAuthorization:
 		return completeAuthorization(b, c, cmd, d)
+	case RefuseAuthorization:
+		return refuseAuthorization(b, c, cmd, d)
 	case WithdrawAuthorization:
 		return withdrawAuthorization(b, c, cmd, d)
 	case UpdateUser:
@@ -116,17 +118,15 @@ func createAuthorization(b *projections.Books, c Context, cmd CreateAuthorizatio
 }
 
 func completeAuthorization(b *projections.Books, c Context, cmd CompleteAuthorization, d *decision) *Rejection {
-	row := b.Authorizations.Get(cmd.Authorization)
-	if row == nil || !c.Operator {
-		return Reject(NotFound, "no authorization session %s", cmd.Authorization)
-	}
-	if row.Status != events.AuthorizationPending {
-		return Reject(Conflict, "authorization session %s is %s", cmd.Authorization, row.Status)
-	}
-	if row.ExpiresAt <= c.Now {
-		return Reject(AuthorizationExpired, "authorization session %s expired at %s", cmd.Authorization, row.ExpiresAt)
+	row, now, r := askedOf(b, c, cmd.Authorization, d)
+	if r != nil || !d.overdue.isZero() {
+		return r
 	}
 	consumer := b.FullConsumer(row.Email)
+	asked := b.Consumers.Get(row.Consumer) // whom the merchant knows, where a subscription waits
+	if asked != nil && (asked.Email != row.Email || consumer.IsZero()) {
+		return Reject(Conflict, "whoever was asked for is no longer there, or has another address; ask again")
+	}
 	if consumer.IsZero() {
 		if r := signUpOK(row, cmd); r != nil {
 			return r
@@ -139,7 +139,7 @@ func completeAuthorization(b *projections.Books, c Context, cmd CompleteAuthoriz
 	if consumer.IsZero() {
 		consumer = row.Consumer
 		signUp(b, c, row, cmd, d)
-	} else if consumer != row.Consumer { // somebody has signed up meanwhile
+	} else if consumer != row.Consumer && asked == nil { // somebody has signed up meanwhile
 		d.add(c, c.Now, events.ConsumerClaimed{Consumer: consumer, Managed: row.Consumer})
 	}
 	managed := b.ManagedConsumer(row.Merchant, row.Email)
@@ -158,8 +158,8 @@ func completeAuthorization(b *projections.Books, c Context, cmd CompleteAuthoriz
 		d.add(c, c.Now, events.CustomerCreated{Customer: customer, Consumer: consumer})
 	}
 	d.main = len(d.drafts)
-	d.add(c, c.Now, events.AuthorizationEnded{Authorization: cmd.Authorization, Status: events.AuthorizationCompleted, Customer: customer})
-	return nil
+	d.add(c, now, events.AuthorizationEnded{Authorization: cmd.Authorization, Status: events.AuthorizationCompleted, Customer: customer})
+	return goOn(b, c, customer, consumer, d)
 }
 
 // signUpOK refuses a command that lacks what a new consumer needs.
@@ -275,6 +275,9 @@ func createPortal(b *projections.Books, c Context, cmd CreatePortal, d *decision
 	s := b.Subscriptions.Get(cmd.Subscription)
 	if s == nil || s.Merchant != c.Merchant {
 		return Reject(NotFound, "no subscription %s", cmd.Subscription)
+	}
+	if s.Wallet.IsZero() {
+		return Reject(Conflict, "no consumer has agreed to subscription %s: there is nobody to look at it", cmd.Subscription)
 	}
 	term := cmd.Term
 	if term == 0 {

@@ -95,7 +95,7 @@ func decide(b *projections.Books, c Context, cmd Command, d *decision) *Rejectio
 		return setupPaymentMethod(b, c, cmd, d)
 	case RemovePaymentMethod:
 		return removePaymentMethod(b, c, cmd, d)
-	case CreateAuthorization, CompleteAuthorization, WithdrawAuthorization, UpdateUser, SignIn, CreatePortal, RevokePortal:
+	case CreateAuthorization, CompleteAuthorization, RefuseAuthorization, WithdrawAuthorization, UpdateUser, SignIn, CreatePortal, RevokePortal:
 		return decideAuthorization(b, c, cmd, d)
 	case CreateSubscription:
 		return createSubscription(b, c, cmd, d)
@@ -160,6 +160,7 @@ func (SetupPaymentMethod) main() events.Kind    { return events.KindSessionOpene
 func (RemovePaymentMethod) main() events.Kind   { return events.KindMethodRemoved }
 func (CreateAuthorization) main() events.Kind   { return events.KindAuthorizationOpened }
 func (CompleteAuthorization) main() events.Kind { return events.KindAuthorizationEnded }
+func (RefuseAuthorization) main() events.Kind   { return events.KindAuthorizationEnded }
 func (WithdrawAuthorization) main() events.Kind { return events.KindAuthorizationWithdrawn }
 func (UpdateUser) main() events.Kind            { return events.KindUserUpdated }
 func (SignIn) main() events.Kind                { return events.KindUserSignedIn }

@@ -8,7 +8,8 @@ import (
 )
 
 // CreateCustomer relates the merchant to a consumer: an existing one, or the one with the given e-mail
-// address, or else a new managed one.
+// address, or else a new managed one. Of a full consumer that has not authorized the merchant it learns nothing: a managed one, which is
+// what the merchant says of it, stands in for it until it has.
 //
 // Personal data comes sealed: whoever decodes the command draws Candidate and seals under its key,
 // before it is known whether a new consumer is needed.
@@ -43,13 +44,13 @@ func createCustomer(b *projections.Books, c Context, cmd CreateCustomer, d *deci
 		}
 		id = b.ConsumerByEmail(c.Merchant, cmd.Email)
 	}
-	if r := mayReuse(b, c, id); r != nil {
-		return r
-	}
-	if existing := b.CustomerOf(c.Merchant, id); !id.IsZero() && !existing.IsZero() {
+	if existing := b.CustomerOf(c.Merchant, id); !id.IsZero() && !existing.IsZero() && !b.Consumers.Get(id).Erased {
 		row := b.Customers.Get(existing)
 		d.existing = &Receipt{Status: Duplicate, Seq: row.Created, ID: Ref{refCustomer, existing}}
 		return nil
+	}
+	if r := mayReuse(b, c, id); r != nil {
+		return r
 	}
 	if id.IsZero() && (b.Consumers.Get(cmd.Candidate) != nil || b.Merchants.Get(cmd.Candidate) != nil) {
 		return Reject(Conflict, "organization %s exists already", cmd.Candidate)
@@ -69,10 +70,15 @@ func createCustomer(b *projections.Books, c Context, cmd CreateCustomer, d *deci
 
 	if id.IsZero() {
 		id = cmd.Candidate
-		d.add(c, c.Now, events.ConsumerCreated{Consumer: id, Type: events.Managed, Email: cmd.Email, Profile: cmd.Profile, Region: cmd.Region})
-		d.add(c, c.Now, events.WalletOpened{
-			Wallet: events.Derive[events.WalletNoun](c.ID, 1), Owner: id, Currency: m.Currency, Bound: c.Merchant,
-		})
+		e := events.ConsumerCreated{
+			Consumer: id, Type: events.Managed, Email: cmd.Email, Profile: cmd.Profile, Region: cmd.Region, StandsIn: !b.FullConsumer(cmd.Email).IsZero(),
+		}
+		d.add(c, c.Now, e)
+		if !e.StandsIn { // a full consumer pays from its own
+			d.add(c, c.Now, events.WalletOpened{
+				Wallet: events.Derive[events.WalletNoun](c.ID, 1), Owner: id, Currency: m.Currency, Bound: c.Merchant,
+			})
+		}
 	}
 	d.main = len(d.drafts)
 	d.add(c, c.Now, events.CustomerCreated{

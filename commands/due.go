@@ -72,6 +72,7 @@ const (
 	subjectSession
 	subjectEntitlement
 	subjectInvoice
+	subjectAuthorization
 )
 
 // subject is a thing on which something falls due, by itself. The zero subject is none.
@@ -87,6 +88,8 @@ func onReservation(id events.ReservationID) subject { return subject{subjectRese
 func onSession(id events.SessionID) subject         { return subject{subjectSession, id} }
 func onEntitlement(id events.EntitlementID) subject { return subject{subjectEntitlement, id} }
 func onBill(id events.InvoiceID) subject            { return subject{subjectInvoice, id} }
+
+func onAuthorization(id events.AuthorizationID) subject { return subject{subjectAuthorization, id} }
 
 func (on subject) isZero() bool { return on.kind == noSubject }
 
@@ -104,6 +107,8 @@ func (on subject) String() string {
 		return events.EntitlementID(on.id).String()
 	case subjectInvoice:
 		return events.InvoiceID(on.id).String()
+	case subjectAuthorization:
+		return events.AuthorizationID(on.id).String()
 	}
 	return "nothing"
 }
@@ -144,6 +149,13 @@ func nextDueOn(b *projections.Books, on subject) (n next, clock events.TestClock
 		n.at, n.kind = entitlementDue(b, e)
 		n.created, n.merchant = e.Created, e.Merchant
 		return n, e.Clock
+	case subjectAuthorization: // without a subscription nothing waits for its end
+		a := b.Authorizations.Get(events.AuthorizationID(on.id))
+		if a.Status == events.AuthorizationPending && !a.Subscription.IsZero() && a.Parked == "" {
+			n.at, n.kind = a.ExpiresAt, dueExpiry
+		}
+		n.created, n.merchant = a.Created, a.Merchant
+		return n, a.Clock
 	case subjectInvoice:
 		bill := b.Bills.Get(events.InvoiceID(on.id))
 		if bill == nil { // it is paid, or given up
@@ -173,6 +185,11 @@ func decideDue(b *projections.Books, c Context, on subject, d *decision) {
 		endSession(b, c, id, s, s.ExpiresAt, events.SessionExpired, "", d)
 	case subjectEntitlement:
 		decideEntitlementDue(b, c, events.EntitlementID(on.id), d)
+	case subjectAuthorization:
+		id := events.AuthorizationID(on.id)
+		a := b.Authorizations.Get(id)
+		c.Merchant = a.Merchant
+		unauthorized(c, id, a, a.ExpiresAt, events.AuthorizationExpired, events.SubscriptionTerminated{By: a.Merchant.String(), Code: NotAuthorized}, d)
 	case subjectInvoice:
 		decideInvoiceDue(b, c, events.InvoiceID(on.id), d)
 	}

@@ -187,6 +187,8 @@ func receiptOf(rec *events.Record, amount *events.Sum) Receipt { //nolint:funlen
 		r.ID = Ref{refWallet, e.Wallet}
 	case events.SubscriptionCreated:
 		r.ID = Ref{refSubscription, e.Subscription}
+	case events.SubscriptionAuthorized:
+		r.ID = Ref{refSubscription, e.Subscription}
 	case events.SubscriptionActivated:
 		r.ID = Ref{refSubscription, e.Subscription}
 	case events.SubscriptionUpdated:

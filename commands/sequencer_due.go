@@ -80,7 +80,7 @@ func (s *Sequencer) noteDue(e events.Event) {
 		events.ConsumerCreated, events.ConsumerErased, events.CustomerCreated, events.WalletOpened, events.WalletToppedUp,
 		events.ReservationReleased, events.InvoiceLineClosed, events.InvoicePaid, events.ClockCreated, events.ClockAdvanced, events.DueFailed,
 		events.ClockDeleted, events.CustomerUpdated, events.CustomerDeleted, events.ConsumerUpdated,
-		events.AuthorizationOpened, events.AuthorizationEnded, events.MerchantAuthorized, events.AuthorizationWithdrawn,
+		events.AuthorizationEnded, events.MerchantAuthorized, events.AuthorizationWithdrawn,
 		events.ConsumerClaimed, events.UserCreated, events.UserUpdated, events.UserSignedIn, events.PortalOpened, events.PortalRevoked,
 		events.DisputeOpened, events.DisputeResolved, events.AlertCreated, events.AlertRaised, events.AlertRearmed:
 		// nothing falls due sooner
@@ -88,7 +88,9 @@ func (s *Sequencer) noteDue(e events.Event) {
 		if e.Pending {
 			s.noteNext(onSubscription(e.Subscription))
 		}
-	case events.SubscriptionActivated, events.SubscriptionTerminated:
+	case events.AuthorizationOpened:
+		s.noteNext(onAuthorization(e.Authorization))
+	case events.SubscriptionAuthorized, events.SubscriptionActivated, events.SubscriptionTerminated:
 		// what follows on the invoices of its periods says it
 	}
 }
@@ -129,6 +131,10 @@ func (s *Sequencer) noteAll() {
 		s.agendas.note(s.books, onSession(id))
 		return true
 	})
+	s.books.Authorizations.Each(func(id events.AuthorizationID, _ *projections.Authorization) bool {
+		s.agendas.note(s.books, onAuthorization(id))
+		return true
+	})
 	s.books.Entitlements.Each(func(id events.EntitlementID, _ *projections.Entitlement) bool {
 		s.agendas.note(s.books, onEntitlement(id))
 		return true
@@ -149,6 +155,9 @@ func (s *Sequencer) noteRow(key []byte) {
 	}
 	if key[0] == s.books.Sessions.ID {
 		s.agendas.note(s.books, onSession(events.SessionID(key[1:])))
+	}
+	if key[0] == s.books.Authorizations.ID {
+		s.agendas.note(s.books, onAuthorization(events.AuthorizationID(key[1:])))
 	}
 	if key[0] == s.books.Entitlements.ID {
 		s.agendas.note(s.books, onEntitlement(events.EntitlementID(key[1:])))
@@ -275,6 +284,8 @@ func (s *Sequencer) park(c Context, on subject, err error) {
 		e.Entitlement = events.EntitlementID(on.id)
 	case subjectSession:
 		e.Session = events.SessionID(on.id)
+	case subjectAuthorization:
+		e.Authorization = events.AuthorizationID(on.id)
 	case subjectInvoice:
 		e.Invoice = events.InvoiceID(on.id)
 	}

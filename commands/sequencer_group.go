@@ -234,9 +234,9 @@ func (s *Sequencer) businessOf(r *Request) (m events.OrganizationID) {
 	case CancelSession:
 		return s.businessOfSession(cmd.Session)
 	case CompleteAuthorization:
-		if row := s.books.Authorizations.Get(cmd.Authorization); row != nil {
-			return row.Merchant
-		}
+		return s.businessOfAuthorization(cmd.Authorization)
+	case RefuseAuthorization:
+		return s.businessOfAuthorization(cmd.Authorization)
 	case CreatePortal:
 		if row := s.books.Subscriptions.Get(cmd.Subscription); row != nil {
 			return row.Merchant
@@ -279,6 +279,13 @@ func (s *Sequencer) businessOf(r *Request) (m events.OrganizationID) {
 
 func (s *Sequencer) businessOfSession(id events.SessionID) (m events.OrganizationID) {
 	if row := s.books.Sessions.Get(id); row != nil {
+		m = row.Merchant
+	}
+	return m
+}
+
+func (s *Sequencer) businessOfAuthorization(id events.AuthorizationID) (m events.OrganizationID) {
+	if row := s.books.Authorizations.Get(id); row != nil {
 		m = row.Merchant
 	}
 	return m

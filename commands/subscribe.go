@@ -52,16 +52,10 @@ func (j *agreement) payer(b *projections.Books) taxpayer {
 
 // subscribe adds the subscription, and what is to be paid for it.
 func (j *agreement) subscribe(b *projections.Books, c Context, d *decision) {
-	cmd, now := &j.cmd, j.now
-	if j.wallet.IsZero() {
-		j.wallet = events.Derive[events.WalletNoun](c.ID, 2)
-		d.add(c, now, events.WalletOpened{Wallet: j.wallet, Owner: j.owner, Currency: j.plan.Currency, Bound: j.consumer.Manager})
-	}
-	e := events.SubscriptionCreated{
-		Subscription: events.Derive[events.SubscriptionNoun](c.ID, 0), Customer: cmd.Customer, Plan: cmd.Plan, Product: j.plan.Product,
-		Wallet: j.wallet, Currency: j.plan.Currency, Name: cmd.Name, StartedAt: cmd.StartedAt, Anchor: hour(cmd.StartedAt), Cadence: j.plan.Cadence,
-		EndingAt: cmd.EndingAt, Clock: cmd.Clock, TaxExempt: cmd.TaxExempt, AutoCharge: cmd.AutoCharge, Minimum: cmd.Minimum, Reminders: cmd.Reminders, ReminderDays: cmd.ReminderDays,
-	}
+	now := j.now
+	j.openWallet(c, d)
+	e := j.created(c)
+	e.Wallet = j.wallet
 	if j.amount > 0 {
 		e.Pending, e.Upfront = true, j.fees
 	}
@@ -74,15 +68,39 @@ func (j *agreement) subscribe(b *projections.Books, c Context, d *decision) {
 		}, j.plan, b.BalanceOf(projections.MainAccount(j.wallet, e.Currency)), now, d)
 		return
 	}
+	j.checkout(b, c, e.Subscription, d)
+}
+
+// created returns the agreement, before it is known what is to be paid.
+func (j *agreement) created(c Context) events.SubscriptionCreated {
+	cmd := &j.cmd
+	return events.SubscriptionCreated{
+		Subscription: events.Derive[events.SubscriptionNoun](c.ID, 0), Customer: cmd.Customer, Plan: cmd.Plan, Product: j.plan.Product,
+		Currency: j.plan.Currency, Name: cmd.Name, StartedAt: cmd.StartedAt, Anchor: hour(cmd.StartedAt), Cadence: j.plan.Cadence,
+		EndingAt: cmd.EndingAt, Clock: cmd.Clock, TaxExempt: cmd.TaxExempt, AutoCharge: cmd.AutoCharge, Minimum: cmd.Minimum, Reminders: cmd.Reminders, ReminderDays: cmd.ReminderDays,
+	}
+}
+
+// openWallet adds the opening of the wallet that pays, if the consumer has none for that.
+func (j *agreement) openWallet(c Context, d *decision) {
+	if j.wallet.IsZero() {
+		j.wallet = events.Derive[events.WalletNoun](c.ID, 2)
+		d.add(c, j.now, events.WalletOpened{Wallet: j.wallet, Owner: j.owner, Currency: j.plan.Currency, Bound: j.consumer.Manager})
+	}
+}
+
+// checkout adds the payment session by which a subscription becomes active, and the charge of the stored method where that is wanted.
+func (j *agreement) checkout(b *projections.Books, c Context, id events.SubscriptionID, d *decision) {
+	cmd, now := &j.cmd, j.now
 	session := openSession(c, now, cmd.Term, events.SessionOpened{
 		Amount: j.amount, Upfront: j.upfront, Currency: j.plan.Currency, Customer: cmd.Customer, Consumer: j.owner,
-		Subscription: e.Subscription, Wallet: j.wallet,
+		Subscription: id, Wallet: j.wallet,
 		Save: cmd.AutoCharge, OnSuccess: cmd.OnSuccess, OnFailure: cmd.OnFailure, Clock: cmd.Clock,
 	}, d)
 	if m := b.Methods.Get(j.consumer.MethodFor(c.Merchant)); cmd.AutoCharge && m != nil {
 		d.add(c, now, events.ChargeRequested{
 			Charge: events.Derive[events.ChargeNoun](c.ID, 4), Provider: m.Provider, Card: m.Card, Amount: j.amount, Currency: j.plan.Currency,
-			Session: session, Method: j.consumer.MethodFor(c.Merchant), Customer: cmd.Customer, Consumer: j.owner, Subscription: e.Subscription,
+			Session: session, Method: j.consumer.MethodFor(c.Merchant), Customer: cmd.Customer, Consumer: j.owner, Subscription: id,
 			Wallet: j.wallet, OffSession: true, Clock: cmd.Clock,
 		})
 	}

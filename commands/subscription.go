@@ -138,8 +138,9 @@ func createSubscription(b *projections.Books, c Context, cmd CreateSubscription,
 	switch {
 	case j.consumer.Erased:
 		return Reject(Conflict, "consumer %s is erased", j.owner)
-	case j.consumer.Type == events.Full && !b.HasAuthorized(j.owner, c.Merchant):
-		return Reject(Forbidden, "consumer %s must authorize this merchant itself: send it an authorization link", j.owner)
+	case !b.AwaitedBy(c.Merchant, j.owner, j.consumer).IsZero():
+		j.await(c, d)
+		return nil
 	case j.consumer.Type == events.Managed && !j.merchant.Settings.ManagedPrepaid && j.plan.Prepays():
 		return Reject(ManagedPostpaidOnly, "a managed consumer cannot take a plan with instant prices")
 	case j.consumer.Type == events.Managed && !j.merchant.Settings.ManagedPrepaid && cmd.Minimum > 0:
@@ -174,15 +175,20 @@ func (j *agreement) who(b *projections.Books, c Context, d *decision) *Rejection
 		j.consumer = b.Consumers.Get(j.owner)
 		return nil
 	}
+	made := &projections.Consumer{Type: events.Managed, Manager: c.Merchant} // if it is
 	for i := range d.drafts {
-		if e, ok := d.drafts[i].event.(events.CustomerCreated); ok {
+		switch e := d.drafts[i].event.(type) {
+		case events.ConsumerCreated:
+			made.Email, made.StandsIn = e.Email, e.StandsIn
+		case events.WalletOpened:
+			made.Wallets = []projections.WalletRef{{Currency: e.Currency, Wallet: e.Wallet, Bound: e.Bound}}
+		case events.CustomerCreated:
 			j.cmd.Customer, j.owner = e.Customer, e.Consumer
+		default:
 		}
 	}
-	if j.consumer = b.Consumers.Get(j.owner); j.consumer == nil { // it is being made
-		j.consumer = &projections.Consumer{Type: events.Managed, Manager: c.Merchant, Wallets: []projections.WalletRef{
-			{Currency: j.merchant.Currency, Wallet: events.Derive[events.WalletNoun](c.ID, 1), Bound: c.Merchant},
-		}}
+	if j.consumer = b.Consumers.Get(j.owner); j.consumer == nil {
+		j.consumer = made
 	}
 	return nil
 }
@@ -211,16 +217,24 @@ func sameProduct(b *projections.Books, c Context, customer events.CustomerID, pl
 	return false, nil
 }
 
-// overdueOn returns what has fallen due, unnoticed, on a subscription or on the payment session that it waits for.
+// overdueOn returns what has fallen due, unnoticed, on a subscription or on the session that it waits for.
 func overdueOn(b *projections.Books, c Context, id events.SubscriptionID, s *projections.Subscription) (on subject) {
 	now := b.ClockNow(s.Clock, c.Now)
 	if overdue(s, now) {
 		return onSubscription(id)
 	}
-	if s.Status == projections.SubscriptionPending && !s.Session.IsZero() {
-		if next, _ := nextDueOn(b, onSession(s.Session)); next.at != 0 && next.at <= now {
-			return onSession(s.Session)
-		}
+	if s.Status != projections.SubscriptionPending {
+		return on
+	}
+	waits := subject{}
+	switch {
+	case !s.Authorization.IsZero():
+		waits = onAuthorization(s.Authorization)
+	case !s.Session.IsZero():
+		waits = onSession(s.Session)
+	}
+	if next, _ := nextDueOn(b, waits); next.at != 0 && next.at <= now {
+		return waits
 	}
 	return on
 }
@@ -298,6 +312,9 @@ func terminate(b *projections.Books, c Context, id events.SubscriptionID, s *pro
 ) {
 	d.main = len(d.drafts)
 	d.add(c, at, e)
+	if a := b.Authorizations.Get(s.Authorization); a != nil && a.Status == events.AuthorizationPending {
+		d.add(c, at, events.AuthorizationEnded{Authorization: s.Authorization, Status: events.AuthorizationCancelled})
+	}
 	if session := b.Sessions.Get(s.Session); session != nil && session.Status == events.SessionPending && session.Invoice.IsZero() {
 		d.add(c, at, events.SessionEnded{Session: s.Session, Status: events.SessionCancelled})
 		if !session.TopUp.IsZero() {

@@ -8,19 +8,26 @@ const (
 	AuthorizationPending   AuthorizationStatus = "pending"
 	AuthorizationCompleted AuthorizationStatus = "completed"
 	AuthorizationExpired   AuthorizationStatus = "expired"
+	AuthorizationRefused   AuthorizationStatus = "refused"   // by whoever was asked
+	AuthorizationCancelled AuthorizationStatus = "cancelled" // the subscription that waited for it has ended
 )
 
 // AuthorizationOpened records that the envelope's merchant asks whoever has an e-mail address to authorize it, and to take a
 // plan. What is personal is sealed under the key of Consumer: a full one with this address, or one that there will be
-// if somebody signs up.
+// if somebody signs up. Where a subscription waits for it, it is a full one of which the merchant knows already, or a managed one that
+// stands in for one, and the address is in its profile.
 type AuthorizationOpened struct {
 	Authorization AuthorizationID `cbor:"1,keyasint" json:"authorizationId"`
 	Consumer      OrganizationID  `cbor:"2,keyasint" json:"consumerId"`
 	Email         Digest          `cbor:"3,keyasint" json:"emailDigest"`
-	Address       Sealed          `cbor:"4,keyasint" json:"email"`
+	Address       Sealed          `cbor:"4,keyasint,omitzero" json:"email,omitzero"`
 	Plan          PlanID          `cbor:"5,keyasint,omitzero" json:"planId,omitzero"`
 	RedirectURL   string          `cbor:"6,keyasint,omitempty" json:"redirectUrl,omitempty"`
-	ExpiresAt     Time            `cbor:"7,keyasint" json:"expiresAt"` // real time
+	ExpiresAt     Time            `cbor:"7,keyasint" json:"expiresAt"`                        // on Clock, which is real time where there is no subscription
+	Subscription  SubscriptionID  `cbor:"8,keyasint,omitzero" json:"subscriptionId,omitzero"` // that waits for it
+	Clock         TestClockID     `cbor:"9,keyasint,omitzero" json:"testClockId,omitzero"`
+	FailureURL    string          `cbor:"10,keyasint,omitempty" json:"failureRedirectUrl,omitempty"` // of the payment session that may follow
+	Seconds       uint32          `cbor:"11,keyasint,omitempty" json:"sessionSeconds,omitempty"`     // likewise: how long it lasts
 }
 
 // AuthorizationEnded records what became of an authorization session.

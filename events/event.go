@@ -96,6 +96,7 @@ const (
 	KindTopUpEnded             Kind = "wallet.top_up_ended.v1"
 	KindPaymentCreated         Kind = "payment.created.v1"
 	KindPaymentReceived        Kind = "payment.received.v1"
+	KindSubscriptionAuthorized Kind = "subscription.authorized.v1"
 	KindSubscriptionActivated  Kind = "subscription.activated.v1"
 	KindSubscriptionUpdated    Kind = "subscription.updated.v1"
 	KindSubscriptionReminded   Kind = "subscription.reminded.v1"
@@ -141,6 +142,7 @@ func Kinds() []Kind {
 		KindTopUpEnded,
 		KindPaymentCreated,
 		KindPaymentReceived,
+		KindSubscriptionAuthorized,
 		KindSubscriptionActivated,
 		KindSubscriptionUpdated,
 		KindSubscriptionReminded,
@@ -237,6 +239,7 @@ func zeros() []Event { //nolint:funlen // a line for each kind, and nothing else
 		TopUpEnded{},
 		PaymentCreated{},
 		PaymentReceived{},
+		SubscriptionAuthorized{},
 		SubscriptionActivated{},
 		SubscriptionUpdated{},
 		SubscriptionReminded{},
@@ -397,6 +400,8 @@ func Decode(kind Kind, b []byte) (Event, error) { //nolint:funlen // a case for 
 		return unmarshal[TopUpEnded](b)
 	case KindPaymentCreated:
 		return unmarshal[PaymentCreated](b)
+	case KindSubscriptionAuthorized:
+		return unmarshal[SubscriptionAuthorized](b)
 	case KindSubscriptionActivated:
 		return unmarshal[SubscriptionActivated](b)
 	case KindSubscriptionUpdated:

@@ -50,6 +50,8 @@ type DueFailed struct {
 	Entitlement  EntitlementID  `cbor:"8,keyasint,omitzero" json:"entitlementId,omitzero"`
 	Session      SessionID      `cbor:"6,keyasint,omitzero" json:"paymentSessionId,omitzero"`
 	Invoice      InvoiceID      `cbor:"9,keyasint,omitzero" json:"invoiceId,omitzero"`
+
+	Authorization AuthorizationID `cbor:"10,keyasint,omitzero" json:"authorizationId,omitzero"`
 }
 
 func (LedgerOpened) Kind() Kind { return KindLedgerOpened }

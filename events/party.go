@@ -73,6 +73,7 @@ type ConsumerCreated struct {
 	Email    Digest         `cbor:"3,keyasint" json:"emailDigest"` // keyed hash of the normalised address, for look-up
 	Profile  Sealed         `cbor:"4,keyasint" json:"profile"`
 	Region   string         `cbor:"5,keyasint,omitempty" json:"taxRegion,omitempty"` // where its address is complete
+	StandsIn bool           `cbor:"6,keyasint,omitempty" json:"standsIn,omitempty"`  // for a full one with this address, which has not authorized the merchant
 }
 
 // ConsumerErased records that a consumer's key is to be destroyed, and with it

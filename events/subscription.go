@@ -16,7 +16,7 @@ type SubscriptionCreated struct {
 	Customer     CustomerID     `cbor:"2,keyasint" json:"customerId"`
 	Plan         PlanID         `cbor:"3,keyasint" json:"planId"`
 	Product      ProductID      `cbor:"4,keyasint" json:"productId"`
-	Wallet       WalletID       `cbor:"5,keyasint" json:"walletId"` // of the consumer; pays
+	Wallet       WalletID       `cbor:"5,keyasint,omitzero" json:"walletId,omitzero"` // of the consumer; pays. None before the consumer has authorized the merchant
 	Currency     Currency       `cbor:"6,keyasint" json:"currency"`
 	Name         Sealed         `cbor:"7,keyasint,omitzero" json:"name,omitzero"`
 	StartedAt    Time           `cbor:"8,keyasint" json:"startedAt"`
@@ -31,6 +31,15 @@ type SubscriptionCreated struct {
 	Reminders    Reminders      `cbor:"33,keyasint,omitempty" json:"reminders,omitempty"`
 	ReminderDays uint32         `cbor:"34,keyasint,omitempty" json:"renewalReminderDays,omitempty"` // before the renewal; 0 for the plan's
 	Upfront      []QuotedFee    `cbor:"35,keyasint,omitempty" json:"upfrontFees,omitempty"`         // charged as soon as it is active, at no other price
+}
+
+// SubscriptionAuthorized records that the full consumer whom a pending subscription is for has authorized the merchant (D30): from now on it
+// has a wallet, and what is to be paid before it is active is known.
+type SubscriptionAuthorized struct {
+	Subscription SubscriptionID `cbor:"1,keyasint" json:"subscriptionId"`
+	Customer     CustomerID     `cbor:"2,keyasint" json:"customerId"`
+	Wallet       WalletID       `cbor:"3,keyasint" json:"walletId"`
+	Upfront      []QuotedFee    `cbor:"4,keyasint,omitempty" json:"upfrontFees,omitempty"` // charged as soon as it is active, at no other price
 }
 
 // SubscriptionActivated records that a subscription is paid for, and active from now on.
@@ -85,9 +94,14 @@ func (SubscriptionTerminated) Money() Movement { return Movement{} }
 func (SubscriptionCreated) sealed()    {}
 func (SubscriptionTerminated) sealed() {}
 
-func (SubscriptionActivated) Kind() Kind { return KindSubscriptionActivated }
-func (SubscriptionUpdated) Kind() Kind   { return KindSubscriptionUpdated }
-func (SubscriptionReminded) Kind() Kind  { return KindSubscriptionReminded }
+func (SubscriptionAuthorized) Kind() Kind { return KindSubscriptionAuthorized }
+func (SubscriptionActivated) Kind() Kind  { return KindSubscriptionActivated }
+func (SubscriptionUpdated) Kind() Kind    { return KindSubscriptionUpdated }
+func (SubscriptionReminded) Kind() Kind   { return KindSubscriptionReminded }
+
+func (SubscriptionAuthorized) Subject() (aggregate, name string) {
+	return "subscription", "SubscriptionAuthorized"
+}
 
 func (SubscriptionActivated) Subject() (aggregate, name string) {
 	return "subscription", "SubscriptionActivated"
@@ -101,10 +115,12 @@ func (SubscriptionReminded) Subject() (aggregate, name string) {
 	return "subscription", "SubscriptionReminded"
 }
 
-func (SubscriptionActivated) Money() Movement { return Movement{} }
-func (SubscriptionUpdated) Money() Movement   { return Movement{} }
-func (SubscriptionReminded) Money() Movement  { return Movement{} }
+func (SubscriptionAuthorized) Money() Movement { return Movement{} }
+func (SubscriptionActivated) Money() Movement  { return Movement{} }
+func (SubscriptionUpdated) Money() Movement    { return Movement{} }
+func (SubscriptionReminded) Money() Movement   { return Movement{} }
 
-func (SubscriptionActivated) sealed() {}
-func (SubscriptionUpdated) sealed()   {}
-func (SubscriptionReminded) sealed()  {}
+func (SubscriptionAuthorized) sealed() {}
+func (SubscriptionActivated) sealed()  {}
+func (SubscriptionUpdated) sealed()    {}
+func (SubscriptionReminded) sealed()   {}

@@ -8,13 +8,19 @@ type Authorization struct {
 	Status      events.AuthorizationStatus `cbor:"2,keyasint"` // pending also after it has expired
 	Consumer    events.OrganizationID      `cbor:"3,keyasint"` // under whose key the address is sealed
 	Email       events.Digest              `cbor:"4,keyasint"`
-	Address     events.Sealed              `cbor:"5,keyasint"`
+	Address     events.Sealed              `cbor:"5,keyasint,omitzero"` // where it is not in the consumer's profile
 	Plan        events.PlanID              `cbor:"6,keyasint,omitzero"`
 	RedirectURL string                     `cbor:"7,keyasint,omitempty"`
 	ExpiresAt   events.Time                `cbor:"8,keyasint"`
 	Customer    events.CustomerID          `cbor:"9,keyasint,omitzero"` // of a completed one
 	CreatedAt   events.Time                `cbor:"11,keyasint"`
 	Created     events.Seq                 `cbor:"12,keyasint"`
+
+	Subscription events.SubscriptionID `cbor:"13,keyasint,omitzero"` // that waits for it
+	Clock        events.TestClockID    `cbor:"14,keyasint,omitzero"` // of the subscription, on which it expires
+	FailureURL   string                `cbor:"15,keyasint,omitempty"`
+	Seconds      uint32                `cbor:"16,keyasint,omitempty"` // of the payment session that may follow
+	Parked       string                `cbor:"17,keyasint,omitempty"` // why it does not expire, if it does not
 }
 
 // User is a person who acts for an organization.
@@ -55,6 +61,21 @@ func (b *Books) HasAuthorized(consumer, merchant events.OrganizationID) bool {
 	return b.Authorized.Get(Pair[events.OrganizationID, events.OrganizationID]{consumer, merchant}) != nil
 }
 
+// AwaitedBy returns the full consumer who has to authorize a merchant before a consumer can be subscribed to anything of it, or zero
+// (D30): itself, or the one that it stands in for.
+func (b *Books) AwaitedBy(merchant, id events.OrganizationID, c *Consumer) (full events.OrganizationID) {
+	switch {
+	case c.Type == events.Full:
+		full = id
+	case c.StandsIn:
+		full = b.FullConsumer(c.Email)
+	}
+	if full.IsZero() || b.HasAuthorized(full, merchant) {
+		return events.OrganizationID{}
+	}
+	return full
+}
+
 // UserOf returns the user with an e-mail address that an organization has, or zero.
 func (b *Books) UserOf(organization events.OrganizationID, email events.Digest) events.UserID {
 	if id := b.UserEmails.Get(Pair[events.OrganizationID, events.Digest]{organization, email}); id != nil {
@@ -67,6 +88,10 @@ func (b *Books) authorizationOpened(rec *events.Record, e events.AuthorizationOp
 	*b.Authorizations.insert(e.Authorization) = Authorization{
 		Merchant: rec.Merchant, Status: events.AuthorizationPending, Consumer: e.Consumer, Email: e.Email, Address: e.Address, Plan: e.Plan,
 		RedirectURL: e.RedirectURL, ExpiresAt: e.ExpiresAt, CreatedAt: rec.At, Created: rec.Seq,
+		Subscription: e.Subscription, Clock: e.Clock, FailureURL: e.FailureURL, Seconds: e.Seconds,
+	}
+	if !e.Subscription.IsZero() {
+		b.Subscriptions.edit(e.Subscription).Authorization = e.Authorization
 	}
 	b.link(LinkAuthorizations, rec.Merchant, e.Authorization, rec.Seq)
 }

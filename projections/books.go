@@ -184,7 +184,9 @@ func newTable[K comparable, V any](b *Books, p Purpose, id byte, name string, ru
 		TableInfo: TableInfo{ID: id, Name: name, Projection: name[:strings.IndexByte(name, '.')], Rules: rules},
 		key:       key,
 		value:     libraryRows[V](),
+		rows:      make(map[K]*row[V]),
 		track:     p != ForRules,
+		gone:      make(map[K]struct{}),
 	}
 	t.off = p.Omits(t.TableInfo)
 	b.tables = append(b.tables, t)
@@ -489,6 +491,8 @@ func (b *Books) apply(rec *events.Record) { //nolint:funlen // a case for each k
 		b.Portals.edit(e.Portal).Revoked = true
 	case events.SubscriptionCreated:
 		b.subscriptionCreated(rec, e)
+	case events.SubscriptionAuthorized:
+		b.subscriptionAuthorized(rec, e)
 	case events.SubscriptionActivated:
 		b.subscriptionActivated(rec, e)
 	case events.SubscriptionUpdated:

@@ -52,6 +52,8 @@ type Consumer struct {
 	Methods []MethodRef           `cbor:"8,keyasint,omitempty"`  // stored payment methods, oldest first
 	Region  string                `cbor:"20,keyasint,omitempty"` // for tax by address
 
+	StandsIn bool `cbor:"21,keyasint,omitempty"` // a managed one: for a full one with its address, which has not authorized the merchant
+
 	Claimed   []events.OrganizationID `cbor:"9,keyasint,omitempty"` // managed ones that are this full one's now
 	ClaimedBy events.OrganizationID   `cbor:"10,keyasint,omitzero"`
 }
@@ -94,13 +96,17 @@ func walletFor(refs []WalletRef, c events.Currency, merchant events.Organization
 	return events.WalletID{}
 }
 
-// ConsumerByEmail returns the consumer that merchant means by an e-mail address: one that it
-// manages, or else a full one; zero if there is none.
+// ConsumerByEmail returns the consumer that merchant means by an e-mail address: one that it manages, or else a full one that it
+// knows, which has authorized it or is its customer; zero if there is none.
 func (b *Books) ConsumerByEmail(merchant events.OrganizationID, email events.Digest) events.OrganizationID {
 	if id := b.ManagedConsumer(merchant, email); !id.IsZero() {
 		return id
 	}
-	return b.FullConsumer(email)
+	full := b.FullConsumer(email)
+	if b.HasAuthorized(full, merchant) || !b.CustomerOf(merchant, full).IsZero() {
+		return full
+	}
+	return events.OrganizationID{}
 }
 
 // CustomerOf returns the customer that consumer is to merchant, or zero.
@@ -143,7 +149,7 @@ func (b *Books) consumerCreated(rec *events.Record, e events.ConsumerCreated) {
 	if e.Type == events.Managed {
 		manager = rec.Merchant
 	}
-	*b.Consumers.insert(e.Consumer) = Consumer{Type: e.Type, Manager: manager, Email: e.Email, Profile: rec.Seq, Sealed: e.Profile, Region: e.Region}
+	*b.Consumers.insert(e.Consumer) = Consumer{Type: e.Type, Manager: manager, Email: e.Email, Profile: rec.Seq, Sealed: e.Profile, Region: e.Region, StandsIn: e.StandsIn}
 	*b.Emails.insert(Pair[events.OrganizationID, events.Digest]{manager, e.Email}) = e.Consumer
 }
 

@@ -52,13 +52,16 @@ type Subscription struct {
 	Upfront  []events.QuotedFee `cbor:"45,keyasint,omitempty"` // to be charged once it is active
 	Checkout events.SessionID   `cbor:"46,keyasint,omitzero"`  // the payment session by which it becomes active, or became so
 	First    events.InvoiceID   `cbor:"47,keyasint,omitzero"`  // the invoice of its first period, which has the charges of its start
+
+	Authorization events.AuthorizationID `cbor:"48,keyasint,omitzero"` // that it waits for, or ended without
+	Authorized    events.Seq             `cbor:"49,keyasint,omitzero"` // the record that says it waits no longer
 }
 
 // Agreed returns the record that a period's prices date from: the one that opened it, but for the first period, whose
 // prices are those that were agreed on, however long it took to pay.
 func (s *Subscription) Agreed(p *Period) events.Seq {
 	if p.N == 0 {
-		return s.Created
+		return max(s.Created, s.Authorized)
 	}
 	return p.Opened
 }
@@ -184,6 +187,13 @@ func forget(of *Table[events.CustomerID, Active], customer events.CustomerID, su
 	}
 }
 
+func (b *Books) subscriptionAuthorized(rec *events.Record, e events.SubscriptionAuthorized) {
+	s := b.Subscriptions.edit(e.Subscription)
+	assert(s.Status == SubscriptionPending && !s.Authorization.IsZero(), rec, "a subscription authorized that does not wait for it")
+	s.Wallet, s.Upfront, s.UpdatedAt = e.Wallet, e.Upfront, rec.At
+	s.Authorization, s.Authorized = events.AuthorizationID{}, rec.Seq
+}
+
 func (b *Books) subscriptionActivated(rec *events.Record, e events.SubscriptionActivated) {
 	s := b.Subscriptions.edit(e.Subscription)
 	assert(s.Status == SubscriptionPending, rec, "a subscription activated that is not pending")
@@ -256,6 +266,10 @@ func (b *Books) dueFailed(rec *events.Record, e events.DueFailed) {
 	}
 	if !e.Session.IsZero() {
 		b.Sessions.edit(e.Session).Parked = e.Code
+		return
+	}
+	if !e.Authorization.IsZero() {
+		b.Authorizations.edit(e.Authorization).Parked = e.Code
 		return
 	}
 	if !e.Invoice.IsZero() {

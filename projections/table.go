@@ -115,7 +115,7 @@ func (t *Table[K, V]) load(k K) *row[V] {
 	if err := t.value.parse(value, &r.v); err != nil {
 		panic(&SourceError{fmt.Errorf("%s: %w", t.Name, err)})
 	}
-	t.keep(k, r)
+	t.rows[k] = r
 	return r
 }
 
@@ -150,19 +150,11 @@ func (t *Table[K, V]) insert(k K) *V {
 
 func (t *Table[K, V]) add(k K) *row[V] {
 	r := &row[V]{used: true}
-	t.keep(k, r)
+	t.rows[k] = r
 	if len(t.gone) > 0 {
 		delete(t.gone, k)
 	}
 	return r
-}
-
-// keep has r as the row of k in memory. Most tables of books that answer one question never have one.
-func (t *Table[K, V]) keep(k K, r *row[V]) {
-	if t.rows == nil {
-		t.rows = make(map[K]*row[V])
-	}
-	t.rows[k] = r
 }
 
 // touch notes that r, the row of k, changes.
@@ -185,9 +177,6 @@ func (t *Table[K, V]) remove(k K) {
 	r.dirty = false
 	delete(t.rows, k)
 	if t.track || t.source != nil {
-		if t.gone == nil {
-			t.gone = make(map[K]struct{})
-		}
 		t.gone[k] = struct{}{}
 	}
 }
@@ -250,7 +239,7 @@ func (t *Table[K, V]) adopt(key, value []byte) error {
 	if err := t.value.parse(value, &r.v); err != nil {
 		return fmt.Errorf("%s: %w", t.Name, err)
 	}
-	t.keep(k, r)
+	t.rows[k] = r
 	return nil
 }
 

@@ -80,11 +80,6 @@ func MeasureAPI(ctx context.Context, o Options) (res API, err error) {
 		return res, err
 	}
 	defer m.close()
-	stop, err := profile(o.Profile)
-	if err != nil {
-		return res, err
-	}
-	defer stop()
 	one := o
 	one.Batch = 1
 	if res.Single, err = m.compare(ctx, one); err != nil {

@@ -77,7 +77,7 @@ func measure(a *app, name, short string, parties bool, run func(context.Context,
 		f.IntVar(&o.Preload, "preload", 0, "usage events that the ledger holds before")
 		f.BoolVar(&o.Rich, "rich", false, "also with tax, a platform's fee and reservations that pay")
 	}
-	if name == "ingest" || name == "rebuild" || name == "api" {
+	if name == "ingest" || name == "rebuild" {
 		f.StringVar(&o.Profile, "profile", "", "file for a CPU profile of what is measured")
 	}
 	return cmd

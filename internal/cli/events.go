@@ -255,6 +255,8 @@ func summary(rec *events.Record) string { //nolint:funlen // a case for each kin
 		return say("%s of %s", e.Payment, money(events.SumOf(e.Amount), e.Currency))
 	case events.PaymentReceived:
 		return e.Payment.String()
+	case events.SubscriptionAuthorized:
+		return e.Subscription.String()
 	case events.SubscriptionActivated:
 		return e.Subscription.String()
 	case events.SubscriptionUpdated:

@@ -82,6 +82,11 @@ func (a *API) authorizations() []operation {
 
 func (c *call) authorization(id events.AuthorizationID) (AuthorizationSession, error) {
 	a, err := c.api.opts.Queries.Authorization(c.ctx, c.who, query.AuthorizationArgs{At: c.at(), Authorization: id})
+	switch a.Status {
+	case events.AuthorizationPending, events.AuthorizationCompleted, events.AuthorizationExpired:
+	case events.AuthorizationRefused, events.AuthorizationCancelled: // clients know no more than that it is good for nothing
+		a.Status = events.AuthorizationExpired
+	}
 	return AuthorizationSession{
 		ID: a.ID.String(), Object: "authorizationSession", Status: string(a.Status), ExpiresAt: a.ExpiresAt, URL: a.URL, Email: a.Email,
 		MerchantID: a.Merchant.String(), MerchantName: a.MerchantName, PlanID: orNull(a.Plan.String()), PlanName: orNull(a.PlanName),

@@ -37,6 +37,8 @@ type Subscription struct {
 	RenewalReminderDays    *uint32                    `json:"renewalReminderDays" nullable:"true"`
 	Payment                *query.SubscriptionPayment `json:"payment,omitempty" doc:"What is to be paid before it is active, or was"`
 	Customer               *query.APIParties          `json:"customer,omitempty" doc:"If asked for with include=customer"`
+
+	Authorization *query.SubscriptionAuthorization `json:"authorization,omitempty" doc:"The link by which the consumer agrees to it, while it waits for that"`
 }
 
 // SubscriptionCreate is what a subscription is made of: one of customer and customerId is given.
@@ -95,6 +97,7 @@ func renderSubscription(s *query.Subscription) (Subscription, error) {
 		TestClockID: s.Clock.String(), TerminatedAt: maybe(s.EndedAt), TerminatedBy: s.EndedBy, TerminationReason: s.Reason,
 		CreatedAt: s.CreatedAt, UpdatedAt: s.UpdatedAt, AutoCharge: s.AutoCharge, TaxExempt: s.TaxExempt, EstimatedTaxRate: s.TaxRate, MinimumAccountBalance: nanosText(s.Minimum),
 		PrefundAmount: nanosText(s.Minimum), RenewalReminderEnabled: s.Reminders, RenewalReminderDays: s.ReminderDays, Payment: s.Payment,
+		Authorization: s.Authorization,
 	}, nil
 }
 

@@ -117,6 +117,9 @@ func (p *Pages) showConfirm(w http.ResponseWriter, r *http.Request) error {
 		http.Redirect(w, r, v.back(), http.StatusSeeOther)
 		return nil
 	}
+	if v.Status == events.AuthorizationRefused || v.Status == events.AuthorizationCancelled {
+		return p.show(w, http.StatusOK, "authorize.html", v)
+	}
 	return p.askConfirm(w, &v)
 }
 
@@ -154,6 +157,17 @@ func (p *Pages) confirm(w http.ResponseWriter, r *http.Request) error {
 	}
 	if err := p.form(r); err != nil {
 		return err
+	}
+	if v.Status == events.AuthorizationPending && r.PostForm.Get("do") == "refuse" {
+		if _, err := p.command(r.Context(), v.Merchant, "RefuseAuthorization", map[string]any{"authorizationId": v.ID}); err != nil {
+			return err
+		}
+		v.Status = events.AuthorizationRefused
+	}
+	switch v.Status {
+	case events.AuthorizationPending, events.AuthorizationCompleted:
+	case events.AuthorizationExpired, events.AuthorizationRefused, events.AuthorizationCancelled:
+		return p.show(w, http.StatusOK, "authorize.html", v)
 	}
 	if v.Status == events.AuthorizationPending {
 		args := map[string]any{"authorizationId": v.ID}
@@ -302,9 +316,9 @@ func (p *Pages) subscribe(ctx context.Context, v *authorizeView) (checkout strin
 	if err != nil {
 		return "", err
 	}
-	of := query.PaymentSessionsArgs{Status: events.SessionPending}
+	of := query.PaymentSessionsArgs{Status: events.SessionPending, Subscription: v.Subscription}
 	for i := range there.Items {
-		if there.Items[i].Plan == v.Plan {
+		if of.Subscription.IsZero() && there.Items[i].Plan == v.Plan {
 			of.Subscription = there.Items[i].ID
 			break
 		}

@@ -165,6 +165,40 @@ func TestAuthorizationFlow(t *testing.T) {
 	w.signIn("ada@acorn.example")
 }
 
+// TestAskedFlow is what a full consumer sees whom a merchant that it has not authorized subscribes: it refuses, or agrees and pays.
+func TestAskedFlow(t *testing.T) {
+	for _, agrees := range []bool{false, true} {
+		w := newWorld(t)
+		link, _ := w.Authorize("ada@acorn.example", w.Plan, "")
+		w.Do("CompleteAuthorization", `{"authorizationId":"`+link+`","consumer":{"name":"Acorn","email":"ada@acorn.example","address":{"country":"GB"}}}`)
+		w.Do("WithdrawAuthorization", `{"consumerId":"`+w.Ask("Customer", `{"customerId":"`+w.Ask("Authorization", `{"authorizationId":"`+link+`"}`, "customerId")+`"}`, "consumerId")+`"}`)
+		sub := w.Do("CreateSubscription", `{"customer":{"name":"A","email":"ada@acorn.example","address":{"country":"GB","zipCode":"E1"}},"planId":"`+w.Plan+`",
+			"name":"Asked","startedAt":"`+time.Now().UTC().Format(time.RFC3339)+`","minimumAccountBalance":"20","redirectUrls":{"onSuccess":"https://oracle.example/back"}}`)
+		args := `{"subscriptionId":"` + sub + `"}`
+		_, at, _ := strings.Cut(strings.TrimSuffix(w.Ask("Subscription", args, "authorization"), "]"), "url:")
+		w.submit(at).wants(t, 200, "Look into your mail")
+		confirm := w.Link()
+		w.get(confirm).wants(t, 200, "You go on as", "I do not want this")
+		if !agrees {
+			w.submit(confirm, "do", "refuse").wants(t, 200, "You have agreed to nothing")
+			w.get(confirm).wants(t, 200, "You have agreed to nothing")
+			if reason := w.Ask("Subscription", args, "terminationReason"); reason != "authorization refused" {
+				t.Errorf("it ended because: %s", reason)
+			}
+			continue
+		}
+		checkout := w.submit(confirm).wants(t, 303)
+		w.get(checkout.to).wants(t, 200, "20.00 USD")
+		paid := w.submit(checkout.to, "do", "pay", "number", "4242424242424242", "month", "12", "year", "40").wants(t, 303)
+		if to := w.get(paid.to).wants(t, 303).to; to != "https://oracle.example/back" {
+			t.Errorf("sent to %s", to)
+		}
+		if status := w.Ask("Subscription", args, "status"); status != "active" {
+			t.Errorf("it is %s", status)
+		}
+	}
+}
+
 // signIn signs in by mail, which works once.
 func (w *world) signIn(email string) {
 	w.submit("/signin", "email", strings.ToUpper(email)).wants(w.t, 200, "a link is on its way")

@@ -159,6 +159,10 @@ func subscriptionOf(e events.Event) (id events.SubscriptionID) {
 		return e.Subscription
 	case events.ReservationReleased:
 		return e.Subscription
+	case events.AuthorizationOpened:
+		return e.Subscription
+	case events.SubscriptionAuthorized:
+		return e.Subscription
 	case events.SubscriptionActivated:
 		return e.Subscription
 	case events.SubscriptionReminded:
@@ -182,7 +186,7 @@ func subscriptionOf(e events.Event) (id events.SubscriptionID) {
 		events.EntitlementIssued, events.EntitlementEnded, events.EntitlementReset, events.EntitlementUsed, events.GrantIssued, events.GrantRenewed, events.GrantVoided, events.ReservationCreated,
 		*events.UsageReported, events.ClockCreated, events.ClockAdvancing, events.ClockAdvanced,
 		events.ClockDeleted, events.CustomerUpdated, events.CustomerDeleted, events.ConsumerUpdated,
-		events.AuthorizationOpened, events.AuthorizationEnded, events.MerchantAuthorized, events.AuthorizationWithdrawn, events.ConsumerClaimed,
+		events.AuthorizationEnded, events.MerchantAuthorized, events.AuthorizationWithdrawn, events.ConsumerClaimed,
 		events.UserCreated, events.UserUpdated, events.UserSignedIn, events.PortalOpened, events.PortalRevoked,
 		events.DisputeOpened, events.DisputeResolved, events.AlertCreated, events.AlertRaised, events.AlertRearmed:
 	}

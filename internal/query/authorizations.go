@@ -22,7 +22,8 @@ type Authorization struct {
 	PlanName     string                     `json:"planName,omitempty"`
 	RedirectURL  string                     `json:"redirectUrl,omitempty"`
 	Customer     events.CustomerID          `json:"customerId,omitzero"`
-	Known        bool                       `json:"consumerKnown"` // a full consumer has the address: nobody need sign up
+	Known        bool                       `json:"consumerKnown"`           // a full consumer has the address: nobody need sign up
+	Subscription events.SubscriptionID      `json:"subscriptionId,omitzero"` // that waits for it
 	CreatedAt    events.Time                `json:"createdAt"`
 }
 
@@ -50,9 +51,10 @@ func (r *reading) renderAuthorization(id events.AuthorizationID, row *projection
 	a := Authorization{
 		ID: id, Status: row.Status, ExpiresAt: row.ExpiresAt, URL: r.opts.Links.Authorize(id), Merchant: row.Merchant, Plan: row.Plan,
 		RedirectURL: row.RedirectURL, Customer: row.Customer, CreatedAt: row.CreatedAt,
-		Known: !r.books.FullConsumer(row.Email).IsZero(),
+		Known: !r.books.FullConsumer(row.Email).IsZero(), Subscription: row.Subscription,
 	}
-	if now, _ := events.TimeOf(r.opts.Clock()); row.Status == events.AuthorizationPending && row.ExpiresAt <= now {
+	now, _ := events.TimeOf(r.opts.Clock())
+	if now = r.books.ClockNow(row.Clock, now); row.Status == events.AuthorizationPending && row.ExpiresAt <= now {
 		a.Status = events.AuthorizationExpired
 	}
 	if m := r.books.Merchants.Get(row.Merchant); m != nil {
@@ -62,6 +64,13 @@ func (r *reading) renderAuthorization(id events.AuthorizationID, row *projection
 		a.PlanName = plan.Name
 	}
 	var err error
+	if c := r.books.Consumers.Get(row.Consumer); row.Address.IsZero() && c != nil {
+		profile, err := r.consumerProfile(c.Sealed)
+		if profile != nil {
+			a.Email = profile.Email
+		}
+		return a, err
+	}
 	a.Email, _, err = r.text(row.Address, wire.PurposeAddress)
 	return a, err
 }

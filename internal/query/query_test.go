@@ -1,9 +1,7 @@
 package query_test
 
 import (
-	"context"
 	"encoding/json"
-	"reflect"
 	"slices"
 	"testing"
 
@@ -297,37 +295,6 @@ func TestUsage(t *testing.T) {
 		slices.Reverse(got)
 		if !slices.Equal(got, seqs) || list.Total != uint64(len(seqs)) {
 			t.Errorf("%s: usage at %v, want %v", sub, got, seqs)
-		}
-	}
-}
-
-// behind is views that stand before a record, and do not come further.
-type behind struct {
-	*memory
-	t  *testing.T
-	to events.Seq
-}
-
-func (b behind) Rows() (query.Rows, error) { return b.at(b.to) }
-
-func (b behind) Wait(_ context.Context, seq events.Seq) error {
-	if seq > b.to {
-		b.t.Errorf("the views are waited for to hold record %d, and stand at %d", seq, b.to)
-	}
-	return nil
-}
-
-// TestUsageIsToldBeforeTheViewsHaveIt asks what usage cost while the views have not come to it: the answer does not wait for
-// them, and is the one that they give later.
-func TestUsageIsToldBeforeTheViewsHaveIt(t *testing.T) {
-	mem := newMemory(everything())
-	reported := newModel(mem.records).reported
-	for _, rec := range []*events.Record{reported[0], reported[len(reported)/2], reported[len(reported)-1]} {
-		s := query.New(query.Options{Views: behind{mem, t, rec.Seq - 1}, Log: mem, Opener: mem})
-		now := must[[]query.UsageEvent](t)(s.UsageAt(t.Context(), operator, []events.Seq{rec.Seq}))
-		later := must[query.UsageEvent](t)(mem.service().UsageEvent(t.Context(), operator, query.UsageEventArgs{Usage: now[0].ID}))
-		if now[0].Billing.Invoice.IsZero() || now[0].Billing != later.Billing || !reflect.DeepEqual(now[0].Properties, later.Properties) {
-			t.Errorf("record %d: %+v at once, %+v later", rec.Seq, now[0], later)
 		}
 	}
 }

@@ -17,7 +17,7 @@ type Subscription struct {
 	Customer  events.CustomerID     `json:"customerId"`
 	Plan      events.PlanID         `json:"planId"`
 	Product   events.ProductID      `json:"productId"`
-	Wallet    events.WalletID       `json:"walletId"`
+	Wallet    events.WalletID       `json:"walletId,omitzero"`
 	Currency  events.Currency       `json:"currency"`
 	Name      string                `json:"name,omitempty"`
 	Erased    bool                  `json:"erased,omitempty"` // the consumer is: there is no name to read
@@ -43,6 +43,15 @@ type Subscription struct {
 	Reminders    *bool                `json:"renewalReminderEnabled"`
 	ReminderDays *uint32              `json:"renewalReminderDays"`
 	Payment      *SubscriptionPayment `json:"payment,omitempty"`
+
+	Authorization *SubscriptionAuthorization `json:"authorization,omitempty"` // while it waits for that
+}
+
+// SubscriptionAuthorization is the link by which a full consumer agrees to a subscription of a merchant that it has not authorized yet.
+type SubscriptionAuthorization struct {
+	ID        events.AuthorizationID `json:"id"`
+	URL       string                 `json:"url"`
+	ExpiresAt events.Time            `json:"expiresAt" format:"date-time"`
 }
 
 // SubscriptionPayment is what is to be paid before a subscription is active, or was. Amounts are in units.
@@ -201,6 +210,9 @@ func (r *reading) renderTerms(sub *Subscription, row *projections.Subscription) 
 		on := row.Reminders == events.RemindersOn
 		sub.Reminders = &on
 	}
+	if a := r.books.Authorizations.Get(row.Authorization); a != nil && row.Status == projections.SubscriptionPending {
+		sub.Authorization = &SubscriptionAuthorization{row.Authorization, r.opts.Links.Authorize(row.Authorization), a.ExpiresAt}
+	}
 	session := r.books.Sessions.Get(row.Checkout)
 	switch {
 	case row.Status == projections.SubscriptionPending && session != nil:
@@ -228,6 +240,10 @@ func endedBecause(code string) string {
 		return "payment session cancelled"
 	case commands.SessionDeclined:
 		return "payment session failed"
+	case commands.NotAuthorized:
+		return "authorization expired"
+	case commands.NotWanted:
+		return "authorization refused"
 	}
 	return ""
 }

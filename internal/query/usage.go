@@ -82,12 +82,8 @@ func (s *Service) UsageEvent(ctx context.Context, who wire.Who, args UsageEventA
 	return u, err
 }
 
-// invoicesOf notes the invoice of a period of a subscription: what is open says it itself, else all periods are gone through.
-func (r *reading) invoicesOf(sub events.SubscriptionID, period uint32, invoices map[uint32]events.InvoiceID) error {
-	if open := r.books.Accruals.Get(projections.PeriodKey{Subscription: sub, Period: period}); open != nil {
-		invoices[period] = open.Invoice
-		return nil
-	}
+// invoicesOf notes the invoice of each period of a subscription.
+func (r *reading) invoicesOf(sub events.SubscriptionID, invoices map[uint32]events.InvoiceID) error {
 	return r.links(projections.LinkInvoicesOfSubscription, sub, func(child [16]byte) error {
 		if row := r.books.Invoices.Get(child); row != nil {
 			invoices[row.Period] = child
@@ -123,7 +119,7 @@ func (r *reading) renderUsage(rec *events.Record, invoices map[uint32]events.Inv
 		})
 	}
 	if _, ok := invoices[e.Period]; !ok {
-		if err := r.invoicesOf(e.Subscription, e.Period, invoices); err != nil {
+		if err := r.invoicesOf(e.Subscription, invoices); err != nil {
 			return u, err
 		}
 	}

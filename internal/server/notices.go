@@ -36,6 +36,8 @@ func noticeOf(e events.Event) (kind, subject string) {
 		return "customer.created.v0", e.Customer.String()
 	case events.SubscriptionCreated:
 		return "subscription.created.v0", e.Subscription.String()
+	case events.SubscriptionAuthorized:
+		return "subscription.updated.v0", e.Subscription.String()
 	case events.SubscriptionActivated:
 		return "subscription.activated.v0", e.Subscription.String()
 	case events.SubscriptionUpdated:

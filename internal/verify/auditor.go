@@ -128,6 +128,8 @@ func (a *auditor) check(rec *events.Record) error {
 		return a.requested(e)
 	case events.ChargeSucceeded:
 		return a.came(e.Charge)
+	case events.SubscriptionAuthorized:
+		return a.authorized(rec, e)
 	case events.SubscriptionActivated, events.SubscriptionReminded: // nothing of it is added up
 	case events.SessionOpened, events.SessionEnded, events.ChargeFailed,
 		events.ChargeActionRequired, events.MethodStored, events.MethodRemoved, events.TopUpRequested, events.TopUpEnded,

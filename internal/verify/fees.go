@@ -14,14 +14,30 @@ func (a *auditor) subscribed(rec *events.Record, e events.SubscriptionCreated) e
 		rec.Merchant, e.Customer, e.Plan, e.Wallet, e.Currency, e.Cadence, e.TaxExempt, rec.Seq, e.Upfront,
 	}
 	a.subs[e.Subscription] = sub
-	card := a.plans[e.Plan].at(rec.Seq)
-	for i := range e.Upfront {
-		if err := a.quoted(sub, card, 0, &e.Upfront[i], rec.At); err != nil {
+	return a.upfront(rec, sub, e.Upfront)
+}
+
+// authorized takes what a subscription was told that its start costs when its consumer had agreed to it.
+func (a *auditor) authorized(rec *events.Record, e events.SubscriptionAuthorized) error {
+	sub := a.subs[e.Subscription]
+	if sub.wallet != (events.WalletID{}) || sub.customer != e.Customer {
+		return fmt.Errorf("subscription %s did not wait for anybody", e.Subscription)
+	}
+	sub.wallet, sub.created, sub.upfront = e.Wallet, rec.Seq, e.Upfront
+	a.subs[e.Subscription] = sub
+	return a.upfront(rec, sub, e.Upfront)
+}
+
+// upfront works out again what is to be paid for the start of a subscription.
+func (a *auditor) upfront(rec *events.Record, sub subscription, fees []events.QuotedFee) error {
+	card := a.plans[sub.plan].at(rec.Seq)
+	for i := range fees {
+		if err := a.quoted(sub, card, 0, &fees[i], rec.At); err != nil {
 			return err
 		}
 	}
-	if due := dueFees(a, sub, card, 0, events.InAdvance); len(e.Upfront) > 0 && len(due) != len(e.Upfront) {
-		return fmt.Errorf("%d fees are due at the start, and it names %d", len(due), len(e.Upfront))
+	if due := dueFees(a, sub, card, 0, events.InAdvance); len(fees) > 0 && len(due) != len(fees) {
+		return fmt.Errorf("%d fees are due at the start, and it names %d", len(due), len(fees))
 	}
 	return nil
 }

@@ -16,6 +16,9 @@ func (d *Decoder) authorize(c *call, name string, f *fields) (_ commands.Command
 		cmd, err = d.createAuthorization(c, f)
 	case "CompleteAuthorization":
 		cmd, err = d.completeAuthorization(c, f)
+	case "RefuseAuthorization":
+		cmd = commands.RefuseAuthorization{Authorization: id[events.AuthorizationNoun](f, "authorizationId", required)}
+		err = f.finish()
 	case "WithdrawAuthorization":
 		cmd = commands.WithdrawAuthorization{Consumer: id[events.OrganizationNoun](f, "consumerId", required)}
 		err = f.finish()

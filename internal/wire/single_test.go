@@ -198,6 +198,7 @@ var bodies = []struct {
 			Person:        events.Sealed{Key: consumer, Box: []byte(`user.profile {"name":"Ada","email":"a@example.com"}`)},
 		},
 	},
+	{"RefuseAuthorization", `{"authorizationId":"$asked"}`, commands.RefuseAuthorization{Authorization: asked}},
 	{"WithdrawAuthorization", `{"consumerId":"$consumer"}`, commands.WithdrawAuthorization{Consumer: consumer}},
 	{"UpdateUser", `{"userId":"$user","state":"suspended","role":"viewer"}`, commands.UpdateUser{User: user, State: events.UserSuspended, Role: events.ViewerRole}},
 	{"SignIn", `{"userId":"$user","linkExpiresAt":"2024-01-15T10:30:00Z"}`, commands.SignIn{User: user, Link: at("2024-01-15T10:30:00Z")}},

@@ -76,7 +76,7 @@ type Directory interface {
 	WalletConsumer(ctx context.Context, id events.WalletID) (events.OrganizationID, bool, error)
 	// SessionConsumer returns the consumer who is asked by a payment session, zero if it may be anybody.
 	SessionConsumer(ctx context.Context, id events.SessionID) (events.OrganizationID, bool, error)
-	// ManagedConsumer returns the consumer with an e-mail address that the merchant manages.
+	// ManagedConsumer returns the consumer with an e-mail address that the merchant manages, or a full one that it knows.
 	ManagedConsumer(ctx context.Context, merchant events.OrganizationID, email events.Digest) (events.OrganizationID, bool, error)
 	// ConsumerProfile returns the sealed profile of a consumer, and the record that holds it.
 	ConsumerProfile(ctx context.Context, id events.OrganizationID) (sealed events.Sealed, at events.Seq, found bool, err error)

@@ -51,3 +51,13 @@ func (g *generator) authorizations(c *customer) {
 	g.command(m.id, events.ActorKey)
 	g.emit(0, events.PortalRevoked{Portal: portal})
 }
+
+// awaited lets a customer's new subscription wait until its consumer authorizes the merchant.
+func (g *generator) awaited(c *customer, upfront []events.QuotedFee) {
+	id := events.Derive[events.AuthorizationNoun](g.env.Command, 0)
+	g.emit(epoch, events.AuthorizationOpened{
+		Authorization: id, Consumer: c.consumer, Email: g.digest(), ExpiresAt: epoch.Add(time.Hour), Subscription: c.sub, Clock: c.merchant.clock,
+	})
+	g.emit(epoch, events.AuthorizationEnded{Authorization: id, Status: events.AuthorizationCompleted, Customer: c.id})
+	g.emit(epoch, events.SubscriptionAuthorized{Subscription: c.sub, Customer: c.id, Wallet: c.wallet, Upfront: upfront})
+}

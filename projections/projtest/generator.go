@@ -271,10 +271,20 @@ func (g *generator) customer(i int) {
 		Name: g.seal(c.consumer), StartedAt: epoch, Anchor: epoch, Cadence: events.Monthly, Clock: m.clock,
 		Pending: i%3 == 1,
 	}
+	var upfront []events.QuotedFee
 	if created.Pending && m.fees {
-		created.Upfront = []events.QuotedFee{m.flatFee()}
+		upfront = []events.QuotedFee{m.flatFee()}
+	}
+	waits := i%6 == 4
+	if waits {
+		created.Wallet = events.WalletID{}
+	} else {
+		created.Upfront = upfront
 	}
 	g.emit(epoch, created)
+	if waits {
+		g.awaited(c, upfront)
+	}
 	if i%3 == 1 {
 		g.emit(epoch, events.SubscriptionActivated{Subscription: c.sub, Customer: c.id, Plan: m.plan})
 	}
