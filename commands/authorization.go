@@ -124,7 +124,7 @@ func completeAuthorization(b *projections.Books, c Context, cmd CompleteAuthoriz
 	}
 	consumer := b.FullConsumer(row.Email)
 	asked := b.Consumers.Get(row.Consumer) // whom the merchant knows, where a subscription waits
-	if asked != nil && (asked.Email != row.Email || consumer.IsZero()) {
+	if asked != nil && (asked.Email != row.Email || asked.Erased || consumer.IsZero()) || !waits(b, row.Subscription) {
 		return Reject(Conflict, "whoever was asked for is no longer there, or has another address; ask again")
 	}
 	if consumer.IsZero() {
@@ -160,6 +160,12 @@ func completeAuthorization(b *projections.Books, c Context, cmd CompleteAuthoriz
 	d.main = len(d.drafts)
 	d.add(c, now, events.AuthorizationEnded{Authorization: cmd.Authorization, Status: events.AuthorizationCompleted, Customer: customer})
 	return goOn(b, c, customer, consumer, d)
+}
+
+// waits reports whether the customer of a subscription, if it is one, is still there to agree.
+func waits(b *projections.Books, id events.SubscriptionID) bool {
+	s := b.Subscriptions.Get(id)
+	return s == nil || !b.Customers.Get(s.Customer).Deleted
 }
 
 // signUpOK refuses a command that lacks what a new consumer needs.
