@@ -201,8 +201,8 @@ func createLineItem(b *projections.Books, c Context, cmd CreateLineItem, d *deci
 	if !ok {
 		return Reject(AmountOutOfRange, "quantity times unitPrice does not fit")
 	}
-	if owed < 0 && Settle(b, cmd.Subscription, s, p, now).Unpaid.Add(owed).Sign() < 0 {
-		return Reject(InvoiceState, "a discount of %s is more than what is left to pay of invoice %s", owed.Neg(), p.Invoice)
+	if owed < 0 && certain(b, cmd.Subscription, p).Add(owed).Sign() < 0 {
+		return Reject(InvoiceState, "a discount of %s is more than what invoice %s is certain to leave to pay", owed.Neg(), p.Invoice)
 	}
 	e.Postings = accruing(owed)
 	d.add(c, now, e)
@@ -275,6 +275,9 @@ func refundInvoice(b *projections.Books, c Context, cmd RefundInvoice, d *decisi
 	total, ok3 := net.Plus(tax)
 	if !ok || !ok2 || !ok3 {
 		return Reject(AmountOutOfRange, "the amount of invoice %s does not fit into one movement", cmd.Invoice)
+	}
+	if total <= 0 {
+		return Reject(InvoiceState, "invoice %s comes to %s; there is nothing to give back", cmd.Invoice, total)
 	}
 	d.add(c, now, events.InvoiceRefunded{
 		CreditNote: events.Derive[events.CreditNoteNoun](c.ID, 0), Invoice: cmd.Invoice, Subscription: cmd.Paid.Subscription, Wallet: s.Wallet,

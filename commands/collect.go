@@ -55,15 +55,17 @@ type owing struct {
 	unpaid   events.Nanos // above 0
 	tax      events.Nanos // in it
 	instant  events.Sum   // what its period has debited at once
+	balance  events.Sum   // of the wallet
 }
 
 // owingOf returns what a bill leaves to pay, and reports whether that is something that can be paid in one movement.
 func owingOf(b *projections.Books, id events.InvoiceID, bill *projections.Bill) (*owing, bool) {
 	unpaid, ok := bill.Unpaid.Nanos()
 	tax, ok2 := bill.UnpaidTax.Nanos()
+	s := b.Subscriptions.Get(bill.Subscription)
 	return &owing{
-		b: b, merchant: bill.Merchant, invoice: id, sub: bill.Subscription, s: b.Subscriptions.Get(bill.Subscription),
-		unpaid: unpaid, tax: tax, instant: bill.Instant,
+		b: b, merchant: bill.Merchant, invoice: id, sub: bill.Subscription, s: s,
+		unpaid: unpaid, tax: tax, instant: bill.Instant, balance: b.BalanceOf(projections.MainAccount(s.Wallet, s.Currency)),
 	}, ok && ok2 && unpaid > 0
 }
 
@@ -117,7 +119,7 @@ func (o *owing) paid(from events.Role, amount events.Nanos, at events.Time) even
 		moved -= amount
 	}
 	if moved != 0 {
-		e.Balance = o.b.BalanceOf(projections.MainAccount(o.s.Wallet, o.s.Currency)).Add(moved)
+		e.Balance = o.balance.Add(moved)
 	}
 	for _, p := range all {
 		if p.Nanos != 0 {
@@ -160,7 +162,8 @@ func (bill *biller) collect(o *owing, at events.Time, add func(events.Event)) {
 	}
 	bill.ids++
 	if o.s.AutoCharge {
-		if o.cents() < minCharge && bill.b.BalanceOf(projections.MainAccount(o.s.Wallet, o.s.Currency)).Cmp(events.SumOf(o.unpaid)) >= 0 {
+		if o.balance = bill.balance; o.cents() < minCharge && o.balance.Cmp(events.SumOf(o.unpaid)) >= 0 {
+			bill.balance = o.balance.Add(o.unpaid.Neg())
 			add(o.paid(events.ConsumerMain, o.unpaid, at))
 			return
 		}

@@ -44,17 +44,19 @@ func addMonths(t events.Time, n int) events.Time {
 	return end
 }
 
-// A biller issues the invoices of one decision, so that their numbers follow one another (D27).
+// A biller issues the invoices of one decision, so that their numbers follow one another (D27), and each is paid from what those
+// before it have left in the wallet.
 type biller struct {
-	b      *projections.Books
-	c      Context
-	s      *projections.Subscription
-	number uint64 // last one given
-	ids    uint32 // identities derived from the command so far
+	b       *projections.Books
+	c       Context
+	s       *projections.Subscription
+	number  uint64     // last one given
+	ids     uint32     // identities derived from the command so far
+	balance events.Sum // of the subscription's wallet
 }
 
 func newBiller(b *projections.Books, c Context, s *projections.Subscription) *biller {
-	bill := &biller{b: b, c: c, s: s, ids: 1 << 8} // lower ones name what the command itself makes
+	bill := &biller{b: b, c: c, s: s, ids: 1 << 8, balance: b.BalanceOf(projections.MainAccount(s.Wallet, s.Currency))} // lower ids name what the command itself makes
 	if n := b.Numbers.Get(s.Merchant); n != nil {
 		bill.number = *n
 	}

@@ -39,7 +39,7 @@ func refundUsage(b *projections.Books, c Context, cmd RefundUsage, d *decision) 
 		e.Joins, e.Period = true, p.N
 	}
 	back, owed := giveBack(&e, o)
-	if r := refundable(b, cmd, s, p, owed, now); r != nil {
+	if r := refundable(b, cmd, p, owed); r != nil {
 		return r
 	}
 	e.Balance = b.BalanceOf(projections.MainAccount(o.Wallet, o.Currency)).Add(back)
@@ -82,15 +82,27 @@ func giveBack(e *events.UsageRefunded, o *events.UsageReported) (back, owed even
 	return back, owed
 }
 
-// refundable refuses to lower an invoice that is issued already, or to lower one below nothing.
-func refundable(b *projections.Books, cmd RefundUsage, s *projections.Subscription, p *projections.Period, owed events.Nanos, now events.Time) *Rejection {
-	if owed == 0 || p != nil && p.N == cmd.Original.Period {
+// refundable refuses to lower an invoice that is issued already, or what one leaves to pay below nothing.
+func refundable(b *projections.Books, cmd RefundUsage, p *projections.Period, owed events.Nanos) *Rejection {
+	if owed == 0 || p != nil && certain(b, cmd.Original.Subscription, p).Cmp(events.SumOf(owed)) >= 0 {
 		return nil
 	}
-	if p != nil && Settle(b, cmd.Original.Subscription, s, p, now).Unpaid.Cmp(events.SumOf(owed)) >= 0 {
-		return nil
+	return Reject(NotRefundable, "usage event %s is invoiced, or discounted, and no open invoice can take it back; refund its invoice", cmd.Usage)
+}
+
+// certain returns what a period leaves to pay whatever is still to come: what has accrued. Aggregates may become less, and fees that
+// were to be paid in advance may still be.
+func certain(b *projections.Books, id events.SubscriptionID, p *projections.Period) (owed events.Sum) {
+	a := b.Accruals.Get(projections.PeriodKey{Subscription: id, Period: p.N})
+	if a == nil {
+		return owed
 	}
-	return Reject(NotRefundable, "usage event %s is invoiced, and no open invoice can take it back; refund its invoice", cmd.Usage)
+	for i := range a.Lines {
+		if l := &a.Lines[i]; !l.Prepaid() {
+			owed = owed.Plus(l.Nanos).Plus(l.Tax)
+		}
+	}
+	return owed
 }
 
 // CorrectUsage bills usage of a period that is invoiced already (D25): as a line of the invoice of an open period, and so that both

@@ -174,18 +174,19 @@ func release(id events.ReservationID, r *projections.Reservation, left, balance 
 	return e.Balance
 }
 
-// releaseAll releases the reservations of a subscription that ends.
-func releaseAll(b *projections.Books, sub events.SubscriptionID, at events.Time, d *decision) {
-	h := b.Held.Get(sub)
-	if h == nil {
-		return
-	}
+// releaseAll releases the reservations of a subscription that ends, and returns what the wallet holds then.
+func releaseAll(b *projections.Books, sub events.SubscriptionID, at events.Time, d *decision) events.Sum {
 	s := b.Subscriptions.Get(sub)
 	balance := b.BalanceOf(projections.MainAccount(s.Wallet, s.Currency))
+	h := b.Held.Get(sub)
+	if h == nil {
+		return balance
+	}
 	for _, id := range h.Reservations {
 		r := b.Reservations.Get(id)
 		balance = release(id, r, r.Held, balance, projections.ReleasedTerminated, at, d)
 	}
+	return balance
 }
 
 // decideReservationDue lets a reservation expire.

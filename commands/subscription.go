@@ -321,9 +321,9 @@ func terminate(b *projections.Books, c Context, id events.SubscriptionID, s *pro
 			d.add(c, at, events.TopUpEnded{TopUp: session.TopUp, Wallet: session.Wallet, Status: events.TopUpCancelled})
 		}
 	}
-	releaseAll(b, id, at, d)
-	cancelEntitlements(b, c, id, s.Customer, at, d)
 	bill := newBiller(b, c, s)
+	bill.balance = releaseAll(b, id, at, d)
+	cancelEntitlements(b, c, id, s.Customer, at, d)
 	for i := range s.Periods {
 		p := &s.Periods[i]
 		if !p.Closing {

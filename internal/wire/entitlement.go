@@ -16,10 +16,10 @@ func createEntitlement(f *fields) (commands.Command, error) {
 		MaxUses:  f.number("maxUses", 1000), ExpiresAt: f.time("expiresAt", optional),
 	}
 	f.each("entitlementData", required, events.MaxUsageLines, func(g *fields) {
-		g.only("price", "this ledger has no prices of the models dynamic and percentage yet")
-		cmd.Data = append(cmd.Data, commands.UsageProperty{
-			Metric: id[events.MetricNoun](g, "billableMetricId", required), Quantity: g.mustNumber("quantity"),
-		})
+		p := commands.UsageProperty{Metric: id[events.MetricNoun](g, "billableMetricId", required), Quantity: g.mustNumber("quantity")}
+		price := g.moneyChange("price")
+		p.Price, p.Priced = price.To, price.Given
+		cmd.Data = append(cmd.Data, p)
 	})
 	return cmd, f.finish()
 }

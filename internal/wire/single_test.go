@@ -240,9 +240,11 @@ var bodies = []struct {
 	},
 	{
 		"CreateEntitlement", `{"customerId":"$customer","maxUses":3,"expiresAt":"2024-01-15T10:30:00Z","entitlementData":[
-			{"billableMetricId":"$A","quantity":1200}]}`,
+			{"billableMetricId":"$A","quantity":1200},{"billableMetricId":"$B","quantity":3,"price":"0.000025"}]}`,
 		commands.CreateEntitlement{
-			Customer: customer, MaxUses: 3, ExpiresAt: at("2024-01-15T10:30:00Z"), Data: []commands.UsageProperty{{Metric: metricA, Quantity: 1200}},
+			Customer: customer, MaxUses: 3, ExpiresAt: at("2024-01-15T10:30:00Z"), Data: []commands.UsageProperty{
+				{Metric: metricA, Quantity: 1200}, {Metric: metricB, Quantity: 3, Price: 25_000, Priced: true},
+			},
 		},
 	},
 	{
