@@ -76,7 +76,7 @@ func authorized(b *projections.Books, c Context, id events.SubscriptionID, s *pr
 	if r := j.price(b, c); r != nil {
 		return r
 	}
-	j.openWallet(c, d)
+	j.openWallets(c, d)
 	if a.Status == events.AuthorizationPending && !endsHere(d, s.Authorization) { // it was another session that did it
 		d.add(c, j.now, events.AuthorizationEnded{Authorization: s.Authorization, Status: events.AuthorizationCompleted, Customer: s.Customer})
 	}

@@ -279,10 +279,11 @@ func refundInvoice(b *projections.Books, c Context, cmd RefundInvoice, d *decisi
 	if total <= 0 {
 		return Reject(InvoiceState, "invoice %s comes to %s; there is nothing to give back", cmd.Invoice, total)
 	}
+	wallet := walletNow(b, s)
 	d.add(c, now, events.InvoiceRefunded{
-		CreditNote: events.Derive[events.CreditNoteNoun](c.ID, 0), Invoice: cmd.Invoice, Subscription: cmd.Paid.Subscription, Wallet: s.Wallet,
+		CreditNote: events.Derive[events.CreditNoteNoun](c.ID, 0), Invoice: cmd.Invoice, Subscription: cmd.Paid.Subscription, Wallet: wallet,
 		Nanos: cmd.Paid.Nanos, Tax: cmd.Paid.Tax, Currency: s.Currency, Reason: cmd.Reason,
-		Postings: back(total, net, tax), Balance: b.BalanceOf(projections.MainAccount(s.Wallet, s.Currency)).Add(total),
+		Postings: back(total, net, tax), Balance: b.BalanceOf(projections.MainAccount(wallet, s.Currency)).Add(total),
 	})
 	return nil
 }
@@ -311,12 +312,13 @@ func voidInvoiceRefund(b *projections.Books, c Context, cmd VoidInvoiceRefund, d
 	net, _ := note.Nanos.Nanos()
 	tax, _ := note.Tax.Nanos()
 	total := net + tax // which was moved before
-	balance := b.BalanceOf(projections.MainAccount(s.Wallet, s.Currency))
+	wallet := walletNow(b, s)
+	balance := b.BalanceOf(projections.MainAccount(wallet, s.Currency))
 	if balance.Cmp(events.SumOf(total)) < 0 {
 		return Reject(InsufficientFunds, "the wallet holds %s %s, and the credit note was of %s", balance, s.Currency, total)
 	}
 	d.add(c, now, events.InvoiceRefundVoided{
-		CreditNote: cmd.CreditNote, Invoice: cmd.Invoice, Subscription: cmd.Paid.Subscription, Wallet: s.Wallet, Currency: s.Currency,
+		CreditNote: cmd.CreditNote, Invoice: cmd.Invoice, Subscription: cmd.Paid.Subscription, Wallet: wallet, Currency: s.Currency,
 		Postings: back(total.Neg(), net.Neg(), tax.Neg()), Balance: balance.Add(total.Neg()), Reason: cmd.Reason,
 	})
 	return nil

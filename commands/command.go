@@ -83,6 +83,8 @@ func decide(b *projections.Books, c Context, cmd Command, d *decision) *Rejectio
 		return eraseConsumer(b, c, cmd, d)
 	case TopUp:
 		return topUp(b, c, cmd, d)
+	case CreateWallet:
+		return createWallet(b, c, cmd, d)
 	case PaySession:
 		return paySession(b, c, cmd, d)
 	case CancelSession:
@@ -150,6 +152,7 @@ func (UpdatePrice) main() events.Kind           { return events.KindPriceRevised
 func (DeletePrice) main() events.Kind           { return events.KindPriceDeleted }
 func (UpdatePlan) main() events.Kind            { return events.KindPlanUpdated }
 func (CreateCustomer) main() events.Kind        { return events.KindCustomerCreated }
+func (CreateWallet) main() events.Kind          { return events.KindWalletOpened }
 func (EraseConsumer) main() events.Kind         { return events.KindConsumerErased }
 func (UpdateSubscription) main() events.Kind    { return events.KindSubscriptionUpdated }
 func (PaySession) main() events.Kind            { return events.KindChargeRequested }

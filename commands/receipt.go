@@ -185,6 +185,9 @@ func receiptOf(rec *events.Record, amount *events.Sum) Receipt { //nolint:funlen
 		r.ID = Ref{refCustomer, e.Customer}
 	case events.WalletOpened:
 		r.ID = Ref{refWallet, e.Wallet}
+	case events.WalletEmptied: // not awaited, and it moves money
+		r.ID = Ref{refWallet, e.Wallet}
+		r.Currency, r.Balance = e.Currency, &e.Balance
 	case events.SubscriptionCreated:
 		r.ID = Ref{refSubscription, e.Subscription}
 	case events.SubscriptionAuthorized:

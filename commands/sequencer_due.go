@@ -82,7 +82,7 @@ func (s *Sequencer) noteDue(e events.Event) {
 		events.ClockDeleted, events.CustomerUpdated, events.CustomerDeleted, events.ConsumerUpdated,
 		events.AuthorizationEnded, events.MerchantAuthorized, events.AuthorizationWithdrawn,
 		events.ConsumerClaimed, events.UserCreated, events.UserUpdated, events.UserSignedIn, events.PortalOpened, events.PortalRevoked,
-		events.DisputeOpened, events.DisputeResolved, events.AlertCreated, events.AlertRaised, events.AlertRearmed:
+		events.DisputeOpened, events.DisputeResolved, events.AlertCreated, events.AlertRaised, events.AlertRearmed, events.WalletEmptied:
 		// nothing falls due sooner
 	case events.SubscriptionCreated:
 		if e.Pending {
@@ -258,6 +258,7 @@ func (s *Sequencer) tryDue(c Context, on subject) (err error) {
 	}()
 	s.dec.reset()
 	decideDue(s.books, c, on, &s.dec)
+	emptyWallets(s.books, &s.dec)
 	raiseAlerts(s.books, &s.dec)
 	if len(s.dec.drafts) == 0 {
 		return errors.New("nothing follows from it")

@@ -271,7 +271,7 @@ func (s *Sequencer) businessOf(r *Request) (m events.OrganizationID) {
 		CreateSubscription, TerminateSubscription, CreateTestClock, AdvanceTestClock,
 		CreateEntitlement, CreateFeature, UpdateFeature, DeleteFeature, IssueEntitlement, CreateGrant, VoidGrant,
 		CreateAuthorization, WithdrawAuthorization, UpdateCustomer, DeleteCustomer, UpdateConsumer, DeleteTestClock,
-		CreatePayment, SetupPaymentMethod, RemovePaymentMethod, UpdateSubscription:
+		CreatePayment, SetupPaymentMethod, RemovePaymentMethod, UpdateSubscription, CreateWallet:
 		// must name it
 	}
 	return r.Merchant
@@ -329,6 +329,7 @@ func (s *Sequencer) decide(c Context, cmd Command) (r *Rejection) {
 	}()
 	s.dec.reset()
 	if r = decide(s.books, c, cmd, &s.dec); r == nil {
+		emptyWallets(s.books, &s.dec)
 		raiseAlerts(s.books, &s.dec)
 	}
 	return r

@@ -30,7 +30,9 @@ func (j *agreement) price(b *projections.Books, c Context) *Rejection {
 		}
 		return payer.rate(StandardTaxes{}, cmd.Plan, &j.plan.Card, events.MetricID{}, j.now)
 	})
-	j.wallet = j.consumer.WalletFor(j.plan.Currency, c.Merchant)
+	if r := j.chooseWallet(b, c); r != nil {
+		return r
+	}
 	upfront, ok2 := wholeCents(due)
 	limit := limitOf(j.merchant)
 	total, ok3 := upfront.Plus(shortfall(cmd.Minimum, b.BalanceOf(projections.MainAccount(j.wallet, j.plan.Currency)), limit))
@@ -53,7 +55,7 @@ func (j *agreement) payer(b *projections.Books) taxpayer {
 // subscribe adds the subscription, and what is to be paid for it.
 func (j *agreement) subscribe(b *projections.Books, c Context, d *decision) {
 	now := j.now
-	j.openWallet(c, d)
+	j.openWallets(c, d)
 	e := j.created(c)
 	e.Wallet = j.wallet
 	if j.amount > 0 {
@@ -78,14 +80,6 @@ func (j *agreement) created(c Context) events.SubscriptionCreated {
 		Subscription: events.Derive[events.SubscriptionNoun](c.ID, 0), Customer: cmd.Customer, Plan: cmd.Plan, Product: j.plan.Product,
 		Currency: j.plan.Currency, Name: cmd.Name, StartedAt: cmd.StartedAt, Anchor: hour(cmd.StartedAt), Cadence: j.plan.Cadence,
 		EndingAt: cmd.EndingAt, Clock: cmd.Clock, TaxExempt: cmd.TaxExempt, AutoCharge: cmd.AutoCharge, Minimum: cmd.Minimum, Reminders: cmd.Reminders, ReminderDays: cmd.ReminderDays,
-	}
-}
-
-// openWallet adds the opening of the wallet that pays, if the consumer has none for that.
-func (j *agreement) openWallet(c Context, d *decision) {
-	if j.wallet.IsZero() {
-		j.wallet = events.Derive[events.WalletNoun](c.ID, 2)
-		d.add(c, j.now, events.WalletOpened{Wallet: j.wallet, Owner: j.owner, Currency: j.plan.Currency, Bound: j.consumer.Manager})
 	}
 }
 

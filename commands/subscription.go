@@ -24,7 +24,9 @@ type CreateSubscription struct {
 	ReminderDays uint32 // 1 to 30; 0 for the plan's
 	OnSuccess    string
 	OnFailure    string
-	Term         time.Duration // of the payment session; 0 for 240 minutes
+	Term         time.Duration   // of the payment session; 0 for 240 minutes
+	Wallet       events.WalletID // that pays; zero for the one that pays for everything
+	Virtual      bool            // it is paid from a wallet of its own, which is opened with it
 }
 
 // UpdateSubscription changes the terms of a subscription that is not terminated. A new minimum counts from the next renewal on.
@@ -85,7 +87,8 @@ type agreement struct {
 	plan     *projections.Plan
 	owner    events.OrganizationID // the consumer
 	consumer *projections.Consumer
-	wallet   events.WalletID // zero where it is still to be opened
+	wallet   events.WalletID // that pays; zero where it is still to be opened
+	main     events.WalletID // that pays for everything else; likewise
 	now      events.Time
 	fees     []events.QuotedFee // that are due at once
 	upfront  events.Nanos       // what they come to, in whole cents
@@ -139,6 +142,9 @@ func createSubscription(b *projections.Books, c Context, cmd CreateSubscription,
 	case j.consumer.Erased:
 		return Reject(Conflict, "consumer %s is erased", j.owner)
 	case !b.AwaitedBy(c.Merchant, j.owner, j.consumer).IsZero():
+		if cmd.Virtual || !cmd.Wallet.IsZero() {
+			return Reject(Forbidden, "consumer %s must authorize this merchant before a wallet is chosen for it", j.owner)
+		}
 		j.await(c, d)
 		return nil
 	case j.consumer.Type == events.Managed && !j.merchant.Settings.ManagedPrepaid && j.plan.Prepays():

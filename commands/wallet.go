@@ -37,20 +37,32 @@ func topUp(b *projections.Books, c Context, cmd TopUp, d *decision) *Rejection {
 			return r
 		}
 	}
+	if w.Ended {
+		return Reject(Conflict, "wallet %s was for subscription %s, which has ended; top up wallet %s", cmd.Wallet, w.Subscription, w.Parent)
+	}
+	byOwner := c.Actor.Kind == events.ActorUser || c.Operator
 	c.Merchant = w.Bound
+	if cmd.Method == methodStored && !byOwner && b.Consumers.Get(w.Owner).Type == events.Full {
+		return Reject(Forbidden, "the payment methods of consumer %s are under its own control", w.Owner)
+	}
 	if cmd.Method != methodSandbox {
 		return requestTopUp(b, c, cmd, w, d)
 	}
 	balance := b.BalanceOf(projections.MainAccount(cmd.Wallet, w.Currency))
-	d.add(c, c.Now, events.WalletToppedUp{
-		TopUp: events.Derive[events.TopUpNoun](c.ID, 0), Wallet: cmd.Wallet, Currency: w.Currency,
-		Postings: []events.Posting{
-			{Role: events.ProcessorClearing, Nanos: cmd.Amount.Neg()},
-			{Role: events.ConsumerMain, Nanos: cmd.Amount},
-		},
-		Balance: balance.Add(cmd.Amount), Method: cmd.Method,
-	})
+	d.add(c, c.Now, toppedUp(c, cmd.Wallet, w.Currency, cmd.Amount, balance))
 	return nil
+}
+
+// toppedUp returns that money has come into a wallet out of nothing, as the sandbox processor brings it.
+func toppedUp(c Context, id events.WalletID, currency events.Currency, amount events.Nanos, balance events.Sum) events.WalletToppedUp {
+	return events.WalletToppedUp{
+		TopUp: events.Derive[events.TopUpNoun](c.ID, 0), Wallet: id, Currency: currency,
+		Postings: []events.Posting{
+			{Role: events.ProcessorClearing, Nanos: amount.Neg()},
+			{Role: events.ConsumerMain, Nanos: amount},
+		},
+		Balance: balance.Add(amount), Method: methodSandbox,
+	}
 }
 
 // requestTopUp asks the payment provider for the money.

@@ -115,6 +115,7 @@ const (
 	KindAlertCreated           Kind = "alert.created.v1"
 	KindAlertRaised            Kind = "alert.raised.v1"
 	KindAlertRearmed           Kind = "alert.rearmed.v1"
+	KindWalletEmptied          Kind = "wallet.emptied.v1"
 )
 
 // Kinds returns every kind, in the order of the constants.
@@ -161,6 +162,7 @@ func Kinds() []Kind {
 		KindAlertCreated,
 		KindAlertRaised,
 		KindAlertRearmed,
+		KindWalletEmptied,
 	}
 }
 
@@ -258,6 +260,7 @@ func zeros() []Event { //nolint:funlen // a line for each kind, and nothing else
 		AlertCreated{},
 		AlertRaised{},
 		AlertRearmed{},
+		WalletEmptied{},
 	}
 }
 
@@ -440,6 +443,8 @@ func Decode(kind Kind, b []byte) (Event, error) { //nolint:funlen // a case for 
 		return unmarshal[AlertRaised](b)
 	case KindAlertRearmed:
 		return unmarshal[AlertRearmed](b)
+	case KindWalletEmptied:
+		return unmarshal[WalletEmptied](b)
 	}
 	return decodeEntitlement(kind, b)
 }

@@ -10,7 +10,7 @@ import (
 
 // FoldVersion changes whenever the same records would give other rows. Stored books
 // of another version are not used; they are made again from the log.
-const FoldVersion = 2
+const FoldVersion = 3
 
 // Purpose says what books are kept for.
 type Purpose int
@@ -435,6 +435,8 @@ func (b *Books) apply(rec *events.Record) { //nolint:funlen // a case for each k
 		b.walletOpened(rec, e)
 	case events.WalletToppedUp:
 		b.toppedUp(rec, e)
+	case events.WalletEmptied:
+		b.walletEmptied(rec, e)
 	case events.TopUpRequested:
 		b.topUpRequested(rec, e)
 	case events.TopUpEnded:

@@ -37,7 +37,8 @@ type MerchantRow struct {
 type WalletRef struct {
 	Currency events.Currency       `cbor:"1,keyasint"`
 	Wallet   events.WalletID       `cbor:"2,keyasint"`
-	Bound    events.OrganizationID `cbor:"3,keyasint,omitzero"` // the only merchant that it pays
+	Bound    events.OrganizationID `cbor:"3,keyasint,omitzero"`  // the only merchant that it pays
+	Virtual  bool                  `cbor:"4,keyasint,omitempty"` // it is for one subscription alone
 }
 
 // Consumer is an organization that buys.
@@ -82,14 +83,14 @@ func (m *MerchantRow) WalletFor(c events.Currency) events.WalletID {
 	return walletFor(m.Wallets, c, events.OrganizationID{})
 }
 
-// WalletFor returns the wallet that pays merchant in currency c, or zero.
+// WalletFor returns the wallet that pays merchant in currency c, where a subscription has none of its own; or zero.
 func (c *Consumer) WalletFor(currency events.Currency, merchant events.OrganizationID) events.WalletID {
 	return walletFor(c.Wallets, currency, merchant)
 }
 
 func walletFor(refs []WalletRef, c events.Currency, merchant events.OrganizationID) events.WalletID {
 	for _, w := range refs {
-		if w.Currency == c && (w.Bound.IsZero() || w.Bound == merchant) {
+		if w.Currency == c && !w.Virtual && (w.Bound.IsZero() || w.Bound == merchant) {
 			return w.Wallet
 		}
 	}

@@ -66,6 +66,7 @@ func (w LinkOf) String() string {
 		LinkReservations: "reservation of", LinkReservationsOfCustomer: "reservation of customer",
 		LinkFeaturesOfProduct: "feature of", LinkEntitlementsOfCustomer: "entitlement of customer", LinkGrantsOfEntitlement: "grant of",
 		LinkAuthorizations: "authorization session of", LinkUsers: "user of",
+		LinkWalletsOfNamespace: "wallet in the namespace of",
 	}
 	if int(w) < len(names) && names[w] != "" {
 		return names[w]
@@ -107,7 +108,7 @@ func (w LinkOf) child(id [16]byte) fmt.Stringer {
 		return events.PriceID(id)
 	case LinkPlans:
 		return events.PlanID(id)
-	case LinkWallets:
+	case LinkWallets, LinkWalletsOfNamespace:
 		return events.WalletID(id)
 	case LinkSubscriptions, LinkSubscriptionsOfCustomer:
 		return events.SubscriptionID(id)

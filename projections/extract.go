@@ -41,7 +41,7 @@ func billing(k events.Kind) bool {
 		events.KindInvoiceOpened, events.KindInvoiceClosing, events.KindInvoiceLineClosed, events.KindInvoiceDrafted, events.KindInvoiceIssued,
 		events.KindInvoicePaid, events.KindInvoiceCancelled, events.KindInvoiceWrittenOff, events.KindInvoiceRefunded,
 		events.KindInvoiceRefundVoided, events.KindLineItemAdded, events.KindFeeCharged, events.KindInvoicePaymentFailed,
-		events.KindReservationCreated, events.KindReservationReleased:
+		events.KindReservationCreated, events.KindReservationReleased, events.KindWalletEmptied:
 		return true
 	default:
 		return false

@@ -87,6 +87,9 @@ func (m *model) journal(rec *events.Record) {
 		note(projections.JournalOfSubscription, e.Subscription)
 	case events.KindWalletToppedUp:
 		note(projections.JournalOfWallet, rec.Event.(events.WalletToppedUp).Wallet)
+	case events.KindWalletEmptied:
+		note(projections.JournalOfWallet, rec.Event.(events.WalletEmptied).Wallet)
+		note(projections.JournalOfWallet, rec.Event.(events.WalletEmptied).Parent)
 	case events.KindReservationCreated, events.KindReservationReleased:
 		if len(rec.Event.Money().Postings) > 0 {
 			note(projections.JournalOfWallet, rec.Event.Money().Wallet)

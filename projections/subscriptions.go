@@ -159,6 +159,7 @@ func (b *Books) subscriptionCreated(rec *events.Record, e events.SubscriptionCre
 	if !e.Clock.IsZero() {
 		b.Clocks.edit(e.Clock).Active++
 	}
+	b.useWallet(rec, e.Wallet, e.Subscription)
 	b.link(LinkSubscriptions, rec.Merchant, e.Subscription, rec.Seq)
 	b.link(LinkSubscriptionsOfCustomer, e.Customer, e.Subscription, rec.Seq)
 }
@@ -176,6 +177,7 @@ func (b *Books) subscriptionTerminated(rec *events.Record, e events.Subscription
 		b.Clocks.edit(s.Clock).Active--
 	}
 	forget(of, s.Customer, e.Subscription)
+	b.leaveWallet(s.Wallet)
 }
 
 // forget takes a subscription from those of a customer.

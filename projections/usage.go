@@ -82,6 +82,7 @@ const (
 	LinkDisputesOfCustomer      LinkOf = 121
 	LinkAlerts                  LinkOf = 122
 	LinkAlertsOfWallet          LinkOf = 123
+	LinkWalletsOfNamespace      LinkOf = 130
 )
 
 // link notes in the views that child is one of parent's, since record seq.
@@ -167,6 +168,10 @@ func (b *Books) applyUsageTables(rec *events.Record) {
 		if m := rec.Event.Money(); len(m.Postings) > 0 {
 			b.journal(JournalOfWallet, m.Wallet, rec.Seq)
 		}
+	case events.KindWalletEmptied:
+		e := rec.Event.(events.WalletEmptied)
+		b.journal(JournalOfWallet, e.Wallet, rec.Seq)
+		b.journal(JournalOfWallet, e.Parent, rec.Seq)
 	case events.KindInvoicePaid:
 		if e := rec.Event.(events.InvoicePaid); len(e.Postings) > 0 {
 			b.journal(JournalOfWallet, e.Wallet, rec.Seq)

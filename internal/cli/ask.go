@@ -149,6 +149,14 @@ func (a *app) showWallet(w *query.Wallet) {
 	f.add("wallet", w.ID.String())
 	f.add("owner", w.Owner.String())
 	f.add("bound to", w.Bound.String())
+	f.add("called", w.Name)
+	f.add("for subscription", w.For.String())
+	switch {
+	case w.Ended:
+		f.add("ended; money goes to", w.Parent.String())
+	case !w.Parent.IsZero():
+		f.add("in the end to", w.Parent.String())
+	}
 	optional := func(name string, s *events.Sum) {
 		if s != nil && !s.IsZero() {
 			f.add(name, money(*s, w.Currency))

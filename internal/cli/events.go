@@ -181,6 +181,8 @@ func summary(rec *events.Record) string { //nolint:funlen // a case for each kin
 		return say("%s is %s", e.Customer, e.Consumer)
 	case events.WalletOpened:
 		return say("%s of %s in %s", e.Wallet, e.Owner, e.Currency)
+	case events.WalletEmptied:
+		return say("%s into %s, balance %s", e.Wallet, e.Parent, decimals(e.Balance))
 	case events.WalletToppedUp:
 		return say("%s by %s, balance %s", e.Wallet, money(*commands.ReceiptOf(rec).Amount, e.Currency), decimals(e.Balance))
 	case events.SubscriptionCreated:

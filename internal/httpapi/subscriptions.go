@@ -58,6 +58,8 @@ type SubscriptionCreate struct {
 	RenewalReminderEnabled *bool                 `json:"renewalReminderEnabled,omitempty" nullable:"true"`
 	RenewalReminderDays    *int                  `json:"renewalReminderDays,omitempty" nullable:"true" minimum:"1" maximum:"30"`
 	SessionExpiryMinutes   float64               `json:"sessionExpiryMinutes,omitempty" minimum:"1"`
+	WalletID               string                `json:"walletId,omitempty" pattern:"^acc_[a-zA-Z0-9]+$" doc:"The wallet that pays, such as a virtual one that was made for this"`
+	VirtualWallet          bool                  `json:"virtualWallet,omitempty" doc:"It is paid from a virtual wallet of its own, which is opened with it"`
 }
 
 // SubscriptionCustomer is what a customer is made of along with a subscription.

@@ -22,6 +22,21 @@ type Wallet struct {
 	Description string `json:"description"`
 	CreatedAt   int64  `json:"createdAt" doc:"In nanoseconds since 1970"`
 	UpdatedAt   int64  `json:"updatedAt"`
+
+	Parent         string `json:"parentWalletId,omitempty" doc:"Of a virtual wallet, which is for one subscription alone: where its money goes when that has ended"`
+	SubscriptionID string `json:"subscriptionId,omitempty" doc:"The one that a virtual wallet is for"`
+	Ended          bool   `json:"ended,omitempty" doc:"That subscription has ended"`
+}
+
+// WalletCreate is what a wallet is made of.
+type WalletCreate struct {
+	OwnedBy        string `json:"ownedBy" pattern:"^org_[a-zA-Z0-9]+$" doc:"The consumer whose it is. The first wallet in a currency pays for everything, each later one for the subscription that is made with its walletId"`
+	Currency       string `json:"currency" minLength:"3" maxLength:"3"`
+	Name           string `json:"name" minLength:"1" maxLength:"255"`
+	Timezone       string `json:"timezone,omitempty" maxLength:"64" doc:"Of the tz database; default UTC"`
+	Tag            string `json:"tag,omitempty" maxLength:"255"`
+	InitialBalance string `json:"initialBalance,omitempty" pattern:"^[0-9]+$" doc:"In billionths of the currency's unit; in a sandbox only"`
+	Description    string `json:"description,omitempty" maxLength:"1024"`
 }
 
 // WalletList is a part of a list of wallets.
@@ -61,7 +76,8 @@ type TopUpCreate struct {
 func renderWallet(w *query.Wallet) (Wallet, error) {
 	return Wallet{
 		ID: w.ID.String(), Object: "wallet", OwnedBy: w.Owner.String(), Namespace: w.Bound.String(), Balance: Whole(w.Balance),
-		Currency: w.Currency.String(), Timezone: "UTC", CreatedAt: int64(w.CreatedAt), UpdatedAt: int64(w.CreatedAt),
+		Currency: w.Currency.String(), Timezone: w.Timezone, Tag: w.Tag, Name: w.Name, Description: w.Description,
+		CreatedAt: int64(w.CreatedAt), UpdatedAt: int64(w.CreatedAt), Parent: w.Parent.String(), SubscriptionID: w.For.String(), Ended: w.Ended,
 	}, nil
 }
 
@@ -75,9 +91,14 @@ func renderTopUp(t *query.TopUp) (TopUp, error) {
 
 func (a *API) wallets() []operation {
 	return []operation{{
-		id: "listWallets", method: http.MethodGet, path: "/v0/wallets", tag: "Wallets", summary: "List an organization's wallets",
+		id: "createWallet", method: http.MethodPost, path: "/v0/wallets", tag: "Wallets", summary: "Open a wallet for a consumer",
+		body: bodyOf[WalletCreate](), answers: answers[Wallet](http.StatusCreated), handle: func(c *call) (answer, error) {
+			return made(c, "CreateWallet", http.StatusCreated, c.wallet)
+		},
+	}, {
+		id: "listWallets", method: http.MethodGet, path: "/v0/wallets", tag: "Wallets", summary: "List the wallets of an organization, or in a namespace",
 		params: []param{
-			identity("ownedBy", "org").needed(), whole("pageSize", 1, mostLimit, usualLimit), text("pageToken", 0, 255),
+			identity("ownedBy", "org"), identity("namespace", "org"), identity("planId", "plan"), whole("pageSize", 1, mostLimit, usualLimit), text("pageToken", 0, 255),
 		},
 		answers: answers[WalletList](http.StatusOK), handle: a.listWallets,
 	}, {
@@ -98,16 +119,23 @@ func (a *API) wallets() []operation {
 
 func (a *API) listWallets(c *call) (answer, error) {
 	owner, ok := queryID[events.OrganizationNoun](c, "ownedBy")
-	offset, ok2 := place(c.text("pageToken"))
-	if !ok2 {
+	namespace, ok2 := queryID[events.OrganizationNoun](c, "namespace")
+	plan, ok3 := queryID[events.PlanNoun](c, "planId")
+	offset, known := place(c.text("pageToken"))
+	switch {
+	case !known:
 		return answer{}, invalid("pageToken", "is none that was given out")
+	case c.text("ownedBy") == "" && c.text("namespace") == "":
+		return answer{}, invalid("ownedBy", "or namespace is required")
+	case c.text("ownedBy") == "" && c.text("planId") != "":
+		return answer{}, invalid("planId", "needs ownedBy")
 	}
 	result := WalletList{Object: "list", Data: []Wallet{}}
-	if !ok {
+	if !ok || !ok2 || !ok3 {
 		return answer{http.StatusOK, result}, nil
 	}
 	page := query.Page{Limit: c.number("pageSize"), Offset: offset}
-	list, err := a.opts.Queries.Wallets(c.ctx, c.who, query.WalletsArgs{At: c.at(), Page: page, Owner: owner})
+	list, err := a.opts.Queries.Wallets(c.ctx, c.who, query.WalletsArgs{At: c.at(), Page: page, Owner: owner, Namespace: namespace, Plan: plan})
 	if err != nil {
 		return answer{}, err
 	}

@@ -174,6 +174,7 @@ type homeView struct {
 type homeWallet struct {
 	query.Wallet
 	Entries []query.Entry
+	Pays    string // the subscription that it is for, if it is for one alone
 }
 
 type homeSub struct {
@@ -206,7 +207,7 @@ func (p *Pages) showHome(w http.ResponseWriter, r *http.Request, u *query.User, 
 		if err != nil {
 			return err
 		}
-		v.Wallets = append(v.Wallets, homeWallet{st.Wallet, st.Entries})
+		v.Wallets = append(v.Wallets, homeWallet{Wallet: st.Wallet, Entries: st.Entries})
 	}
 	for _, id := range v.Consumer.Customers {
 		if err := p.addSubscriptions(ctx, &v, id); err != nil {
@@ -255,6 +256,11 @@ func (p *Pages) addSubscriptions(ctx context.Context, v *homeView, customer even
 			s.Links = append(s.Links, p.opts.Links.InvoicePath(s.Invoices[j].ID))
 		}
 		v.Subs = append(v.Subs, s)
+		for j := range v.Wallets {
+			if w := &v.Wallets[j]; w.For == s.ID {
+				w.Pays = s.Name
+			}
+		}
 	}
 	return nil
 }

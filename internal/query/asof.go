@@ -167,6 +167,8 @@ func subscriptionOf(e events.Event) (id events.SubscriptionID) {
 		return e.Subscription
 	case events.SubscriptionReminded:
 		return e.Subscription
+	case events.WalletEmptied:
+		return e.Subscription
 	case events.SubscriptionUpdated:
 		return e.Subscription
 	case events.SessionOpened:

@@ -20,8 +20,10 @@ type Merchant struct {
 
 // WalletRef names a wallet.
 type WalletRef struct {
-	Wallet   events.WalletID `json:"walletId"`
-	Currency events.Currency `json:"currency"`
+	Wallet       events.WalletID       `json:"walletId"`
+	Currency     events.Currency       `json:"currency"`
+	Virtual      bool                  `json:"virtual,omitempty"`       // for one subscription alone
+	Subscription events.SubscriptionID `json:"subscriptionId,omitzero"` // that one, once there is one
 }
 
 // MerchantsArgs are the arguments of [Service.Merchants].
@@ -72,7 +74,7 @@ func (r *reading) walletRefs(of []projections.WalletRef) []WalletRef {
 	refs := []WalletRef{}
 	for _, w := range of {
 		if row := r.books.Wallets.Get(w.Wallet); row != nil && r.who.sees(merchantOf(row)) {
-			refs = append(refs, WalletRef{w.Wallet, w.Currency})
+			refs = append(refs, WalletRef{w.Wallet, w.Currency, w.Virtual, row.Subscription})
 		}
 	}
 	return refs

@@ -18,7 +18,7 @@ func Names() []string {
 	names := []string{
 		"Authorization", "Clocks", "Consumer", "Customer", "Customers", "Digests", "GetConsumer", "GetCustomer", "ListCustomers", "Invoice", "Invoices", "Keys", "MerchantWallet", "Merchants", "Metrics", "Parties",
 		"Plans", "Portal", "Prices", "Products", "Proof", "Records", "Statement", "Status", "Subscription", "Subscriptions", "TrialBalance",
-		"Usage", "UsageEvent", "UsageEvents", "User", "Wallet",
+		"Usage", "UsageEvent", "UsageEvents", "User", "Wallet", "Wallets",
 	}
 	names = append(names, catalogQueries()...)
 	names = append(names, invoiceQueries()...)
@@ -142,6 +142,8 @@ func (s *Service) query(name string) asked { //nolint:funlen // a case for each 
 		return answering(s.UsageEvents)
 	case "Wallet":
 		return answering(s.Wallet)
+	case "Wallets":
+		return answering(s.Wallets)
 	}
 	panic("query: impossible: a query without an answer: " + name)
 }

@@ -176,7 +176,7 @@ func (m *memory) Open(sealed events.Sealed, purpose string) ([]byte, error) {
 		return []byte(`["ops@example.com"]`), nil
 	case wire.PurposeLine:
 		return []byte(`{"displayName":"Support"}`), nil
-	case wire.PurposePayment, wire.PurposeCard, wire.PurposeUser:
+	case wire.PurposePayment, wire.PurposeCard, wire.PurposeUser, wire.PurposeWallet:
 		return []byte(`{}`), nil
 	case wire.PurposeMetadata:
 		return []byte(`{"model":"large"}`), nil

@@ -44,7 +44,11 @@ func (m *model) add(rec *events.Record) {
 	for _, p := range mv.Postings {
 		switch p.Role {
 		case events.ConsumerMain:
-			m.main[mv.Wallet] = m.main[mv.Wallet].Add(p.Nanos)
+			wallet := mv.Wallet
+			if !p.Wallet.IsZero() {
+				wallet = p.Wallet
+			}
+			m.main[wallet] = m.main[wallet].Add(p.Nanos)
 		case events.ConsumerUsage:
 			m.used[mv.Wallet] = m.used[mv.Wallet].Add(p.Nanos)
 		}
@@ -53,6 +57,8 @@ func (m *model) add(rec *events.Record) {
 		m.moves[mv.Wallet] = append(m.moves[mv.Wallet], rec.Seq)
 	}
 	switch e := any(rec.Event).(type) {
+	case events.WalletEmptied:
+		m.moves[e.Parent] = append(m.moves[e.Parent], rec.Seq)
 	case *events.UsageReported:
 		m.reported = append(m.reported, rec)
 		m.usage[e.Subscription] = append(m.usage[e.Subscription], rec.Seq)

@@ -1,6 +1,7 @@
 package query
 
 import (
+	"cmp"
 	"context"
 
 	"tallystick/commands"
@@ -15,16 +16,25 @@ type Wallet struct {
 	Sequence   events.Seq            `json:"sequence"`
 	ID         events.WalletID       `json:"id"`
 	Owner      events.OrganizationID `json:"ownedBy"`
-	Bound      events.OrganizationID `json:"boundTo,omitzero"` // the only merchant that it pays, if not all
-	Earning    bool                  `json:"earning"`          // a merchant's
+	Bound      events.OrganizationID `json:"boundTo,omitzero"`        // the only merchant that it pays, if not all
+	Earning    bool                  `json:"earning"`                 // a merchant's
+	Parent     events.WalletID       `json:"parentWalletId,omitzero"` // of a virtual one, which is for one subscription alone: where its money goes in the end
+	For        events.SubscriptionID `json:"subscriptionId,omitzero"` // the one that a virtual one is for, once there is one
+	Ended      bool                  `json:"ended,omitempty"`         // that subscription has ended
 	Currency   events.Currency       `json:"currency"`
 	Balance    events.Sum            `json:"balanceNanos"`              // prepaid money; of a merchant, what it has earned
 	Used       *events.Sum           `json:"usedNanos,omitempty"`       // used and not paid: zero or less
 	Held       *events.Sum           `json:"heldNanos,omitempty"`       // set aside
 	Receivable *events.Sum           `json:"receivableNanos,omitempty"` // of a merchant: the other side of what consumers have used
 	PaidOut    *events.Sum           `json:"paidOutNanos,omitempty"`    // of a merchant: zero or less
-	CreatedAt  events.Time           `json:"createdAt"`
+	Timezone   string                `json:"timezone"`
+	Label
+	Erased    bool        `json:"erased,omitempty"` // what it was called
+	CreatedAt events.Time `json:"createdAt"`
 }
+
+// Label is what a wallet is called by whoever has made it.
+type Label = wire.WalletLabel
 
 // WalletArgs name a wallet: by itself, or as that of a customer or a merchant in a currency (which may be left
 // out where there is one only).
@@ -72,6 +82,10 @@ func (r *reading) wallet(args WalletArgs) (Wallet, error) {
 	}
 	w := Wallet{
 		Sequence: r.seq, ID: id, Owner: row.Owner, Bound: row.Bound, Earning: row.Earning, Currency: row.Currency, CreatedAt: row.At,
+		Parent: row.Parent, For: row.Subscription, Ended: row.Ended, Timezone: cmp.Or(row.Timezone, "UTC"),
+	}
+	if w.Erased, err = r.unsealInto(row.Label, wire.PurposeWallet, &w.Label); err != nil {
+		return Wallet{}, err
 	}
 	balance := func(role events.Role, owner [16]byte) *events.Sum {
 		sum := r.books.BalanceOf(events.Account{Role: role, Currency: row.Currency, Owner: owner})
@@ -122,7 +136,7 @@ func (r *reading) walletID(args WalletArgs) (id events.WalletID, err error) {
 		return id, commands.Reject(commands.Invalid, "name a wallet, a customer or a merchant")
 	}
 	for i := range refs {
-		if args.Currency != nil && refs[i].Currency != *args.Currency || !refs[i].Bound.IsZero() && !r.who.sees(refs[i].Bound) {
+		if refs[i].Virtual || args.Currency != nil && refs[i].Currency != *args.Currency || !refs[i].Bound.IsZero() && !r.who.sees(refs[i].Bound) {
 			continue
 		}
 		if !id.IsZero() {
@@ -194,6 +208,9 @@ func entryOf(rec *events.Record, wallet events.WalletID) Entry {
 	e := Entry{
 		Sequence: rec.Seq, RecordedAt: rec.RecordedAt, EffectiveAt: rec.At, Type: rec.Event.Kind(),
 		ID: receipt.ID.String(), Balance: receipt.Balance, Currency: m.Currency,
+	}
+	if emptied, ok := rec.Event.(events.WalletEmptied); ok && emptied.Wallet == wallet { // it says where to, and what is there then
+		e.ID, e.Balance = emptied.Parent.String(), new(events.Sum)
 	}
 	for _, p := range m.Postings {
 		if m.AccountOf(p, rec.Merchant).Owner != wallet {

@@ -22,6 +22,7 @@ type auditor struct {
 	newest    map[events.PriceID]uint32 // revision
 	plans     map[events.PlanID]*plan
 	wallets   map[events.WalletID]events.Sum // prepaid money
+	virtual   map[events.WalletID]*virtual   // wallets that are for one subscription alone
 	subs      map[events.SubscriptionID]subscription
 	periods   map[projections.PeriodKey]*period // that are not invoiced yet
 	open      map[events.InvoiceID]*period      // the same by invoice
@@ -102,6 +103,7 @@ func newAuditor() *auditor {
 		newest:    make(map[events.PriceID]uint32),
 		plans:     make(map[events.PlanID]*plan),
 		wallets:   make(map[events.WalletID]events.Sum),
+		virtual:   make(map[events.WalletID]*virtual),
 		subs:      make(map[events.SubscriptionID]subscription),
 		periods:   make(map[projections.PeriodKey]*period),
 		open:      make(map[events.InvoiceID]*period),
@@ -173,15 +175,17 @@ func (a *auditor) check(rec *events.Record) error {
 	case events.SubscriptionCreated:
 		return a.subscribed(rec, e)
 	case events.WalletOpened:
-		if !e.Earning {
-			a.wallets[e.Wallet] = events.Sum{}
-		}
+		return a.walletOpened(e)
+	case events.WalletEmptied:
+		return a.emptied(e)
+	case events.SubscriptionTerminated:
+		a.ended(e)
 	case events.MerchantCreated, events.MerchantUpdated, events.ConsumerCreated, events.ConsumerUpdated, events.ConsumerClaimed,
 		events.CustomerCreated, events.CustomerUpdated, events.SubscriptionUpdated:
 		return a.party(rec)
 	case events.LedgerOpened, events.KeyCreated, events.KeyRevoked, events.ProductCreated, events.ConsumerErased,
 		events.ProductUpdated, events.MetricUpdated, events.FeeCreated, events.FeeUpdated, events.FeeDeleted, events.PriceDeleted,
-		events.SubscriptionTerminated, events.InvoiceClosing, events.ClockCreated, events.ClockAdvancing, events.ClockAdvanced,
+		events.InvoiceClosing, events.ClockCreated, events.ClockAdvancing, events.ClockAdvanced,
 		events.ClockDeleted, events.CustomerDeleted,
 		events.DueFailed: // nothing of it is added up
 	default:

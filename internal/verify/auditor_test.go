@@ -40,7 +40,7 @@ func TestEveryChangeIsFound(t *testing.T) {
 	tried := 0
 	for _, kind := range []events.Kind{
 		events.KindUsageReported, events.KindInvoiceLineClosed, events.KindInvoiceIssued, events.KindWalletToppedUp,
-		events.KindPlanCreated, events.KindPriceCreated, events.KindFeeCharged, events.KindAlertRaised, events.KindAlertRearmed,
+		events.KindPlanCreated, events.KindPriceCreated, events.KindFeeCharged, events.KindAlertRaised, events.KindAlertRearmed, events.KindWalletEmptied,
 	} {
 		i := len(records) - 1
 		for records[i].Event.Kind() != kind {

@@ -14,6 +14,9 @@ func (a *auditor) subscribed(rec *events.Record, e events.SubscriptionCreated) e
 		rec.Merchant, e.Customer, e.Plan, e.Wallet, e.Currency, e.Cadence, e.TaxExempt, rec.Seq, e.Upfront,
 	}
 	a.subs[e.Subscription] = sub
+	if err := a.uses(e.Wallet, e.Subscription, a.customers[e.Customer].consumer); err != nil {
+		return err
+	}
 	return a.upfront(rec, sub, e.Upfront)
 }
 
@@ -48,6 +51,11 @@ func (a *auditor) claimed(_ *events.Record, e events.ConsumerClaimed) {
 		if c.consumer == e.Managed {
 			c.consumer = e.Consumer
 			a.customers[id] = c
+		}
+	}
+	for _, v := range a.virtual {
+		if v.owner == e.Managed {
+			v.owner = e.Consumer
 		}
 	}
 }

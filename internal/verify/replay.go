@@ -29,6 +29,9 @@ func (v *verification) replay(ctx context.Context) {
 	})
 	if err == nil {
 		r.folds(size)
+		if r.billing == nil {
+			r.billing = r.auditor.finished()
+		}
 	}
 	unread := ""
 	if err != nil {

@@ -93,6 +93,8 @@ func (d *Decoder) command(c *call, name string, f *fields) (commands.Command, er
 	case "EraseConsumer":
 		cmd := commands.EraseConsumer{Consumer: id[events.OrganizationNoun](f, "consumerId", required)}
 		return cmd, f.finish()
+	case "CreateWallet":
+		return d.createWallet(c, f)
 	case "CreateSubscription":
 		return d.createSubscription(c, f)
 	case "UpdateSubscription":

@@ -144,6 +144,13 @@ var bodies = []struct {
 		},
 	},
 	{"EraseConsumer", `{"consumerId":"$consumer"}`, commands.EraseConsumer{Consumer: consumer}},
+	{
+		"CreateWallet", `{"ownedBy":"$consumer","currency":"USD","name":"n","tag":"t","description":"d","timezone":"Europe/Berlin","initialBalance":"250"}`,
+		commands.CreateWallet{
+			Owner: consumer, Currency: events.Currency{'U', 'S', 'D'}, Timezone: "Europe/Berlin", Initial: 250,
+			Label: events.Sealed{Key: consumer, Box: []byte(`wallet.label {"name":"n","tag":"t","description":"d"}`)},
+		},
+	},
 	{"TopUp", `{"walletId":"$wallet","amount":"12.50","method":"sandbox"}`, commands.TopUp{Wallet: wallet, Amount: 12_500_000_000, Method: "sandbox"}},
 	{"TopUp", `{"walletId":"$wallet","amount":"20","method":"stripe","successRedirectUrl":"https://a.example/ok"}`, commands.TopUp{Wallet: wallet, Amount: 20_000_000_000, Method: "session", OnSuccess: "https://a.example/ok"}},
 	{

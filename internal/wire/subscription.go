@@ -18,7 +18,7 @@ func (d *Decoder) createSubscription(c *call, f *fields) (commands.Command, erro
 		Customer: id[events.CustomerNoun](f, "customerId", optional), Plan: id[events.PlanNoun](f, "planId", required),
 		StartedAt: f.time("startedAt", required), EndingAt: f.time("endingAt", optional), Clock: f.clock("testClockId", optional),
 		AutoCharge: f.flag("autoCharge"), Minimum: f.minimum(), Term: f.minutes("sessionExpiryMinutes"),
-		TaxExempt: f.flag("taxExempt"),
+		TaxExempt: f.flag("taxExempt"), Wallet: id[events.WalletNoun](f, "walletId", optional), Virtual: f.flag("virtualWallet"),
 	}
 	reminders, days := f.reminders()
 	cmd.Reminders, cmd.ReminderDays = reminders.To, days.To

@@ -294,13 +294,18 @@ func (g *generator) customer(i int) {
 	}
 }
 
-// regretted makes a subscription that ends as soon as it is made, without any usage.
+// regretted makes a subscription that ends as soon as it is made, without any usage. It has a wallet of its own, and what is in that goes
+// to the customer's.
 func (g *generator) regretted(c *customer) {
 	m := c.merchant
 	g.command(m.id, events.ActorKey)
 	sub, invoice := events.Derive[events.SubscriptionNoun](g.env.Command, 0), events.Derive[events.InvoiceNoun](g.env.Command, 1)
+	own := events.Derive[events.WalletNoun](g.env.Command, 3)
+	g.emit(epoch, events.WalletOpened{
+		Wallet: own, Owner: c.consumer, Currency: usd, Bound: m.id, Parent: c.wallet, Label: g.seal(c.consumer), Timezone: "Europe/Berlin",
+	})
 	g.emit(epoch, events.SubscriptionCreated{
-		Subscription: sub, Customer: c.id, Plan: m.plan, Product: m.product, Wallet: c.wallet, Currency: usd,
+		Subscription: sub, Customer: c.id, Plan: m.plan, Product: m.product, Wallet: own, Currency: usd,
 		Name: g.seal(c.consumer), StartedAt: epoch, Anchor: epoch, Cadence: events.Monthly, Clock: m.clock,
 	})
 	g.emit(epoch, events.InvoiceOpened{
@@ -308,9 +313,20 @@ func (g *generator) regretted(c *customer) {
 		Start: epoch, End: periodStart(1), GraceEnd: periodStart(1).Add(grace),
 	})
 	g.command(m.id, events.ActorKey)
+	const in = 25 * events.NanosPerUnit
+	g.emit(0, events.WalletToppedUp{
+		TopUp: events.Derive[events.TopUpNoun](g.env.Command, 0), Wallet: own, Currency: usd, Balance: events.SumOf(in), Method: "sandbox",
+		Postings: []events.Posting{{Role: events.ConsumerMain, Nanos: in}, {Role: events.ProcessorClearing, Nanos: -in}},
+	})
+	g.command(m.id, events.ActorKey)
 	g.emit(epoch, events.SubscriptionTerminated{Subscription: sub, EndedAt: epoch, By: m.id.String(), Reason: g.seal(c.consumer)})
 	g.emit(epoch, events.InvoiceClosing{Invoice: invoice, Subscription: sub, End: epoch, GraceEnd: epoch})
 	g.emit(epoch, events.InvoiceCancelled{Invoice: invoice, Subscription: sub, Code: "NO_USAGE"})
+	c.balance = c.balance.Add(in)
+	g.emit(epoch, events.WalletEmptied{
+		Wallet: own, Parent: c.wallet, Subscription: sub, Currency: usd, Balance: c.balance,
+		Postings: []events.Posting{{Role: events.ConsumerMain, Nanos: -in}, {Role: events.ConsumerMain, Nanos: in, Wallet: c.wallet}},
+	})
 }
 
 // changes changes what is known of a customer, and makes another and a clock, which go again.

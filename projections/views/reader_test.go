@@ -34,6 +34,9 @@ func TestReading(t *testing.T) {
 		if m := recs[i].Event.Money(); len(m.Postings) > 0 && !m.Wallet.IsZero() {
 			journals[m.Wallet] = append(journals[m.Wallet], recs[i].Seq)
 		}
+		if e, ok := recs[i].Event.(events.WalletEmptied); ok {
+			journals[e.Parent] = append(journals[e.Parent], recs[i].Seq)
+		}
 	}
 	for merchant, want := range customers {
 		slices.SortFunc(want, func(a, b events.CustomerID) int { return bytes.Compare(a[:], b[:]) })
