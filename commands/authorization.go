@@ -18,8 +18,8 @@ type CreateAuthorization struct {
 }
 
 // CompleteAuthorization is what somebody does who has shown to be the holder of a session's e-mail address: sign up, if there is no
-// full consumer with this address yet, and authorize the merchant. It makes the customer; what the merchant had of a managed consumer
-// with the address becomes the full one's (D30).
+// full consumer with this address yet, and authorize the merchant. It makes the customer; what this merchant and others had of managed
+// consumers with the address becomes the full one's (D30).
 type CompleteAuthorization struct {
 	Authorization events.AuthorizationID
 	Profile       events.Sealed // of a consumer that is not there yet, under the key of the session's consumer
@@ -142,14 +142,11 @@ func completeAuthorization(b *projections.Books, c Context, cmd CompleteAuthoriz
 	} else if consumer != row.Consumer && asked == nil { // somebody has signed up meanwhile
 		d.add(c, c.Now, events.ConsumerClaimed{Consumer: consumer, Managed: row.Consumer})
 	}
-	managed := b.ManagedConsumer(row.Merchant, row.Email)
 	customer := b.CustomerOf(row.Merchant, consumer)
-	if !managed.IsZero() {
-		if customer.IsZero() {
-			customer = b.CustomerOf(row.Merchant, managed)
-		}
-		d.add(c, c.Now, events.ConsumerClaimed{Consumer: consumer, Managed: managed})
+	if managed := b.ManagedConsumer(row.Merchant, row.Email); customer.IsZero() && !managed.IsZero() {
+		customer = b.CustomerOf(row.Merchant, managed)
 	}
+	claim(b, c, consumer, row.Email, d)
 	if !b.HasAuthorized(consumer, row.Merchant) {
 		d.add(c, c.Now, events.MerchantAuthorized{Consumer: consumer})
 	}
@@ -166,6 +163,21 @@ func completeAuthorization(b *projections.Books, c Context, cmd CompleteAuthoriz
 func waits(b *projections.Books, id events.SubscriptionID) bool {
 	s := b.Subscriptions.Get(id)
 	return s == nil || !b.Customers.Get(s.Customer).Deleted
+}
+
+// claim adds that whoever holds an e-mail address is what any merchant manages with it. Each merchant is told of its own
+// consumer only, and has no more of the holder than before, until the holder authorizes it (D30). What stands in for the holder with
+// another merchant goes on waiting for that.
+func claim(b *projections.Books, c Context, holder events.OrganizationID, email events.Digest, d *decision) {
+	by := c.Merchant
+	for _, id := range b.ManagedWith(email) {
+		managed := b.Consumers.Get(id)
+		if managed.StandsIn && managed.Manager != by {
+			continue
+		}
+		c.Merchant = managed.Manager
+		d.add(c, c.Now, events.ConsumerClaimed{Consumer: holder, Managed: id})
+	}
 }
 
 // signUpOK refuses a command that lacks what a new consumer needs.

@@ -73,6 +73,14 @@ func TestAuthorization(t *testing.T) {
 			given: []step{invite("link", "alice", "")}, when: accept("link", "alice"),
 		},
 		{
+			name: "so do those of other merchants, each in its merchant's name", given: []step{rival, func(w *world) *Request {
+				w.named("alice-of-rival", 0)
+				w.ids["alice-at-rival"] = orgOf("alice-at-rival")
+				return just(CreateCustomer{Candidate: orgOf("alice-at-rival"), Email: digestOf("alice"), Profile: sealedFor(orgOf("alice-at-rival"), "name")})(w)
+			}, as("acme"), invite("link", "alice", "")},
+			when: accept("link", "alice"),
+		},
+		{
 			name: "two links, one person", given: []step{invite("link", "zoe", ""), func(w *world) *Request {
 				w.named("second", authorizationNumber)
 				return just(CreateAuthorization{Candidate: orgOf("zoe-again"), Email: digestOf("zoe"), Address: sealedFor(orgOf("zoe-again"), "address")})(w)

@@ -1,6 +1,10 @@
 package projections
 
-import "tallystick/events"
+import (
+	"slices"
+
+	"tallystick/events"
+)
 
 // Authorization is an authorization session: a merchant asks whoever has an e-mail address to become its customer.
 type Authorization struct {
@@ -104,6 +108,10 @@ func (b *Books) authorizationEnded(rec *events.Record, e events.AuthorizationEnd
 
 func (b *Books) merchantAuthorized(rec *events.Record, e events.MerchantAuthorized) {
 	*b.Authorized.insert(Pair[events.OrganizationID, events.OrganizationID]{e.Consumer, rec.Merchant}) = rec.Seq
+	if b.Consumers.Get(e.Consumer).Stranger(rec.Merchant) {
+		c := b.Consumers.edit(e.Consumer)
+		c.Strangers = slices.DeleteFunc(c.Strangers, func(id events.OrganizationID) bool { return id == rec.Merchant })
+	}
 }
 
 func (b *Books) authorizationWithdrawn(rec *events.Record, e events.AuthorizationWithdrawn) {
@@ -132,6 +140,10 @@ func (b *Books) consumerClaimed(rec *events.Record, e events.ConsumerClaimed) {
 		b.Methods.edit(ref.Method).Consumer = e.Consumer
 	}
 	managed.Wallets, managed.Methods, managed.ClaimedBy = nil, nil, e.Consumer
+	if !b.HasAuthorized(e.Consumer, manager) {
+		full.Strangers = append(full.Strangers, manager)
+	}
+	b.unmanage(managed.Email, e.Managed)
 	b.Emails.remove(Pair[events.OrganizationID, events.Digest]{manager, managed.Email})
 	customer := b.CustomerOf(manager, e.Managed)
 	if customer.IsZero() {

@@ -53,6 +53,7 @@ type Books struct {
 	Merchants *Table[events.OrganizationID, MerchantRow]
 	Consumers *Table[events.OrganizationID, Consumer]
 	Emails    *Table[Pair[events.OrganizationID, events.Digest], events.OrganizationID]
+	Managed   *Table[events.Digest, []events.OrganizationID] // managed consumers by their e-mail address
 	Customers *Table[events.CustomerID, Customer]
 	Pairs     *Table[Pair[events.OrganizationID, events.OrganizationID], events.CustomerID]
 	Externals *Table[Pair[events.OrganizationID, events.Digest], events.CustomerID]
@@ -119,6 +120,7 @@ func NewBooks(p Purpose) *Books {
 
 	b.Merchants = newTable[events.OrganizationID, MerchantRow](b, p, tableMerchants, "customers.merchants", rules, keyOfID[events.OrganizationID]())
 	b.Consumers = newTable[events.OrganizationID, Consumer](b, p, tableConsumers, "customers.consumers", rules, keyOfID[events.OrganizationID]())
+	b.Managed = newTable[events.Digest, []events.OrganizationID](b, p, tableManaged, "customers.managed", rules, keyOfID[events.Digest]())
 	b.Emails = newTable[Pair[events.OrganizationID, events.Digest], events.OrganizationID](b, p, tableEmails, "customers.emails", rules, keyOfPair[events.OrganizationID, events.Digest]())
 	b.Customers = newTable[events.CustomerID, Customer](b, p, tableCustomers, "customers.customers", rules, keyOfID[events.CustomerID]())
 	b.Pairs = newTable[Pair[events.OrganizationID, events.OrganizationID], events.CustomerID](b, p, tablePairs, "customers.pairs", rules, keyOfPair[events.OrganizationID, events.OrganizationID]())

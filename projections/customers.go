@@ -57,6 +57,7 @@ type Consumer struct {
 
 	Claimed   []events.OrganizationID `cbor:"9,keyasint,omitempty"` // managed ones that are this full one's now
 	ClaimedBy events.OrganizationID   `cbor:"10,keyasint,omitzero"`
+	Strangers []events.OrganizationID `cbor:"21,keyasint,omitempty"` // merchants whose customer it is by a claim alone: it has authorized none of them yet
 }
 
 // Customer is the relation of a merchant to a consumer.
@@ -85,7 +86,16 @@ func (m *MerchantRow) WalletFor(c events.Currency) events.WalletID {
 
 // WalletFor returns the wallet that pays merchant in currency c, where a subscription has none of its own; or zero.
 func (c *Consumer) WalletFor(currency events.Currency, merchant events.OrganizationID) events.WalletID {
+	if c.Stranger(merchant) {
+		return walletFor(slices.DeleteFunc(slices.Clone(c.Wallets), func(w WalletRef) bool { return w.Bound.IsZero() }), currency, merchant)
+	}
 	return walletFor(c.Wallets, currency, merchant)
+}
+
+// Stranger reports whether c is a customer of merchant by a claim alone. Such a merchant has what it had, and nothing that c has
+// otherwise: neither wallets nor payment methods (D30).
+func (c *Consumer) Stranger(merchant events.OrganizationID) bool {
+	return slices.Contains(c.Strangers, merchant)
 }
 
 func walletFor(refs []WalletRef, c events.Currency, merchant events.OrganizationID) events.WalletID {
@@ -152,12 +162,41 @@ func (b *Books) consumerCreated(rec *events.Record, e events.ConsumerCreated) {
 	}
 	*b.Consumers.insert(e.Consumer) = Consumer{Type: e.Type, Manager: manager, Email: e.Email, Profile: rec.Seq, Sealed: e.Profile, Region: e.Region, StandsIn: e.StandsIn}
 	*b.Emails.insert(Pair[events.OrganizationID, events.Digest]{manager, e.Email}) = e.Consumer
+	if !manager.IsZero() {
+		b.manage(e.Email, e.Consumer)
+	}
+}
+
+// ManagedWith returns the managed consumers with an e-mail address, of all merchants, in the order in which they got it.
+func (b *Books) ManagedWith(email events.Digest) []events.OrganizationID {
+	if ids := b.Managed.Get(email); ids != nil {
+		return *ids
+	}
+	return nil
+}
+
+// manage notes that a managed consumer has an e-mail address, and unmanage that it has it no more.
+func (b *Books) manage(email events.Digest, id events.OrganizationID) {
+	ids := b.Managed.edit(email)
+	*ids = append(*ids, id)
+}
+
+func (b *Books) unmanage(email events.Digest, id events.OrganizationID) {
+	rest := slices.DeleteFunc(slices.Clone(b.ManagedWith(email)), func(of events.OrganizationID) bool { return of == id })
+	if len(rest) == 0 {
+		b.Managed.remove(email)
+		return
+	}
+	*b.Managed.edit(email) = rest
 }
 
 func (b *Books) consumerErased(rec *events.Record, e events.ConsumerErased) {
 	c := b.Consumers.edit(e.Consumer)
 	assert(!c.Erased, rec, "consumer erased twice")
 	b.Emails.remove(Pair[events.OrganizationID, events.Digest]{c.Manager, c.Email})
+	if !c.Manager.IsZero() && c.ClaimedBy.IsZero() {
+		b.unmanage(c.Email, e.Consumer)
+	}
 	c.Erased, c.Methods = true, nil
 }
 
@@ -214,6 +253,10 @@ func (b *Books) consumerUpdated(rec *events.Record, e events.ConsumerUpdated) {
 	if c.Email != e.Email {
 		b.Emails.remove(pair{c.Manager, c.Email})
 		*b.Emails.insert(pair{c.Manager, e.Email}) = e.Consumer
+		if !c.Manager.IsZero() {
+			b.unmanage(c.Email, e.Consumer)
+			b.manage(e.Email, e.Consumer)
+		}
 	}
 	c.Email, c.Profile, c.Sealed, c.Region = e.Email, rec.Seq, e.Profile, e.Region
 }

@@ -55,6 +55,7 @@ import (
 //	0x91 reservations.held           SubscriptionID            Held
 //	0xc0 disputes.disputes           DisputeID                 Dispute
 //	0xc1 alerts.alerts               AlertID                   Alert
+//	0xe0 customers.managed           e-mail digest             []consumer
 //	0x92 entitlements.features       FeatureID                 Feature
 //	0x93 entitlements.keys           ProductID, key            FeatureID
 //	0x94 entitlements.entitlements   EntitlementID             Entitlement
@@ -113,6 +114,8 @@ const (
 
 	tableDisputes = 0xC0
 	tableAlerts   = 0xC1
+
+	tableManaged = 0xE0
 )
 
 // id16 is any identity of 16 raw bytes.

@@ -85,7 +85,7 @@ type MethodRef struct {
 // MethodFor returns the payment method of c that merchant may charge, the latest one stored; zero if there is none.
 func (c *Consumer) MethodFor(merchant events.OrganizationID) events.MethodID {
 	for _, m := range slices.Backward(c.Methods) {
-		if m.Bound.IsZero() || m.Bound == merchant {
+		if m.Bound == merchant || m.Bound.IsZero() && !c.Stranger(merchant) {
 			return m.Method
 		}
 	}

@@ -317,8 +317,9 @@ func (s *Service) PaymentMethods(ctx context.Context, who wire.Who, args Custome
 			return missing("customer", args.Customer.String())
 		}
 		list = List[PaymentMethod]{Sequence: r.seq, Items: []PaymentMethod{}}
-		for _, ref := range r.books.Consumers.Get(row.Consumer).Methods {
-			if !ref.Bound.IsZero() && ref.Bound != row.Merchant {
+		consumer := r.books.Consumers.Get(row.Consumer)
+		for _, ref := range consumer.Methods {
+			if ref.Bound != row.Merchant && (!ref.Bound.IsZero() || consumer.Stranger(row.Merchant)) {
 				continue
 			}
 			m, err := r.renderMethod(ref.Method)
