@@ -40,13 +40,6 @@ func (w *world) browser() *http.Client {
 	return c
 }
 
-// portal makes a link to the portal of a subscription, good for an hour.
-func (w *world) portal(sub string) (id, at string) {
-	w.t.Helper()
-	id = w.Do("CreatePortal", `{"subscriptionId":"`+sub+`","expiresIn":"PT1H"}`)
-	return id, w.Ask("Portal", `{"portalId":"`+id+`"}`, "url")
-}
-
 // TestLinksEnd opens links that were good once: after their time, after they were revoked, after their page was open for too long.
 func TestLinksEnd(t *testing.T) {
 	clock := new(ahead)
@@ -54,8 +47,8 @@ func TestLinksEnd(t *testing.T) {
 	w.signUp("ada@acorn.example")
 	home := w.get("/home").wants(t, 200)
 	sub := hidden(home.body, "subscription")
-	_, late := w.portal(sub)
-	revoked, taken := w.portal(sub)
+	_, late := w.Portal(sub)
+	revoked, taken := w.Portal(sub)
 	w.get(late).wants(t, 200)
 	w.get(taken).wants(t, 200)
 	w.Do("RevokePortal", `{"portalId":"`+revoked+`"}`)
@@ -90,7 +83,7 @@ func TestPurposes(t *testing.T) {
 	w := newWorld(t)
 	w.signUp("ada@acorn.example")
 	home := w.get("/home").wants(t, 200)
-	_, portal := w.portal(hidden(home.body, "subscription"))
+	_, portal := w.Portal(hidden(home.body, "subscription"))
 	_, authorize := w.Authorize("new@example.com", w.Plan, "")
 	payment := w.Ask("Payment", `{"paymentId":"`+w.Do("CreatePayment", `{"amount":"25","currency":"USD"}`)+`"}`, "paymentUrl")
 	invoice := w.URL() + regexp.MustCompile(`/invoices/[^"]+`).FindString(home.body)
@@ -249,7 +242,7 @@ func TestHeaders(t *testing.T) {
 	w := newWorld(t)
 	w.signUp("ada@acorn.example")
 	home := w.get("/home").wants(t, 200)
-	_, portal := w.portal(hidden(home.body, "subscription"))
+	_, portal := w.Portal(hidden(home.body, "subscription"))
 	_, authorize := w.Authorize("new@example.com", w.Plan, "https://oracle.example/back")
 	w.submit(authorize)
 	invoice := regexp.MustCompile(`/invoices/[^"]+`).FindString(home.body)

@@ -28,6 +28,7 @@ var formatting = template.FuncMap{
 	"happened": happened,
 	"machine":  func(t events.Time) string { return t.Std().UTC().Format(time.RFC3339) },
 	"count":    count,
+	"units":    func(n query.Units) string { return strings.TrimSuffix(digits(events.Sum(n)), ".00") },
 	"words":    words,
 }
 

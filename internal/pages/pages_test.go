@@ -226,7 +226,8 @@ func hidden(body, name string) string {
 	return m[1]
 }
 
-// TestPortalAndInvoice shows a managed consumer its subscription, its invoice, and how a line was computed.
+// TestPortalAndInvoice shows a subscription by a link, its invoice, and how a line was computed. The wallet is its consumer's, and no
+// business of the merchant who has made the link.
 func TestPortalAndInvoice(t *testing.T) {
 	w := newWorld(t)
 	_, _ = w.signUp("ada@acorn.example")
@@ -242,9 +243,13 @@ func TestPortalAndInvoice(t *testing.T) {
 	consumer := w.Ask("Customer", `{"customerId":"`+of+`"}`, "consumerId")
 	w.Do("CreateWallet", `{"ownedBy":"`+consumer+`","currency":"USD","name":"Team","initialBalance":"3000000000"}`)
 	w.get("/home").wants(t, 200, "Wallet Team, for one subscription only", "3.00 USD")
-	link := w.Do("CreatePortal", `{"subscriptionId":"`+sub+`","expiresIn":"PT1H"}`)
-	at := w.Ask("Portal", `{"portalId":"`+link+`"}`, "url")
-	w.get(at).wants(t, 200, "Acorn Analytics", "Pro", "9.70 USD", "Usage by day", "<rect", "Coming")
+	link, at := w.Portal(sub)
+	shown := w.get(at).wants(t, 200, "Acorn Analytics", "Pro", "a wallet of your own", "Usage by day", "<rect", "Coming", "Payments")
+	for _, secret := range []string{"9.70", "10.00 USD", wallet, "movements", "<form"} {
+		if strings.Contains(shown.body, secret) {
+			t.Errorf("the portal shows %q", secret)
+		}
+	}
 	w.Do("TerminateSubscription", `{"subscriptionId":"`+sub+`","reason":"test"}`)
 	portal := w.get(at).wants(t, 200, "terminated", "No. 1")
 	inv := w.get(regexp.MustCompile(`/portal/[^"]+/invoices/[^"]+`).FindString(portal.body)).wants(t, 303)
@@ -257,6 +262,20 @@ func TestPortalAndInvoice(t *testing.T) {
 	}
 	w.Do("RevokePortal", `{"portalId":"`+link+`"}`)
 	w.get(at).wants(t, 404)
+}
+
+// TestPortalOfManaged shows a managed consumer all it has: wallet, features with their grants, reservations and payments, and nothing
+// to be changed.
+func TestPortalOfManaged(t *testing.T) {
+	w := newWorld(t)
+	customer, sub := w.Managed()
+	_, at := w.Portal(sub)
+	shown := w.get(at).wants(t, 200, "Managed Ltd", "20.50 USD", "Reserved", "Included requests", "1,000", "Chat", "50 tokens of Tokens", "0 of 2", "0.50 USD", "start of the subscription", "completed", "21.00 USD", "movements")
+	if strings.Contains(shown.body, "<form") || strings.Contains(shown.body, "<button") {
+		t.Error("the portal changes something")
+	}
+	w.Use(customer, 2, 100)
+	w.get(at).wants(t, 200, "18.50 USD")
 }
 
 // TestForgeries tries addresses and forms that were not made here.

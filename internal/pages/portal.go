@@ -20,10 +20,13 @@ type portalView struct {
 	Customer query.Customer
 	Sub      query.Subscription
 	Plan     query.APIPlan
-	Wallet   query.Wallet
+	Own      bool         // the wallet pays this merchant alone
+	Wallet   query.Wallet // if so
 	Invoices []query.Invoice
 	Entries  []query.Entry
 	Chart    chart
+	Payments []query.ListedSession
+	entitled
 }
 
 // portal shows a subscription: what was agreed, used, invoiced and paid. It changes nothing.
@@ -46,8 +49,20 @@ func (p *Pages) portal(w http.ResponseWriter, r *http.Request) error {
 	if v.Wallet, err = q.Wallet(ctx, reader, wallet); err != nil {
 		return err
 	}
-	statement, err := q.Statement(ctx, reader, query.StatementArgs{WalletArgs: wallet, Page: query.Page{Limit: 20}})
+	if v.Own = v.ownWallet(); v.Own {
+		statement, err := q.Statement(ctx, reader, query.StatementArgs{WalletArgs: wallet, Page: query.Page{Limit: 20}})
+		if err != nil {
+			return err
+		}
+		v.Entries = statement.Entries
+	} else {
+		v.Wallet = query.Wallet{}
+	}
+	payments, err := q.PaymentSessions(ctx, reader, query.PaymentSessionsArgs{Subscription: v.Sub.ID, Page: query.Page{Limit: maxListed}})
 	if err != nil {
+		return err
+	}
+	if v.entitled, err = p.entitledBy(ctx, &v.Sub); err != nil {
 		return err
 	}
 	invoices, err := q.Invoices(ctx, reader, query.InvoicesArgs{Subscription: v.Sub.ID, Page: query.Page{Limit: 100}})
@@ -57,7 +72,7 @@ func (p *Pages) portal(w http.ResponseWriter, r *http.Request) error {
 	if v.Chart, err = p.usageByDay(ctx, v.Sub.ID); err != nil {
 		return err
 	}
-	v.Entries, v.Invoices, v.Title = statement.Entries, invoices.Items, v.Sub.Name
+	v.Payments, v.Invoices, v.Title = payments.Items, invoices.Items, v.Sub.Name
 	if v.Title == "" {
 		v.Title = "Subscription"
 	}

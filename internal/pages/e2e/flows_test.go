@@ -314,17 +314,11 @@ func checkProof(t *testing.T, w *pagestest.World, url string) {
 // TestPortal looks at what a managed consumer is shown.
 func TestPortal(t *testing.T) {
 	w, b := pagestest.Open(t, time.Now), open(t)
-	session := signUp(b, w, "")
-	customer := w.Ask("Authorization", `{"authorizationId":"`+session+`"}`, "customerId")
-	b.visit(w.URL() + "/home")
-	wallet := evaluate[string](b, `document.querySelector("input[name=wallet]").value`)
-	sub := evaluate[string](b, `document.querySelector("input[name=subscription]").value`)
-	w.Do("TopUp", `{"walletId":"`+wallet+`","amount":"10","method":"sandbox"}`)
+	customer, sub := w.Managed()
 	w.Use(customer, 12, 7)
-	link := w.Do("CreatePortal", `{"subscriptionId":"`+sub+`","expiresIn":"PT1H"}`)
-	at := w.Ask("Portal", `{"portalId":"`+link+`"}`, "url")
+	link, at := w.Portal(sub)
 	b.visit(at)
-	b.says("Acorn Analytics", "Usage by day", "9.16 USD")
+	b.says("Managed Ltd", "Usage by day", "19.66 USD", "Included requests", "Reserved for usage", "Payments")
 	if n := evaluate[int](b, `document.querySelectorAll("svg rect").length`); n != 1 {
 		t.Errorf("%d bars", n)
 	}

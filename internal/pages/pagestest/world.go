@@ -227,6 +227,52 @@ func (w *World) Use(customer string, n, tokens int) {
 	}
 }
 
+// Managed makes a managed consumer with a subscription that gives features, for which it has filled its wallet with 21.00, of which
+// 0.50 are reserved.
+func (w *World) Managed() (customer, sub string) {
+	w.t.Helper()
+	w.Do("UpdateMerchant", `{"profile":{"name":"Oracle Models"},"settings":{"managedPrepaid":true}}`)
+	feature := func(key, name, kind string) string {
+		return w.Do("CreateFeature", `{"productId":"`+w.Product+`","key":"`+key+`","name":"`+name+`","type":"`+kind+`"}`)
+	}
+	included, chat := feature("requests", "Included requests", "metered"), feature("chat", "Chat", "boolean")
+	requests := w.Do("CreateMetric", `{"name":"Requests","description":"d","unit":"request","aggregation":"SUM","productId":"`+w.Product+`"}`)
+	prices := `"` + w.Do("CreatePrice", `{"billableMetricId":"`+requests+`","model":"standard","paymentTerm":"in_arrears","invoiceDisplayName":"Requests","properties":{"unitPrice":"0.01"},"feature":{"featureId":"`+included+`","entitlementTemplate":{"type":"metered","usagePeriod":{"interval":"P1M"},"issueAfterReset":1000}}}`) +
+		`","` + w.Do("CreatePrice", `{"billableMetricId":"`+w.Metric+`","model":"standard","paymentTerm":"instant","invoiceDisplayName":"Tokens","properties":{"unitPrice":"0.01"}}`) + `"`
+	plan := w.Do("CreatePlan", `{"name":"Team","currency":"USD","productId":"`+w.Product+`","prices":[`+prices+`]}`)
+	customer = w.Do("CreateCustomer", `{"consumer":{"name":"Managed Ltd","email":"it@managed.example","address":{"country":"DE","zipCode":"10115"}}}`)
+	now := w.config.Clock().UTC().Format(time.RFC3339Nano)
+	sub = w.Do("CreateSubscription", `{"name":"Team of Managed","customerId":"`+customer+`","planId":"`+plan+`","startedAt":"`+now+`","minimumAccountBalance":"21"}`)
+	w.Do("PaySession", `{"paymentSessionId":"`+w.pending(sub)+`","token":"tok_visa"}`)
+	for w.Ask("Subscription", `{"subscriptionId":"`+sub+`"}`, "status") != "active" {
+		select {
+		case <-time.After(10 * time.Millisecond): // the provider answers on its own
+		case <-w.t.Context().Done():
+			w.t.Fatal("nobody has paid")
+		}
+	}
+	w.Do("IssueEntitlement", `{"customerId":"`+customer+`","featureId":"`+chat+`","template":{"type":"boolean"}}`)
+	w.Do("CreateEntitlement", `{"customerId":"`+customer+`","entitlementData":[{"billableMetricId":"`+w.Metric+`","quantity":50}],"maxUses":2}`)
+	return customer, sub
+}
+
+// pending returns the payment session that a subscription waits for.
+func (w *World) pending(sub string) string {
+	w.t.Helper()
+	found := regexp.MustCompile(`ps_\w+`).FindString(w.Ask("PaymentSessions", `{"subscriptionId":"`+sub+`"}`, "items"))
+	if found == "" {
+		w.t.Fatal("there is nothing to pay")
+	}
+	return found
+}
+
+// Portal makes a link to the portal of a subscription, good for an hour.
+func (w *World) Portal(sub string) (id, url string) {
+	w.t.Helper()
+	id = w.Do("CreatePortal", `{"subscriptionId":"`+sub+`","expiresIn":"PT1H"}`)
+	return id, w.Ask("Portal", `{"portalId":"`+id+`"}`, "url")
+}
+
 // PublicKey returns the key that the ledger's checkpoints are checked with.
 func (w *World) PublicKey() string {
 	w.t.Helper()
