@@ -105,7 +105,7 @@ func decide(b *projections.Books, c Context, cmd Command, d *decision) *Rejectio
 		return updateSubscription(b, c, cmd, d)
 	case TerminateSubscription:
 		return terminateSubscription(b, c, cmd, d)
-	case CreateFeature, UpdateFeature, DeleteFeature, IssueEntitlement, CreateGrant, VoidGrant:
+	case CreateFeature, UpdateFeature, DeleteFeature, IssueEntitlement, CreateGrant, PurchaseGrant, VoidGrant:
 		return decideEntitlement(b, c, cmd, d)
 	case CreateEntitlement:
 		return createEntitlement(b, c, cmd, d)
@@ -180,6 +180,7 @@ func (UpdateFeature) main() events.Kind         { return events.KindFeatureUpdat
 func (DeleteFeature) main() events.Kind         { return events.KindFeatureDeleted }
 func (IssueEntitlement) main() events.Kind      { return events.KindEntitlementIssued }
 func (CreateGrant) main() events.Kind           { return events.KindGrantIssued }
+func (PurchaseGrant) main() events.Kind         { return events.KindGrantIssued }
 func (VoidGrant) main() events.Kind             { return events.KindGrantVoided }
 func (CreateTestClock) main() events.Kind       { return events.KindClockCreated }
 func (DeleteTestClock) main() events.Kind       { return events.KindClockDeleted }

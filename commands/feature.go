@@ -20,6 +20,8 @@ func decideEntitlement(b *projections.Books, c Context, cmd Command, d *decision
 		return issueEntitlement(b, c, cmd, d)
 	case CreateGrant:
 		return createGrant(b, c, cmd, d)
+	case PurchaseGrant:
+		return purchaseGrant(b, c, cmd, d)
 	case VoidGrant:
 		return voidGrant(b, c, cmd, d)
 	default:

@@ -19,6 +19,19 @@ type CreateGrant struct {
 	MinRollover events.Sum
 }
 
+// PurchaseGrant sells units of a metered entitlement for a price, which its subscription's wallet pays at once: with tax, with the platform's part,
+// and as a line of the invoice of the period under way.
+type PurchaseGrant struct {
+	CreateGrant
+	Price events.Nanos // of all of them; without tax where the plan has it added
+}
+
+// The bounds of what is paid for a grant.
+const (
+	leastGrantPrice = events.NanosPerUnit / 2
+	mostGrantPrice  = 4_503_599*events.NanosPerUnit + 620_000_000
+)
+
 // VoidGrant takes back what is left of a grant. To void it again changes nothing.
 type VoidGrant struct {
 	Entitlement events.EntitlementID
@@ -107,5 +120,44 @@ func voidGrant(b *projections.Books, c Context, cmd VoidGrant, d *decision) *Rej
 		return nil
 	}
 	d.add(c, now, events.GrantVoided{Grant: cmd.Grant, Entitlement: cmd.Entitlement})
+	return nil
+}
+
+func purchaseGrant(b *projections.Books, c Context, cmd PurchaseGrant, d *decision) *Rejection {
+	if cmd.Price < leastGrantPrice || cmd.Price > mostGrantPrice {
+		return Reject(Invalid, "price must be from %s to %s", events.Nanos(leastGrantPrice), events.Nanos(mostGrantPrice))
+	}
+	if r := createGrant(b, c, cmd.CreateGrant, d); r != nil || !d.overdue.isZero() {
+		return r
+	}
+	granted := d.drafts[0]
+	d.drafts = d.drafts[:0]
+	on := b.Entitlements.Get(cmd.Entitlement).Subscription
+	s := b.Subscriptions.Get(on)
+	if s == nil {
+		return Reject(Conflict, "entitlement %s belongs to no subscription, whose invoice could have it", cmd.Entitlement)
+	}
+	if overdue(s, granted.at) {
+		d.overdue = onSubscription(on)
+		return nil
+	}
+	p := openFor(s, events.InvoiceID{})
+	if s.Status != projections.SubscriptionActive || p == nil {
+		return Reject(SubscriptionNotActive, "subscription %s is %s", on, s.Status)
+	}
+	card := b.Plans.Get(s.Plan).CardAt(s.Agreed(p))
+	q := events.QuotedFee{TaxRate: feeRate(b, s, card, granted.at)()}
+	q.Nanos, q.Tax = taxOn(q.TaxRate, card.Taxed, events.Sum{}, events.Sum{}, cmd.Price)
+	f := newCharger(b, c, on, s, p.N, b.BalanceOf(projections.MainAccount(s.Wallet, s.Currency)))
+	if !f.charge(&q, granted.at, d) {
+		return Reject(InsufficientFunds, "the wallet holds %s %s, and this costs %s", f.balance, s.Currency, q.Nanos+q.Tax)
+	}
+	paid := d.drafts[0].event.(events.FeeCharged) // as charge promises
+	d.drafts[0].event = events.LineItemAdded{
+		Line: events.Derive[events.LineNoun](c.ID, 0), Invoice: p.Invoice, Subscription: on, Customer: s.Customer, Wallet: s.Wallet, Period: p.N,
+		Quantity: "1", UnitPrice: cmd.Price.String(), Nanos: q.Nanos, Tax: q.Tax, TaxRate: q.TaxRate, Currency: s.Currency,
+		Postings: paid.Postings, Balance: paid.Balance, Grant: granted.event.(events.GrantIssued).Grant,
+	}
+	d.drafts, d.main = append(d.drafts, granted), 1
 	return nil
 }

@@ -269,7 +269,7 @@ func (s *Sequencer) businessOf(r *Request) (m events.OrganizationID) {
 		RefundUsage, CorrectUsage, ApproveInvoice, CancelInvoice, WriteOffInvoice, PayInvoice, CreateLineItem, RefundInvoice, VoidInvoiceRefund,
 		UpdateProduct, UpdateMetric, CreateFee, UpdateFee, DeleteFee, UpdatePrice, DeletePrice, UpdatePlan,
 		CreateSubscription, TerminateSubscription, CreateTestClock, AdvanceTestClock,
-		CreateEntitlement, CreateFeature, UpdateFeature, DeleteFeature, IssueEntitlement, CreateGrant, VoidGrant,
+		CreateEntitlement, CreateFeature, UpdateFeature, DeleteFeature, IssueEntitlement, CreateGrant, PurchaseGrant, VoidGrant,
 		CreateAuthorization, WithdrawAuthorization, UpdateCustomer, DeleteCustomer, UpdateConsumer, DeleteTestClock,
 		CreatePayment, SetupPaymentMethod, RemovePaymentMethod, UpdateSubscription, CreateWallet:
 		// must name it

@@ -74,7 +74,8 @@ type UsageCorrected struct {
 	Reason       Sealed         `cbor:"10,keyasint,omitzero" json:"reason,omitzero"`
 }
 
-// LineItemAdded records a line that a merchant has put on an invoice that is not final.
+// LineItemAdded records a line that a merchant has put on an invoice that is not final: something that is owed, or units of a metered feature
+// that were bought and paid at once, which are granted in the same step.
 type LineItemAdded struct {
 	Line         LineID         `cbor:"1,keyasint" json:"lineId"`
 	Invoice      InvoiceID      `cbor:"2,keyasint" json:"invoiceId"`
@@ -92,6 +93,8 @@ type LineItemAdded struct {
 	Postings     []Posting      `cbor:"14,keyasint" json:"postings"`
 	Start        Time           `cbor:"15,keyasint,omitzero" json:"periodStart,omitzero"`
 	End          Time           `cbor:"16,keyasint,omitzero" json:"periodEnd,omitzero"`
+	Grant        GrantID        `cbor:"17,keyasint,omitzero" json:"grantId,omitzero"`      // that was bought
+	Balance      Sum            `cbor:"18,keyasint,omitzero" json:"balanceNanos,omitzero"` // of the wallet's main account, after; where it was paid at once
 }
 
 // InvoiceDrafted records that an invoice's lines are final and that it waits for its merchant's approval.

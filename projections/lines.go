@@ -68,8 +68,14 @@ func (b *Books) feeCharged(rec *events.Record, e events.FeeCharged) {
 }
 
 func (b *Books) lineItemAdded(rec *events.Record, e events.LineItemAdded) {
+	term := events.InArrears
+	if !e.Grant.IsZero() {
+		term = events.InAdvance
+		a := b.Accruals.edit(PeriodKey{e.Subscription, e.Period})
+		a.Instant = a.Instant.Add(e.Nanos)
+	}
 	b.own(rec, PeriodKey{e.Subscription, e.Period}, OpenLine{
-		Term: events.InArrears, Quantity: events.SumOf(1), Nanos: events.SumOf(e.Nanos), Tax: events.SumOf(e.Tax), TaxRate: e.TaxRate,
+		Term: term, Quantity: events.SumOf(1), Nanos: events.SumOf(e.Nanos), Tax: events.SumOf(e.Tax), TaxRate: e.TaxRate,
 		More: &LineMore{Of: events.LineOfManual, Line: e.Line, Text: e.Text, Factors: []string{e.Quantity, e.UnitPrice}},
 	})
 }

@@ -271,6 +271,14 @@ func (c *conformance) access(s shop) {
 	c.try("getEntitlement", 200, "GET", entitlement, "")
 	grant := c.id("createEntitlementGrant", entitlement+"/grants", `{"amount":1000,"idempotencyKey":"g-1"}`)
 	c.refused("createEntitlementGrant", 409, "POST", entitlement+"/grants", `{"amount":1,"idempotencyKey":"g-1"}`)
+	extra := c.id("createFeature", "/v0/features", `{"merchantId":%q,"productId":%q,"key":"extra","name":"Extra","type":"metered"}`, c.merchant, s.product)
+	with := strings.Replace(strings.Replace(issue, feature, extra, 1), `{"customerId"`, fmt.Sprintf(`{"subscriptionId":%q,"customerId"`, s.subscription), 1)
+	bought := "/v1/entitlements/" + c.id("issueEntitlement", "/v1/entitlements", "%s", with) + "/grants/purchase"
+	c.refused("purchaseEntitlementGrant", 409, "POST", entitlement+"/grants/purchase", `{"amount":500,"price":"0.50","idempotencyKey":"g-0"}`)
+	purchase := `{"amount":500,"price":"0.50","idempotencyKey":"g-2","successUrl":"https://acme.example/ok"}`
+	c.refused("purchaseEntitlementGrant", 400, "POST", bought, strings.Replace(purchase, "0.50", "0.49", 1))
+	c.try("purchaseEntitlementGrant", 201, "POST", bought, purchase)
+	c.refused("purchaseEntitlementGrant", 409, "POST", bought, strings.Replace(purchase, "500", "501", 1))
 	c.try("listEntitlementGrants", 200, "GET", entitlement+"/grants?includeVoided=true", "")
 	c.try("getEntitlementGrant", 200, "GET", entitlement+"/grants/"+grant, "")
 	c.try("voidEntitlementGrant", 200, "DELETE", entitlement+"/grants/"+grant, "")

@@ -278,7 +278,11 @@ func (r *reading) describe(l *InvoiceLine) error {
 	}
 	var text wire.LineText
 	_, err := r.unsealInto(l.text, wire.PurposeLine, &text)
-	name := cmp.Or(text.DisplayName, "Line item") // of an erased consumer nothing else is known
+	unnamed := "Line item" // of an erased consumer nothing else is known
+	if l.Term == events.InAdvance {
+		unnamed = "Purchased units"
+	}
+	name := cmp.Or(text.DisplayName, unnamed)
 	l.MetricName, l.DisplayName, l.Description = name, name, text.Description
 	return err
 }

@@ -33,6 +33,7 @@ type auditor struct {
 	regions   map[events.OrganizationID]string // of consumers, for tax
 	grants    map[events.GrantID]*grant
 	alerts    map[events.AlertID]*alert
+	sold      events.GrantID // bought by the record before, and granted by this one
 	issued    uint64
 	reported  uint64
 }
@@ -119,6 +120,9 @@ func newAuditor() *auditor {
 
 // check takes the next record. It returns what is wrong with it, or nil.
 func (a *auditor) check(rec *events.Record) error {
+	if err := a.delivered(rec); err != nil {
+		return err
+	}
 	switch e := rec.Event.(type) {
 	case *events.UsageReported:
 		return a.usage(rec, e)

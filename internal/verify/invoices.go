@@ -110,7 +110,11 @@ func (l *line) close(e events.InvoiceLineClosed) error {
 	l.closed = true
 	if l.of == events.LineOfManual {
 		return difference{
-			{"amount", e.Nanos, l.nanos}, {"tax", e.Tax, l.tax}, {"rate of tax", e.TaxRate, l.rate}, {"root", e.Root, l.leaves.Root()},
+			{"amount", e.Nanos, l.nanos},
+			{"tax", e.Tax, l.tax},
+			{"rate of tax", e.TaxRate, l.rate},
+			{"root", e.Root, l.leaves.Root()},
+			{"payment term", e.Term, l.term},
 		}.err("manual line " + e.Line.String())
 	}
 	return difference{

@@ -43,7 +43,7 @@ func Names() []string {
 		"RefundUsage", "CorrectUsage", "ApproveInvoice", "CancelInvoice", "WriteOffInvoice", "PayInvoice", "CreateLineItem", "RefundInvoice", "VoidInvoiceRefund",
 		"UpdateProduct", "UpdateMetric", "CreateFee", "UpdateFee", "DeleteFee", "UpdatePrice", "DeletePrice", "UpdatePlan",
 		"CreateEntitlement", "CreateFeature", "UpdateFeature", "DeleteFeature", "IssueEntitlement", "CreateGrant", "VoidGrant",
-		"CreateDispute", "ResolveDispute", "CreateAlert", "IngestEvent", "CreateWallet",
+		"CreateDispute", "ResolveDispute", "CreateAlert", "IngestEvent", "CreateWallet", "PurchaseGrant",
 	}
 }
 

@@ -45,6 +45,8 @@ func (d *Decoder) entitlements(c *call, name string, f *fields) (cmd commands.Co
 		return cmd, true, err
 	case "CreateGrant":
 		cmd = createGrant(f)
+	case "PurchaseGrant":
+		cmd = purchaseGrant(f)
 	case "VoidGrant":
 		cmd = commands.VoidGrant{
 			Entitlement: id[events.EntitlementNoun](f, "entitlementId", required), Grant: id[events.GrantNoun](f, "grantId", required),
@@ -78,7 +80,7 @@ func (d *Decoder) issueEntitlement(c *call, f *fields) (commands.Command, error)
 	return cmd, err
 }
 
-func createGrant(f *fields) commands.Command {
+func createGrant(f *fields) commands.CreateGrant {
 	cmd := commands.CreateGrant{
 		Entitlement: id[events.EntitlementNoun](f, "entitlementId", required), Amount: f.units("amount", required, events.Sum{}),
 		EffectiveAt: f.nullableTime("effectiveAt"), ExpiresAt: f.nullableTime("expiresAt"),
@@ -88,6 +90,15 @@ func createGrant(f *fields) commands.Command {
 	if f.bad == nil && len(f.d.keys) == 0 {
 		f.wrong("idempotencyKey", "is required")
 	}
+	return cmd
+}
+
+// purchaseGrant reads the purchase of a grant. Where to send a payer, and until when, is for a payment session, which a wallet does not need.
+func purchaseGrant(f *fields) commands.Command {
+	cmd := commands.PurchaseGrant{CreateGrant: createGrant(f), Price: f.money("price", required)}
+	f.url("successUrl")
+	f.url("cancelUrl")
+	f.nullableTime("paymentExpiresAt")
 	return cmd
 }
 

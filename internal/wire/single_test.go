@@ -331,7 +331,7 @@ var bodies = []struct {
 func given[T any](v T) commands.Change[T] { return commands.Change[T]{Given: true, To: v} }
 
 func TestCommands(t *testing.T) {
-	tested := map[string]bool{"ReportUsage": true, "CreateGrant": true, "IngestEvent": true} // see TestCreateGrant and TestIngestEvent
+	tested := map[string]bool{"ReportUsage": true, "CreateGrant": true, "PurchaseGrant": true, "IngestEvent": true} // see TestCreateGrant and TestIngestEvent
 	for _, tt := range bodies {
 		tested[tt.name] = true
 		t.Run(tt.name, func(t *testing.T) {
@@ -669,6 +669,16 @@ func TestCreateGrant(t *testing.T) {
 	}
 	if diff := cmp.Diff(want, w.Requests[0].Command, cmp.AllowUnexported(events.Sum{})); diff != "" {
 		t.Errorf("command (-want +got):\n%s", diff)
+	}
+	w, err = decode(d, "PurchaseGrant", `{"entitlementId":"$entitlement","amount":1000,"price":"5.00","idempotencyKey":"k","successUrl":"https://a.example"}`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	bought := commands.PurchaseGrant{
+		CreateGrant: commands.CreateGrant{Entitlement: entitlement, Amount: events.SumOfWhole(1000), MaxRollover: commands.Unlimited()}, Price: 5_000_000_000,
+	}
+	if diff := cmp.Diff(bought, w.Requests[0].Command, cmp.AllowUnexported(events.Sum{})); diff != "" {
+		t.Errorf("purchase (-want +got):\n%s", diff)
 	}
 	for body, want := range map[string]string{
 		`{"entitlementId":"$entitlement","amount":1}`:                                                    "idempotencyKey is required",
