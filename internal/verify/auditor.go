@@ -136,12 +136,6 @@ func (a *auditor) check(rec *events.Record) error {
 		return a.came(e.Charge)
 	case events.SubscriptionAuthorized:
 		return a.authorized(rec, e)
-	case events.SubscriptionActivated, events.SubscriptionReminded: // nothing of it is added up
-	case events.SessionOpened, events.SessionEnded, events.ChargeFailed,
-		events.ChargeActionRequired, events.MethodStored, events.MethodRemoved, events.TopUpRequested, events.TopUpEnded,
-		events.PaymentCreated, events.AuthorizationOpened, events.AuthorizationEnded, events.MerchantAuthorized, events.AuthorizationWithdrawn,
-		events.UserCreated, events.UserUpdated, events.UserSignedIn, events.PortalOpened, events.PortalRevoked,
-		events.DisputeOpened, events.DisputeResolved: // nothing of it is added up
 	case events.AlertCreated, events.AlertRaised, events.AlertRearmed:
 		return a.alert(rec)
 	case events.InvoiceOpened:
@@ -187,11 +181,12 @@ func (a *auditor) check(rec *events.Record) error {
 	case events.MerchantCreated, events.MerchantUpdated, events.ConsumerCreated, events.ConsumerUpdated, events.ConsumerClaimed,
 		events.CustomerCreated, events.CustomerUpdated, events.SubscriptionUpdated:
 		return a.party(rec)
-	case events.LedgerOpened, events.KeyCreated, events.KeyRevoked, events.ProductCreated, events.ConsumerErased,
-		events.ProductUpdated, events.MetricUpdated, events.FeeCreated, events.FeeUpdated, events.FeeDeleted, events.PriceDeleted,
-		events.InvoiceClosing, events.ClockCreated, events.ClockAdvancing, events.ClockAdvanced,
-		events.ClockDeleted, events.CustomerDeleted,
-		events.DueFailed: // nothing of it is added up
+	case events.SubscriptionActivated, events.SubscriptionReminded, events.SessionOpened, events.SessionEnded, events.ChargeFailed, events.ChargeActionRequired,
+		events.MethodStored, events.MethodRemoved, events.TopUpRequested, events.TopUpEnded, events.PaymentCreated, events.AuthorizationOpened, events.AuthorizationEnded,
+		events.MerchantAuthorized, events.AuthorizationWithdrawn, events.UserCreated, events.UserUpdated, events.UserSignedIn, events.PortalOpened, events.PortalRevoked,
+		events.DisputeOpened, events.DisputeResolved, events.LedgerOpened, events.KeyCreated, events.KeyRevoked, events.ProductCreated, events.ConsumerErased,
+		events.ProductUpdated, events.MetricUpdated, events.FeeCreated, events.FeeUpdated, events.FeeDeleted, events.PriceDeleted, events.InvoiceClosing,
+		events.ClockCreated, events.ClockAdvancing, events.ClockAdvanced, events.ClockDeleted, events.CustomerDeleted, events.DueFailed: // nothing of it is added up
 	default:
 		return a.entitlement(rec)
 	}
