@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 
 	"tallystick/events"
 )
@@ -126,29 +127,43 @@ func (k *Keyring) ready(consumer events.OrganizationID, key []byte) (cipher.AEAD
 	return a, nil
 }
 
-// load reads and unwraps the key of a consumer.
+// load reads and unwraps the key of a consumer. A rotation that goes on between the two may leave it without the master key that it
+// needs: then it begins again.
 func (k *Keyring) load(consumer events.OrganizationID) ([]byte, error) {
-	k.mu.Lock()
-	p, ok := k.index[consumer]
-	masters, failed := k.masters, k.failed
-	k.mu.Unlock()
-	if errors.Is(failed, ErrClosed) {
-		return nil, ErrClosed
-	}
-	if !ok {
-		return nil, fmt.Errorf("%w: of %s", ErrUnknown, consumer)
-	}
-	s := slot{state: ended}
-	if !p.ended() {
-		var err error
-		if s, err = k.slots.read(p.slot()); err != nil {
-			return nil, err
+	for {
+		k.mu.Lock()
+		p, ok := k.index[consumer]
+		masters, failed := k.masters, k.failed
+		k.mu.Unlock()
+		if errors.Is(failed, ErrClosed) {
+			return nil, ErrClosed
 		}
+		if !ok {
+			return nil, fmt.Errorf("%w: of %s", ErrUnknown, consumer)
+		}
+		s := slot{state: ended}
+		if !p.ended() {
+			var err error
+			if s, err = k.slots.read(p.slot()); err != nil {
+				return nil, err
+			}
+		}
+		if s.state == ended {
+			return nil, fmt.Errorf("%w: %s", ErrErased, consumer)
+		}
+		key, err := unwrap(masters, consumer, s.blob)
+		if errors.Is(err, ErrMasterKey) && k.rotated(masters) {
+			continue
+		}
+		return key, err
 	}
-	if s.state == ended {
-		return nil, fmt.Errorf("%w: %s", ErrErased, consumer)
-	}
-	return unwrap(masters, consumer, s.blob)
+}
+
+// rotated reports whether the master keys are others than they were.
+func (k *Keyring) rotated(before []master) bool {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return !slices.EqualFunc(k.masters, before, func(a, b master) bool { return a.id == b.id })
 }
 
 // cache holds the ciphers that were used lately, at most limit of them: the young,
