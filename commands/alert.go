@@ -24,14 +24,9 @@ func createAlert(b *projections.Books, c Context, cmd CreateAlert, d *decision) 
 	if cmd.Threshold <= 0 {
 		return Reject(Invalid, "config.threshold must be above 0")
 	}
-	w := b.Wallets.Get(cmd.Wallet)
-	if w == nil || w.Earning || !c.Operator && (w.Bound.IsZero() || w.Bound != c.Merchant) {
-		return Reject(NotFound, "no wallet %s", cmd.Wallet)
-	}
-	if c.Actor.Kind == events.ActorUser {
-		if r := mayActFor(b, c, w.Owner, events.BillingRole); r != nil {
-			return r
-		}
+	w, r := payingWallet(b, c, cmd.Wallet)
+	if r != nil {
+		return r
 	}
 	if b.Consumers.Get(w.Owner).Erased {
 		return Reject(Conflict, "consumer %s is erased", w.Owner)

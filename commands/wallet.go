@@ -28,14 +28,9 @@ func topUp(b *projections.Books, c Context, cmd TopUp, d *decision) *Rejection {
 	if o := b.Opened.Get(struct{}{}); cmd.Method == methodSandbox && (o == nil || o.Environment != events.Sandbox) {
 		return Reject(SandboxOnly, "the sandbox processor pays in sandbox ledgers only")
 	}
-	w := b.Wallets.Get(cmd.Wallet)
-	if w == nil || w.Earning || !c.Operator && (w.Bound.IsZero() || w.Bound != c.Merchant) {
-		return Reject(NotFound, "no wallet %s", cmd.Wallet)
-	}
-	if c.Actor.Kind == events.ActorUser {
-		if r := mayActFor(b, c, w.Owner, events.BillingRole); r != nil {
-			return r
-		}
+	w, r := payingWallet(b, c, cmd.Wallet)
+	if r != nil {
+		return r
 	}
 	if w.Ended {
 		return Reject(Conflict, "wallet %s was for subscription %s, which has ended; top up wallet %s", cmd.Wallet, w.Subscription, w.Parent)
@@ -107,4 +102,19 @@ func mayPrepay(b *projections.Books, c Context, consumer *projections.Consumer) 
 	}
 	m := b.Merchants.Get(c.Merchant)
 	return m != nil && m.Settings.ManagedPrepaid
+}
+
+// payingWallet returns a consumer's wallet that the caller may do something with: an operator, who may be acting for a user of
+// the owner, or the one merchant that the wallet is for.
+func payingWallet(b *projections.Books, c Context, id events.WalletID) (*projections.Wallet, *Rejection) {
+	w := b.Wallets.Get(id)
+	if w == nil || w.Earning || !c.Operator && (w.Bound.IsZero() || w.Bound != c.Merchant) {
+		return nil, Reject(NotFound, "no wallet %s", id)
+	}
+	if c.Actor.Kind == events.ActorUser {
+		if r := mayActFor(b, c, w.Owner, events.BillingRole); r != nil {
+			return nil, r
+		}
+	}
+	return w, nil
 }
