@@ -30,7 +30,8 @@ type CreateLineItem struct {
 	Start, End   events.Time     // what it is for; zero for the invoice's period
 }
 
-// RefundInvoice gives all of a paid invoice back, with a credit note. The money goes to the consumer's wallet.
+// RefundInvoice gives all back that a paid invoice has charged, with a credit note, but for the usage that was refunded by itself since.
+// The money goes to the consumer's wallet.
 type RefundInvoice struct {
 	Invoice events.InvoiceID
 	Paid    PaidInvoice
@@ -41,6 +42,7 @@ type RefundInvoice struct {
 type PaidInvoice struct {
 	Merchant     events.OrganizationID // zero where there is no such invoice, or it is not paid
 	Subscription events.SubscriptionID
+	Period       uint32
 	Nanos, Tax   events.Sum // before tax; tax
 }
 
@@ -270,22 +272,33 @@ func refundInvoice(b *projections.Books, c Context, cmd RefundInvoice, d *decisi
 	if note := creditOf(b, cmd.Invoice); note != nil {
 		return Reject(AlreadyRefunded, "invoice %s was refunded with credit note %s", cmd.Invoice, note.ID)
 	}
-	net, ok := cmd.Paid.Nanos.Nanos()
-	tax, ok2 := cmd.Paid.Tax.Nanos()
+	before, of := notRefunded(b, &cmd.Paid)
+	net, ok := before.Nanos()
+	tax, ok2 := of.Nanos()
 	total, ok3 := net.Plus(tax)
 	if !ok || !ok2 || !ok3 {
 		return Reject(AmountOutOfRange, "the amount of invoice %s does not fit into one movement", cmd.Invoice)
 	}
 	if total <= 0 {
-		return Reject(InvoiceState, "invoice %s comes to %s; there is nothing to give back", cmd.Invoice, total)
+		return Reject(InvoiceState, "invoice %s has charged %s that was not refunded; there is nothing to give back", cmd.Invoice, total)
 	}
 	wallet := walletNow(b, s)
 	d.add(c, now, events.InvoiceRefunded{
 		CreditNote: events.Derive[events.CreditNoteNoun](c.ID, 0), Invoice: cmd.Invoice, Subscription: cmd.Paid.Subscription, Wallet: wallet,
-		Nanos: cmd.Paid.Nanos, Tax: cmd.Paid.Tax, Currency: s.Currency, Reason: cmd.Reason,
+		Period: cmd.Paid.Period, Nanos: before, Tax: of, Currency: s.Currency, Reason: cmd.Reason,
 		Postings: back(total, net, tax), Balance: b.BalanceOf(projections.MainAccount(wallet, s.Currency)).Add(total),
 	})
 	return nil
+}
+
+// notRefunded returns what a paid invoice has charged and nobody has given back yet, before tax and the tax. A refund that it shows of usage
+// which another one charged is money by which it was paid, and lowers what that other one gives back.
+func notRefunded(b *projections.Books, paid *PaidInvoice) (net, tax events.Sum) {
+	net, tax = paid.Nanos, paid.Tax
+	if r := b.Returns.Get(projections.PeriodKey{Subscription: paid.Subscription, Period: paid.Period}); r != nil {
+		net, tax = net.Plus(r.Shown).Plus(r.Back.Neg()), tax.Plus(r.ShownTax).Plus(r.BackTax.Neg())
+	}
+	return net, tax
 }
 
 // back moves what was paid to the merchant and the tax back to the wallet. The platform keeps its part.
@@ -318,7 +331,7 @@ func voidInvoiceRefund(b *projections.Books, c Context, cmd VoidInvoiceRefund, d
 		return Reject(InsufficientFunds, "the wallet holds %s %s, and the credit note was of %s", balance, s.Currency, total)
 	}
 	d.add(c, now, events.InvoiceRefundVoided{
-		CreditNote: cmd.CreditNote, Invoice: cmd.Invoice, Subscription: cmd.Paid.Subscription, Wallet: wallet, Currency: s.Currency,
+		CreditNote: cmd.CreditNote, Invoice: cmd.Invoice, Subscription: cmd.Paid.Subscription, Period: cmd.Paid.Period, Wallet: wallet, Currency: s.Currency,
 		Postings: back(total.Neg(), net.Neg(), tax.Neg()), Balance: balance.Add(total.Neg()), Reason: cmd.Reason,
 	})
 	return nil

@@ -84,7 +84,7 @@ func onInvoice(do func(w *world, invoice events.InvoiceID, paid PaidInvoice) Com
 		invoice := id[events.InvoiceNoun](w, "sub-invoice")
 		var paid PaidInvoice
 		if row := w.views.Invoices.Get(invoice); row.Status == projections.InvoicePaid {
-			paid = PaidInvoice{row.Merchant, row.Subscription, row.Subtotal, row.Tax}
+			paid = PaidInvoice{row.Merchant, row.Subscription, row.Period, row.Subtotal, row.Tax}
 		}
 		return just(do(w, invoice, paid))(w)
 	}
@@ -129,7 +129,48 @@ func TestRefunds(t *testing.T) {
 		{name: "what is owed, where the open invoice is of more", given: []step{
 			at("2025-02-16 12:00"), use("more", "alice", "2025-02-16 11:00", q{"bytes", 30}),
 		}, when: refundOf("one")},
+		{name: "what never will be paid", given: []step{
+			at("2025-02-16 12:00"), use("more", "alice", "2025-02-16 11:00", q{"bytes", 30}), writeOff,
+		}, when: refundOf("one"), refused: NotRefundable},
+		{name: "what was debited, of an invoice that was written off", given: []step{at("2025-02-16 12:00"), writeOff}, when: refundOf("two")},
 		{name: "something that is no usage", when: just(RefundUsage{Usage: events.UsageID{1}}), refused: NotFound},
+	})
+}
+
+// TestRefundedOnce holds that a usage event and its invoice are not both given back, in whatever order, and that an invoice which shows
+// the refund of another's usage gives back what it has charged itself.
+func TestRefundedOnce(t *testing.T) {
+	setup := append(taxedShop(events.Settings{ManagedPrepaid: true, FeeBasisPoints: 1_000}),
+		use("one", "alice", "2025-01-15 10:00", q{"tokens", 8}), use("two", "alice", "2025-01-15 10:00", q{"tokens", 1}), at("2025-02-16 12:00"))
+	next := []step{refundOf("one"), use("three", "alice", "2025-02-16 11:00", q{"tokens", 3}), at("2025-03-16 12:00")}
+	creditNext := func(w *world) *Request {
+		var invoice events.InvoiceID
+		for i := range w.log.records {
+			if e, ok := w.log.records[i].Event.(events.InvoiceIssued); ok {
+				invoice = e.Invoice
+			}
+		}
+		row := w.views.Invoices.Get(invoice)
+		return just(RefundInvoice{Invoice: invoice, Paid: PaidInvoice{row.Merchant, row.Subscription, row.Period, row.Subtotal, row.Tax}})(w)
+	}
+	checkRules(t, setup, []rule{
+		{name: "usage of an invoice that was refunded", given: []step{creditIt}, when: refundOf("one"), refused: AlreadyRefunded},
+		{name: "usage of one whose credit note is void", given: []step{creditIt, void}, when: refundOf("one")},
+		{name: "an invoice after one usage event", given: []step{refundOf("one")}, when: creditIt},
+		{name: "an invoice after all its usage", given: []step{refundOf("one"), refundOf("two")}, when: creditIt, refused: InvoiceState},
+		{name: "the invoice that shows it", given: next, when: creditNext},
+		{name: "the invoice that shows it, and the one that has charged it", given: append(next[:3:3], creditNext), when: creditIt},
+		{name: "after the subscription has ended, when no invoice shows it", given: []step{terminateIt("sub"), refundOf("one")}, when: creditIt},
+	})
+}
+
+// TestRefundToReservation holds that what a reservation has paid goes back to it while it is active, and then to the wallet (A24).
+func TestRefundToReservation(t *testing.T) {
+	setup := append(taxedShop(seller), reserve("hold", "alice", times(2), q{"tokens", 8}), from("hold", use("one", "alice", "2025-01-15 10:00", q{"tokens", 3})))
+	checkRules(t, setup, []rule{
+		{name: "while it is active", when: refundOf("one")},
+		{name: "after its last use", given: []step{from("hold", use("two", "alice", "2025-01-15 10:00", q{"tokens", 1}))}, when: refundOf("one")},
+		{name: "after it has expired", given: []step{at("2025-01-17 12:00")}, when: refundOf("one")},
 	})
 }
 

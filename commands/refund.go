@@ -33,10 +33,18 @@ func refundUsage(b *projections.Books, c Context, cmd RefundUsage, d *decision) 
 	}
 	e := events.UsageRefunded{
 		Usage: cmd.Usage, Subscription: o.Subscription, Customer: o.Customer, Wallet: o.Wallet, Lines: o.Lines, Currency: o.Currency, Reason: cmd.Reason,
+		Charged: o.Period,
 	}
 	p := joining(s, o.Period)
 	if p != nil {
 		e.Joins, e.Period = true, p.N
+	}
+	if r := b.Reservations.Get(o.Reservation); r != nil && r.Status == projections.ReservationActive {
+		if r.ExpiresAt <= now && r.Parked == "" {
+			d.overdue = onReservation(o.Reservation)
+			return nil
+		}
+		e.Reservation = o.Reservation
 	}
 	back, owed := giveBack(&e, o)
 	if r := refundable(b, cmd, p, owed); r != nil {
@@ -62,11 +70,11 @@ func joining(s *projections.Subscription, n uint32) *projections.Period {
 }
 
 // giveBack writes the movement that undoes that of a usage event into e. It returns what the wallet gets back, and what is owed
-// no more. What a reservation has paid goes to the wallet: the reservation has had its use.
+// no more. What a reservation has paid goes back to it while it is active, then to the wallet.
 func giveBack(e *events.UsageRefunded, o *events.UsageReported) (back, owed events.Nanos) {
 	for _, p := range o.Postings {
 		role := p.Role
-		if role == events.ReservationHold {
+		if role == events.ReservationHold && e.Reservation.IsZero() {
 			role = events.ConsumerMain
 		}
 		switch role {
@@ -82,8 +90,16 @@ func giveBack(e *events.UsageRefunded, o *events.UsageReported) (back, owed even
 	return back, owed
 }
 
-// refundable refuses to lower an invoice that is issued already, or what one leaves to pay below nothing.
+// refundable refuses to give back what a credit note has given back already, or what never will be paid; to lower an invoice that is
+// issued already; and what one leaves to pay below nothing.
 func refundable(b *projections.Books, cmd RefundUsage, p *projections.Period, owed events.Nanos) *Rejection {
+	switch r := b.Returns.Get(projections.PeriodKey{Subscription: cmd.Original.Subscription, Period: cmd.Original.Period}); {
+	case r == nil:
+	case r.Credited:
+		return Reject(AlreadyRefunded, "the invoice of usage event %s was refunded as a whole", cmd.Usage)
+	case r.GivenUp && owed != 0:
+		return Reject(NotRefundable, "usage event %s is not paid, and need not be: its invoice was cancelled or written off", cmd.Usage)
+	}
 	if owed == 0 || p != nil && certain(b, cmd.Original.Subscription, p).Cmp(events.SumOf(owed)) >= 0 {
 		return nil
 	}

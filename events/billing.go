@@ -57,6 +57,8 @@ type UsageRefunded struct {
 	Postings     []Posting      `cbor:"9,keyasint" json:"postings"`
 	Balance      Sum            `cbor:"10,keyasint" json:"balanceNanos"` // of the wallet's main account, after
 	Reason       Sealed         `cbor:"11,keyasint,omitzero" json:"reason,omitzero"`
+	Charged      uint32         `cbor:"12,keyasint" json:"chargedPeriod"`                   // in which it was charged
+	Reservation  ReservationID  `cbor:"13,keyasint,omitzero" json:"entitlementId,omitzero"` // that has paid it, and gets it back
 }
 
 // UsageCorrected records usage of a period that is invoiced already. It is owed, and a line of the invoice of
@@ -133,6 +135,7 @@ type InvoiceRefunded struct {
 	Postings     []Posting      `cbor:"8,keyasint" json:"postings"`
 	Balance      Sum            `cbor:"9,keyasint" json:"balanceNanos"`
 	Reason       Sealed         `cbor:"10,keyasint,omitzero" json:"reason,omitzero"`
+	Period       uint32         `cbor:"11,keyasint" json:"period"` // of the invoice
 }
 
 // InvoiceRefundVoided records that a credit note is void, and its money with the merchant again.
@@ -145,6 +148,7 @@ type InvoiceRefundVoided struct {
 	Postings     []Posting      `cbor:"6,keyasint" json:"postings"`
 	Balance      Sum            `cbor:"7,keyasint" json:"balanceNanos"`
 	Reason       Sealed         `cbor:"8,keyasint,omitzero" json:"reason,omitzero"`
+	Period       uint32         `cbor:"9,keyasint" json:"period"` // of the invoice
 }
 
 func (FeeCharged) Kind() Kind          { return KindFeeCharged }

@@ -52,12 +52,17 @@ func (*UsageReported) sealed() {}
 
 // Total returns what the usage cost, before tax and with it.
 func (e *UsageReported) Total() (net, tax Nanos) {
-	var n, t Sum
-	for i := range e.Lines {
-		n, t = n.Add(e.Lines[i].Nanos), t.Add(e.Lines[i].Tax)
-	}
+	n, t := TotalOf(e.Lines)
 	net, _ = n.Nanos()
 	tax, _ = t.Nanos()
+	return net, tax
+}
+
+// TotalOf returns what lines come to: before tax, and their tax.
+func TotalOf(lines []UsageLine) (net, tax Sum) {
+	for i := range lines {
+		net, tax = net.Add(lines[i].Nanos), tax.Add(lines[i].Tax)
+	}
 	return net, tax
 }
 

@@ -79,6 +79,7 @@ type Books struct {
 	Bills    *Table[events.InvoiceID, Bill]
 	Credits  *Table[events.InvoiceID, Credits]
 	Refunds  *Table[events.UsageID, Refund]
+	Returns  *Table[PeriodKey, Returns]
 
 	Reservations *Table[events.ReservationID, Reservation]
 	Held         *Table[events.SubscriptionID, Held]
@@ -148,6 +149,7 @@ func NewBooks(p Purpose) *Books {
 	b.Bills = newTable[events.InvoiceID, Bill](b, p, tableBills, "invoices.bills", rules, keyOfID[events.InvoiceID]())
 	b.Credits = newTable[events.InvoiceID, Credits](b, p, tableCredits, "invoices.credits", rules, keyOfID[events.InvoiceID]())
 	b.Refunds = newTable[events.UsageID, Refund](b, p, tableRefunds, "invoices.refunds", rules, keyOfID[events.UsageID]())
+	b.Returns = newTable[PeriodKey, Returns](b, p, tableReturns, "invoices.returns", rules, keyOfPeriod())
 	b.Reservations = newTable[events.ReservationID, Reservation](b, p, tableReservations, "reservations.reservations", rules, keyOfID[events.ReservationID]())
 	b.Held = newTable[events.SubscriptionID, Held](b, p, tableHeld, "reservations.held", rules, keyOfID[events.SubscriptionID]())
 	b.Features = newTable[events.FeatureID, Feature](b, p, tableFeatures, "entitlements.features", rules, keyOfID[events.FeatureID]())

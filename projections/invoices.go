@@ -221,6 +221,17 @@ type Refund struct {
 	Reason events.Sealed `cbor:"3,keyasint,omitzero"`
 }
 
+// Returns is what bears on giving back what the invoice of a period has charged, so that nothing is given back twice. There is a row
+// only where something does.
+type Returns struct {
+	Back     events.Sum `cbor:"1,keyasint"`           // of what it charged, before tax: given back by refunds of usage that it does not show
+	BackTax  events.Sum `cbor:"2,keyasint"`           // their tax
+	Shown    events.Sum `cbor:"3,keyasint"`           // by refunds that it shows of usage that others charged
+	ShownTax events.Sum `cbor:"4,keyasint"`           // their tax
+	Credited bool       `cbor:"5,keyasint,omitempty"` // a credit note gives back all that it charged
+	GivenUp  bool       `cbor:"6,keyasint,omitempty"` // what it left to pay never will be
+}
+
 // Line is a closed line: where it stands in the log.
 type Line struct {
 	Seq events.Seq `cbor:"1,keyasint"` // its closing record
@@ -445,6 +456,7 @@ func (b *Books) charging(rec *events.Record, id events.InvoiceID, charge events.
 }
 
 func (b *Books) invoiceWrittenOff(rec *events.Record, e events.InvoiceWrittenOff) {
+	b.givenUp(e.Subscription, e.Invoice)
 	b.ended(rec, e.Subscription, e.Invoice, InvoiceWrittenOff)
 }
 
@@ -458,7 +470,15 @@ func (b *Books) ended(rec *events.Record, sub events.SubscriptionID, id events.I
 	return inv
 }
 
+// givenUp notes that what an invoice leaves to pay never will be. One without lines was not drafted, and leaves nothing.
+func (b *Books) givenUp(sub events.SubscriptionID, id events.InvoiceID) {
+	if bill := b.Bills.Get(id); bill != nil {
+		b.Returns.edit(PeriodKey{sub, bill.Period}).GivenUp = true
+	}
+}
+
 func (b *Books) invoiceCancelled(rec *events.Record, e events.InvoiceCancelled) {
+	b.givenUp(e.Subscription, e.Invoice)
 	b.ended(rec, e.Subscription, e.Invoice, InvoiceCancelled).Code = e.Code
 	if b.Accruals.Get(PeriodKey{e.Subscription, e.Period}) != nil {
 		b.periodDone(e.Subscription, e.Period)
@@ -470,6 +490,7 @@ func (b *Books) invoiceRefunded(rec *events.Record, e events.InvoiceRefunded) {
 	list.Notes = append(list.Notes, Credit{
 		ID: e.CreditNote, Merchant: rec.Merchant, Nanos: e.Nanos, Tax: e.Tax, Currency: e.Currency, Reason: e.Reason, At: rec.At, Issued: rec.Seq,
 	})
+	b.Returns.edit(PeriodKey{e.Subscription, e.Period}).Credited = true
 }
 
 func (b *Books) invoiceRefundVoided(rec *events.Record, e events.InvoiceRefundVoided) {
@@ -478,6 +499,7 @@ func (b *Books) invoiceRefundVoided(rec *events.Record, e events.InvoiceRefundVo
 		if c := &list.Notes[i]; c.ID == e.CreditNote {
 			assert(c.VoidedAt == 0, rec, "a credit note voided twice")
 			c.VoidedAt = rec.At
+			b.Returns.edit(PeriodKey{e.Subscription, e.Period}).Credited = false
 			return
 		}
 	}

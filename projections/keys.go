@@ -36,6 +36,7 @@ import (
 //	0x54 invoices.bills       InvoiceID                        Bill
 //	0x55 invoices.credits     InvoiceID                        Credits
 //	0x56 invoices.refunds     UsageID                          Refund
+//	0xc2 invoices.returns     SubscriptionID, period           Returns
 //	0x80 payments.sessions     SessionID                        Session
 //	0x81 payments.charges      ChargeID                         Charge
 //	0x82 payments.methods      MethodID                         Method
@@ -88,6 +89,7 @@ const (
 	tableBills         = 0x54
 	tableCredits       = 0x55
 	tableRefunds       = 0x56
+	tableReturns       = 0xC2
 	tableTotals        = 0x60
 	tableJournals      = 0x61
 	tablePages         = 0x62

@@ -36,6 +36,19 @@ func (b *Books) usageRefunded(rec *events.Record, e events.UsageRefunded) {
 	if e.Joins {
 		b.join(rec, PeriodKey{e.Subscription, e.Period}, events.LineOfRefund, e.Lines, -1)
 	}
+	if !e.Reservation.IsZero() {
+		b.Reservations.edit(e.Reservation).getBack(rec, e)
+	}
+	if e.Joins && e.Period == e.Charged {
+		return
+	}
+	net, tax := events.TotalOf(e.Lines)
+	charged := b.Returns.edit(PeriodKey{e.Subscription, e.Charged})
+	charged.Back, charged.BackTax = charged.Back.Plus(net), charged.BackTax.Plus(tax)
+	if e.Joins {
+		shown := b.Returns.edit(PeriodKey{e.Subscription, e.Period})
+		shown.Shown, shown.ShownTax = shown.Shown.Plus(net), shown.ShownTax.Plus(tax)
+	}
 }
 
 func (b *Books) usageCorrected(rec *events.Record, e events.UsageCorrected) {

@@ -121,6 +121,13 @@ func (r *Reservation) pay(rec *events.Record, e *events.UsageReported) {
 	assert(r.Held.Sign() >= 0, rec, "a reservation that has paid more than it held")
 }
 
+// getBack takes back what a reservation had paid for a usage event. A use that was made of it stays used.
+func (r *Reservation) getBack(rec *events.Record, e events.UsageRefunded) {
+	assert(r.Status == ReservationActive && r.Subscription == e.Subscription, rec, "usage given back to a reservation that is over")
+	r.Held = r.Held.Plus(held(e.Money()))
+	r.UpdatedAt = rec.At
+}
+
 func (b *Books) reservationReleased(rec *events.Record, e events.ReservationReleased) {
 	r := b.Reservations.edit(e.Reservation)
 	assert(r.Status == ReservationActive, rec, "a reservation released twice")

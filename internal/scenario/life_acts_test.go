@@ -101,7 +101,7 @@ func (l *life) use(p *person) {
 // used is usage that is accepted, if what pays for it holds enough.
 func (l *life) used(a *agreement, of *period, from *hold, list []property, name string, happened time.Time, body map[string]any) {
 	p, s := a.person, a.person.shop
-	e := &used{name: name, a: a, period: of.n}
+	e := &used{name: name, a: a, period: of.n, from: from}
 	costs := make([]charge, len(list))
 	for i, q := range list {
 		before := of.lines[q.tariff]
@@ -200,7 +200,7 @@ func (l *life) subscribe(p *person) {
 	now := l.time(p.shop)
 	a := &agreement{
 		name: p.name + "-" + l.fresh(), person: p, start: now, anchor: now.Truncate(time.Hour),
-		exempt: l.rng.IntN(8) == 0, auto: l.rng.IntN(2) == 0,
+		exempt: l.rng.IntN(8) == 0, auto: l.rng.IntN(2) == 0, gone: make(map[int]charge), shown: make(map[int]charge),
 	}
 	body := map[string]any{
 		"customerId": l.w.names[p.name], "planId": l.w.names[p.shop.name+"-plan"], "name": a.name, "startedAt": now,
@@ -303,19 +303,40 @@ func (l *life) refund(e *used, command string, body map[string]any) bool {
 			break
 		}
 	}
+	for _, inv := range e.a.person.invoices {
+		switch {
+		case inv.a != e.a || inv.period != e.period:
+		case inv.note != "":
+			l.do("", command, body, commands.AlreadyRefunded, nil)
+			return false
+		case e.owed > 0 && (inv.state == "CANCELLED" || inv.state == "WRITTEN_OFF"):
+			l.do("", command, body, commands.NotRefundable, nil)
+			return false
+		}
+	}
 	if e.owed > 0 && (joins == nil || joins.certain() < e.owed) {
 		l.do("", command, body, commands.NotRefundable, nil)
 		return false
 	}
 	l.do("", command, body, "", nil)
 	p := e.a.person
-	p.main, p.owed = p.main+e.main, p.owed-e.owed
+	to := &p.main
+	if slices.Contains(p.reserved, e.from) {
+		to = &e.from.left
+	}
+	*to, p.owed = *to+e.main, p.owed-e.owed
 	p.shop.earned -= e.net - e.part
 	l.platform, l.tax = l.platform-e.part, l.tax-e.tax
 	e.taken = true
-	if joins != nil {
-		for _, o := range e.lines {
+	for _, o := range e.lines {
+		if joins != nil {
 			joins.others = append(joins.others, other{charge{-o.net, -o.tax}, o.prepaid})
+		}
+		if joins == nil || joins.n != e.period {
+			e.a.gone[e.period] = e.a.gone[e.period].plus(o.charge)
+		}
+		if joins != nil && joins.n != e.period {
+			e.a.shown[joins.n] = e.a.shown[joins.n].plus(o.charge)
 		}
 	}
 	return true

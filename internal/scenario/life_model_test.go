@@ -176,6 +176,8 @@ type agreement struct {
 	latest        *session // for its money
 	periods       []*period
 	units         *units
+	gone          map[int]charge // of what a period has charged: taken back on another invoice, or on none
+	shown         map[int]charge // taken back on the invoice of a period, which others have charged
 }
 
 // rate returns the rate of tax of usage, or of fees where t is nil.
@@ -379,6 +381,7 @@ type invoice struct {
 	retry    time.Time
 	session  *session // the latest for it
 	note     string   // the credit note that is not void
+	credit   charge   // its
 }
 
 // hold is money that is set aside.
@@ -418,6 +421,7 @@ type used struct {
 	taken    bool
 	disputed bool
 	dispute  string // that is open
+	from     *hold  // that has paid main, nil for the wallet
 }
 
 // books is what the model keeps of everybody.

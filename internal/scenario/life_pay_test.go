@@ -211,24 +211,27 @@ func (l *life) credit(p *person) {
 		return
 	}
 	body := map[string]any{"invoiceId": l.invoice(inv, "id")}
-	switch total := inv.gross(); {
+	due := inv.plus(inv.a.shown[inv.period])
+	due = charge{due.net - inv.a.gone[inv.period].net, due.tax - inv.a.gone[inv.period].tax}
+	switch total := due.gross(); {
 	case inv.note != "" && l.rng.IntN(2) == 0:
 		l.do("", "RefundInvoice", body, "ALREADY_REFUNDED", nil)
 	case inv.note != "":
 		body["refundId"] = l.w.names[inv.note]
-		if p.main < total {
+		if p.main < inv.credit.gross() {
 			l.do("", "VoidInvoiceRefund", body, "INSUFFICIENT_FUNDS", nil)
 			return
 		}
 		l.do("", "VoidInvoiceRefund", body, "", nil)
-		l.giveBack(p, charge{-inv.net, -inv.tax})
+		l.giveBack(p, charge{-inv.credit.net, -inv.credit.tax})
 		inv.note = ""
 	case total <= 0:
 		l.do("", "RefundInvoice", body, "INVOICE_STATE", nil)
 	default:
 		inv.note = "note" + l.fresh()
 		l.do(inv.note, "RefundInvoice", body, "", &total)
-		l.giveBack(p, inv.charge)
+		inv.credit = due
+		l.giveBack(p, due)
 	}
 }
 

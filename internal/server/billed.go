@@ -58,7 +58,7 @@ func (d *directory) Billed(ctx context.Context, id events.InvoiceID) (billed wir
 		}
 		billed.Subscription = row.Subscription
 		if row.Status == projections.InvoicePaid {
-			billed.Paid = commands.PaidInvoice{Merchant: row.Merchant, Subscription: row.Subscription, Nanos: row.Subtotal, Tax: row.Tax}
+			billed.Paid = commands.PaidInvoice{Merchant: row.Merchant, Subscription: row.Subscription, Period: row.Period, Nanos: row.Subtotal, Tax: row.Tax}
 		}
 		return nil
 	})

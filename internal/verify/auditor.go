@@ -30,6 +30,7 @@ type auditor struct {
 	charges   map[events.ChargeID]*charge
 	bills     map[events.InvoiceID]*bill // drafted or issued
 	refunded  map[events.UsageID]bool
+	returns   map[projections.PeriodKey]*returned
 	regions   map[events.OrganizationID]string // of consumers, for tax
 	grants    map[events.GrantID]*grant
 	alerts    map[events.AlertID]*alert
@@ -112,6 +113,7 @@ func newAuditor() *auditor {
 		charges:   make(map[events.ChargeID]*charge),
 		bills:     make(map[events.InvoiceID]*bill),
 		refunded:  make(map[events.UsageID]bool),
+		returns:   make(map[projections.PeriodKey]*returned),
 		regions:   make(map[events.OrganizationID]string),
 		grants:    make(map[events.GrantID]*grant),
 		alerts:    make(map[events.AlertID]*alert),

@@ -151,7 +151,6 @@ type bill struct {
 	subtotal, tax, paid, unpaid events.Sum
 	unpaidTax, instant          events.Sum
 	issued, settled             bool
-	credited                    bool // by a credit note that is not void
 }
 
 // total closes a period and adds up its lines.
@@ -238,6 +237,7 @@ func (a *auditor) cancelled(e events.InvoiceCancelled) error {
 			return fmt.Errorf("invoice %s is issued, and cannot be cancelled", e.Invoice)
 		}
 		b.settled = true
+		a.returned(b.sub, b.period).givenUp = true
 		return accrues(e.Postings, b.unpaid.Neg())
 	}
 	p, err := a.close(e.Subscription, e.Period, e.Invoice)
@@ -317,5 +317,6 @@ func (a *auditor) writtenOff(e events.InvoiceWrittenOff) error {
 		return err
 	}
 	b.settled = true
+	a.returned(b.sub, b.period).givenUp = true
 	return accrues(e.Postings, b.unpaid.Neg())
 }

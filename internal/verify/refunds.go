@@ -42,6 +42,9 @@ func (a *auditor) refund(rec *events.Record, e events.UsageRefunded) error {
 		return fmt.Errorf("usage %s is refunded a second time", e.Usage)
 	}
 	a.refunded[e.Usage] = true
+	if err := a.givesBack(e); err != nil {
+		return err
+	}
 	var debited, tax, owed events.Sum
 	for i := range e.Lines {
 		u := &e.Lines[i]
@@ -73,13 +76,65 @@ func (a *auditor) refund(rec *events.Record, e events.UsageRefunded) error {
 			fee = fee.Add(p.Nanos)
 		}
 	}
-	if err := posted(e.Postings, map[events.Role]events.Sum{
-		events.ConsumerMain: debited, events.Merchant: debited.Neg().Plus(tax).Plus(fee.Neg()), events.PlatformFee: fee, events.TaxPayable: tax.Neg(),
+	if a.returned(e.Subscription, e.Charged).givenUp && !owed.IsZero() {
+		return fmt.Errorf("usage %s is given back %s that will never be paid", e.Usage, owed)
+	}
+	to := events.ConsumerMain
+	sums := map[events.Role]events.Sum{
+		events.Merchant: debited.Neg().Plus(tax).Plus(fee.Neg()), events.PlatformFee: fee, events.TaxPayable: tax.Neg(),
 		events.ConsumerUsage: owed, events.Receivable: owed.Neg(),
-	}); err != nil {
+	}
+	if !e.Reservation.IsZero() {
+		r := a.reserved[e.Reservation]
+		if r == nil || r.subscription != e.Subscription {
+			return fmt.Errorf("reservation %s is not one of subscription %s, or is released already", e.Reservation, e.Subscription)
+		}
+		to, r.left = events.ReservationHold, r.left.Plus(debited)
+	}
+	sums[to] = debited
+	if err := posted(e.Postings, sums); err != nil {
 		return err
 	}
+	if to != events.ConsumerMain {
+		debited = events.Sum{}
+	}
 	return a.move(e.Wallet, debited, e.Balance)
+}
+
+// returned is what was given back of what the invoice of a period has charged.
+type returned struct {
+	back, backTax   events.Sum // by refunds of usage that it does not show
+	shown, shownTax events.Sum // by refunds that it shows of usage that others have charged
+	credited        bool       // by a credit note that is not void
+	givenUp         bool       // what it left to pay never will be
+}
+
+func (a *auditor) returned(sub events.SubscriptionID, n uint32) *returned {
+	key := projections.PeriodKey{Subscription: sub, Period: n}
+	r := a.returns[key]
+	if r == nil {
+		r = new(returned)
+		a.returns[key] = r
+	}
+	return r
+}
+
+// givesBack checks that usage is not taken back whose invoice was given back as a whole, and remembers what comes off it.
+func (a *auditor) givesBack(e events.UsageRefunded) error {
+	of := a.returned(e.Subscription, e.Charged)
+	if of.credited {
+		return fmt.Errorf("usage %s is refunded, and so was its invoice", e.Usage)
+	}
+	if e.Joins && e.Period == e.Charged {
+		return nil
+	}
+	net, tax := events.TotalOf(e.Lines)
+	of.back, of.backTax = of.back.Plus(net), of.backTax.Plus(tax)
+	if e.Joins {
+		by := a.returned(e.Subscription, e.Period)
+		by.shown, by.shownTax = by.shown.Plus(net), by.shownTax.Plus(tax)
+	}
+	return nil
 }
 
 // corrected checks that late usage is owed, as a line of another period's invoice.
@@ -165,31 +220,44 @@ func (a *auditor) delivered(rec *events.Record) error {
 	return nil
 }
 
-// refundedInvoice checks a credit note: all of a paid invoice goes back to the wallet.
+// charged is what a paid invoice has charged and nothing has given back, before tax and the tax.
+func (a *auditor) charged(b *bill) (net, tax events.Sum) {
+	r := a.returned(b.sub, b.period)
+	return b.subtotal.Plus(r.shown).Plus(r.back.Neg()), b.tax.Plus(r.shownTax).Plus(r.backTax.Neg())
+}
+
+// refundedInvoice checks a credit note: all that a paid invoice has charged goes back to the wallet, but what did before.
 func (a *auditor) refundedInvoice(e events.InvoiceRefunded) error {
 	b := a.bills[e.Invoice]
-	if b == nil || !b.settled || !b.issued || b.credited || b.sub != e.Subscription {
-		return fmt.Errorf("invoice %s is not paid, or refunded already", e.Invoice)
+	if b == nil || !b.settled || !b.issued || b.sub != e.Subscription || b.period != e.Period {
+		return fmt.Errorf("invoice %s is not paid, or not that of period %d of subscription %s", e.Invoice, e.Period, e.Subscription)
 	}
-	b.credited = true
-	if e.Nanos != b.subtotal || e.Tax != b.tax {
-		return fmt.Errorf("invoice %s of %s is refunded with %s", e.Invoice, b.subtotal.Plus(b.tax), e.Nanos.Plus(e.Tax))
+	r := a.returned(b.sub, b.period)
+	if r.credited || r.givenUp {
+		return fmt.Errorf("invoice %s is refunded already, or was never paid", e.Invoice)
 	}
-	all := b.subtotal.Plus(b.tax)
-	if err := posted(e.Postings, map[events.Role]events.Sum{events.ConsumerMain: all, events.Merchant: b.subtotal.Neg(), events.TaxPayable: b.tax.Neg()}); err != nil {
+	net, tax := a.charged(b)
+	if e.Nanos != net || e.Tax != tax {
+		return fmt.Errorf("invoice %s of %s, not refunded yet, is refunded with %s", e.Invoice, net.Plus(tax), e.Nanos.Plus(e.Tax))
+	}
+	r.credited = true
+	all := net.Plus(tax)
+	if err := posted(e.Postings, map[events.Role]events.Sum{events.ConsumerMain: all, events.Merchant: net.Neg(), events.TaxPayable: tax.Neg()}); err != nil {
 		return err
 	}
 	return a.move(e.Wallet, all, e.Balance)
 }
 
+// voided checks that all goes back that a credit note gave: nothing has come off the invoice since.
 func (a *auditor) voided(e events.InvoiceRefundVoided) error {
 	b := a.bills[e.Invoice]
-	if b == nil || !b.credited {
+	if b == nil || b.sub != e.Subscription || b.period != e.Period || !a.returned(b.sub, b.period).credited {
 		return fmt.Errorf("invoice %s has no credit note to void", e.Invoice)
 	}
-	b.credited = false
-	all := b.subtotal.Plus(b.tax)
-	if err := posted(e.Postings, map[events.Role]events.Sum{events.ConsumerMain: all.Neg(), events.Merchant: b.subtotal, events.TaxPayable: b.tax}); err != nil {
+	a.returned(b.sub, b.period).credited = false
+	net, tax := a.charged(b)
+	all := net.Plus(tax)
+	if err := posted(e.Postings, map[events.Role]events.Sum{events.ConsumerMain: all.Neg(), events.Merchant: net, events.TaxPayable: tax}); err != nil {
 		return err
 	}
 	return a.move(e.Wallet, all.Neg(), e.Balance)

@@ -84,11 +84,6 @@ func (x *extraLine) emit(g *generator, at events.Time, e events.Event) {
 // refund takes the last usage of a period back.
 func (g *generator) refund(c *customer, p *openPeriod, now events.Time) {
 	used := p.last.Event.(*events.UsageReported)
-	for _, q := range used.Postings {
-		if q.Role == events.ReservationHold {
-			return // what a reservation has paid goes back another way
-		}
-	}
 	g.command(c.merchant.id, events.ActorKey)
 	usage := events.Derive[events.UsageNoun](p.last.Command, 0)
 	dispute := events.DisputeID(usage)
@@ -105,13 +100,20 @@ func (g *generator) refund(c *customer, p *openPeriod, now events.Time) {
 	}
 	e := events.UsageRefunded{
 		Usage: usage, Subscription: c.sub, Customer: c.id, Wallet: c.wallet, Joins: true, Period: p.n,
-		Lines: used.Lines, Currency: usd, Reason: g.seal(c.consumer),
+		Lines: used.Lines, Currency: usd, Reason: g.seal(c.consumer), Charged: p.n,
+	}
+	if r := c.reserved; r != nil && r.id == used.Reservation {
+		e.Reservation = r.id
 	}
 	for _, q := range used.Postings {
-		e.Postings = append(e.Postings, events.Posting{Role: q.Role, Nanos: -q.Nanos})
-		if q.Role == events.ConsumerMain {
-			c.balance = c.balance.Add(-q.Nanos)
+		role := q.Role
+		switch {
+		case role == events.ReservationHold && !e.Reservation.IsZero():
+			c.reserved.left = c.reserved.left.Add(-q.Nanos)
+		case role == events.ReservationHold, role == events.ConsumerMain:
+			role, c.balance = events.ConsumerMain, c.balance.Add(-q.Nanos)
 		}
+		e.Postings = append(e.Postings, events.Posting{Role: role, Nanos: -q.Nanos})
 	}
 	e.Balance = c.balance
 	rec := g.emit(now, e)
@@ -186,13 +188,13 @@ func (g *generator) afterIssue(c *customer, p *openPeriod, e events.InvoiceIssue
 		note := events.Derive[events.CreditNoteNoun](g.env.Command, 0)
 		c.balance = c.balance.Add(all)
 		g.emit(now, events.InvoiceRefunded{
-			CreditNote: note, Invoice: e.Invoice, Subscription: c.sub, Wallet: c.wallet, Nanos: e.Subtotal, Tax: e.Tax, Currency: usd, Balance: c.balance,
+			CreditNote: note, Invoice: e.Invoice, Subscription: c.sub, Period: p.n, Wallet: c.wallet, Nanos: e.Subtotal, Tax: e.Tax, Currency: usd, Balance: c.balance,
 			Postings: creditPostings(net, tax),
 		})
 		if c.merchant.settled%2 == 0 {
 			c.balance = c.balance.Add(-all)
 			g.emit(now, events.InvoiceRefundVoided{
-				CreditNote: note, Invoice: e.Invoice, Subscription: c.sub, Wallet: c.wallet, Currency: usd, Balance: c.balance,
+				CreditNote: note, Invoice: e.Invoice, Subscription: c.sub, Period: p.n, Wallet: c.wallet, Currency: usd, Balance: c.balance,
 				Postings: creditPostings(-net, -tax),
 			})
 		}
