@@ -115,6 +115,17 @@ func TestAuthorization(t *testing.T) {
 			name:  "authorizing by another link what a subscription waits for",
 			given: []step{invite("link", "zoe", "pro"), accept("link", "zoe"), byOperator(withdraw), joined[2], invite("link2", "zoe", "")}, when: accept("link2", "zoe"),
 		},
+		{
+			name: "the periods of what has waited are those that were agreed on, whatever its plan's are by then",
+			given: []step{
+				withFees("pro", "llm", flat{"base", "3", events.InAdvance, events.Monthly, 1}),
+				invite("link", "zoe", "pro"), accept("link", "zoe"), byOperator(withdraw), joined[2],
+				func(w *world) *Request {
+					return just(UpdatePlan{Plan: id[events.PlanNoun](w, "pro"), Cadence: given(events.Quarterly)})(w)
+				},
+				invite("link2", "zoe", ""),
+			}, when: accept("link2", "zoe"),
+		},
 		{name: "taking back what was not given", given: []step{invite("link", "zoe", ""), accept("link", "zoe"), rival}, when: byOperator(withdraw), refused: NotFound},
 		{name: "taking it back as the merchant", given: []step{invite("link", "zoe", ""), accept("link", "zoe")}, when: withdraw, refused: NotFound},
 		{name: "a suspended user", given: []step{invite("link", "zoe", ""), accept("link", "zoe"), setUser(events.UserSuspended, events.OwnerRole)}, when: byUser("zoe-user", withdraw), refused: NotFound},

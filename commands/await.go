@@ -64,6 +64,7 @@ func authorized(b *projections.Books, c Context, id events.SubscriptionID, s *pr
 			OnSuccess: a.RedirectURL, OnFailure: a.FailureURL, Term: time.Duration(a.Seconds) * time.Second,
 		},
 		merchant: b.Merchants.Get(c.Merchant), plan: b.Plans.Get(s.Plan), owner: consumer, consumer: b.Consumers.Get(consumer), now: b.ClockNow(s.Clock, c.Now),
+		schedule: scheduleOf(s),
 	}
 	if j.consumer == nil { // it is signing up
 		j.consumer = &projections.Consumer{Type: events.Full}

@@ -232,7 +232,7 @@ func closePeriod(c Context, id events.SubscriptionID, s *projections.Subscriptio
 			continue
 		}
 		bill.draft(d, at, p, events.InvoiceClosing{Invoice: p.Invoice, Subscription: id, Period: p.N})
-		end := periodEnd(s.Anchor, s.Cadence, p.N+1)
+		end := scheduleOf(s).end(p.N + 1)
 		bill.draft(d, at, p, events.InvoiceOpened{
 			Invoice: events.Derive[events.InvoiceNoun](c.ID, 0), Subscription: id, Customer: s.Customer, Period: p.N + 1,
 			Start: at, End: end, GraceEnd: end.Add(grace), Currency: s.Currency,

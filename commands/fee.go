@@ -31,22 +31,31 @@ func FeeTimes(rate *projections.Rate, period events.Cadence, n uint32) int64 {
 	return 0
 }
 
-// quoteFees returns the fees of a card that are paid in advance in the nth period of a cadence, as they cost a customer at a
-// time, in the order of the card, and their sum with tax. It reports whether they fit: quantity × unit price, times so often,
-// was checked for one fee by itself only.
-func quoteFees(card *projections.Card, cadence events.Cadence, n uint32, rateOf func() events.TaxRate) (fees []events.QuotedFee, total events.Nanos, ok bool) {
+// quoteFee returns what a fee of a card that is taxed at a rate costs in the nth period, and whether that fits: quantity × unit price, times so
+// often, was checked for one time only. Its quantity is 0 where it is not charged in that period. Where the plan bills days, it is for
+// those days alone (A22); until is where the period has ended.
+func quoteFee(card *projections.Card, r *projections.Rate, of schedule, n uint32, rate events.TaxRate, until events.Time) (q events.QuotedFee, fits bool) {
+	q = events.QuotedFee{
+		Fee: r.Fee, Price: r.Price, Revision: r.Revision, Quantity: int64(r.Quantity) * FeeTimes(r, of.cadence, n), UnitPrice: r.UnitPrice, TaxRate: rate,
+	}
+	if card.Daily {
+		q.Days, q.OfDays = of.feeDays(r, n, until)
+	}
+	cost, fits := r.UnitPrice.Times(q.Quantity)
+	q.Nanos, q.Tax = taxOn(q.TaxRate, card.Taxed, events.Sum{}, events.Sum{}, prorate(cost, q.Days, q.OfDays))
+	return q, fits
+}
+
+// quoteFees returns the fees of a card that are paid in advance in the nth period, as they cost a customer at a time, in the order of the
+// card, and their sum with tax. It reports whether they fit.
+func quoteFees(card *projections.Card, of schedule, n uint32, rateOf func() events.TaxRate) (fees []events.QuotedFee, total events.Nanos, ok bool) {
 	ok = true
 	for i := range card.Fees {
 		r := &card.Fees[i]
-		times := FeeTimes(r, cadence, n)
-		if r.Term != events.InAdvance || times == 0 {
+		if r.Term != events.InAdvance || FeeTimes(r, of.cadence, n) == 0 {
 			continue
 		}
-		q := events.QuotedFee{
-			Fee: r.Fee, Price: r.Price, Revision: r.Revision, Quantity: int64(r.Quantity) * times, UnitPrice: r.UnitPrice, TaxRate: rateOf(),
-		}
-		cost, fits := r.UnitPrice.Times(q.Quantity)
-		q.Nanos, q.Tax = taxOn(q.TaxRate, card.Taxed, events.Sum{}, events.Sum{}, cost)
+		q, fits := quoteFee(card, r, of, n, rateOf(), 0)
 		gross, fits2 := q.Nanos.Plus(q.Tax)
 		sum, fits3 := total.Plus(gross)
 		fees, total, ok = append(fees, q), sum, ok && fits && fits2 && fits3
@@ -91,7 +100,7 @@ func (f *charger) charge(q *events.QuotedFee, at events.Time, d *decision) bool 
 	f.balance, f.instant = f.balance.Add(gross.Neg()), f.instant.Add(q.Nanos)
 	e := f.e
 	e.Fee, e.Price, e.Revision, e.Quantity, e.UnitPrice = q.Fee, q.Price, q.Revision, q.Quantity, q.UnitPrice
-	e.Nanos, e.Tax, e.TaxRate, e.Balance = q.Nanos, q.Tax, q.TaxRate, f.balance
+	e.Nanos, e.Tax, e.TaxRate, e.Balance, e.Days, e.OfDays = q.Nanos, q.Tax, q.TaxRate, f.balance, q.Days, q.OfDays
 	for _, p := range []events.Posting{
 		{Role: events.ConsumerMain, Nanos: gross.Neg()},
 		{Role: events.Merchant, Nanos: q.Nanos - part},
@@ -141,7 +150,7 @@ func chargeOpen(b *projections.Books, c Context, id events.SubscriptionID, s *pr
 // chargeAll charges the fees of a period that are paid in advance and are not charged yet, each if the wallet holds it, and returns
 // what the others come to.
 func (f *charger) chargeAll(s *projections.Subscription, card *projections.Card, at events.Time, d *decision) (left events.Nanos) {
-	fees, _, fits := quoteFees(card, s.Cadence, f.e.Period, feeRate(f.b, s, card, at))
+	fees, _, fits := quoteFees(card, scheduleOf(s), f.e.Period, feeRate(f.b, s, card, at))
 	accrual := f.b.Accruals.Get(projections.PeriodKey{Subscription: f.e.Subscription, Period: f.e.Period})
 	for i := range fees {
 		if fits && !accrual.HasFee(fees[i].Fee) && !f.charge(&fees[i], at, d) {
@@ -152,16 +161,15 @@ func (f *charger) chargeAll(s *projections.Subscription, card *projections.Card,
 }
 
 // feeLine returns the line of a fee that is owed from the end of a period on.
-func feeLine(r *projections.Rate, times int64, s *projections.Subscription, card *projections.Card, payer *taxpayer, at events.Time) SettledLine {
-	l := SettledLine{OpenLine: projections.OpenLine{
-		Price: r.Price, Revision: r.Revision, Term: events.InArrears, UnitPrice: r.UnitPrice, Quantity: events.SumOf(events.Nanos(int64(r.Quantity) * times)),
-		More: &projections.LineMore{Of: events.LineOfFee, Fee: r.Fee},
-	}}
+func feeLine(r *projections.Rate, s *projections.Subscription, p *projections.Period, card *projections.Card, payer *taxpayer, at events.Time) SettledLine {
+	var rate events.TaxRate
 	if !s.TaxExempt {
-		l.TaxRate = payer.rate(StandardTaxes{}, s.Plan, card, events.MetricID{}, at)
+		rate = payer.rate(StandardTaxes{}, s.Plan, card, events.MetricID{}, at)
 	}
-	cost, _ := r.UnitPrice.Times(int64(r.Quantity) * times) // that it fits was checked when the price was made, for one time
-	net, tax := taxOn(l.TaxRate, card.Taxed, events.Sum{}, events.Sum{}, cost)
-	l.Nanos, l.Tax, l.Accrues = events.SumOf(net), events.SumOf(tax), net+tax
-	return l
+	q, _ := quoteFee(card, r, scheduleOf(s), p.N, rate, p.End)
+	return SettledLine{OpenLine: projections.OpenLine{
+		Price: r.Price, Revision: r.Revision, Term: events.InArrears, UnitPrice: r.UnitPrice, Quantity: events.SumOf(events.Nanos(q.Quantity)),
+		Nanos: events.SumOf(q.Nanos), Tax: events.SumOf(q.Tax), TaxRate: rate,
+		More: &projections.LineMore{Of: events.LineOfFee, Fee: r.Fee, Days: q.Days, OfDays: q.OfDays},
+	}, Accrues: q.Nanos + q.Tax}
 }

@@ -95,6 +95,52 @@ func TestFees(t *testing.T) {
 	})
 }
 
+// anchored makes a plan whose subscriptions' periods are counted from an instant.
+func anchored(name, product, anchor string, proration events.Proration, tariffs ...tariff) step {
+	return change(plan(name, product, tariffs...), func(c *CreatePlan) { c.Anchor, c.Proration = instantOf(anchor), proration })
+}
+
+// TestProration holds what fees cost in a first period that is shorter than the others: all, or the days that are used (A22).
+func TestProration(t *testing.T) {
+	fees := []flat{
+		{"setup", "20", events.InAdvance, events.Once, 1},
+		{"base", "15", events.InAdvance, events.Monthly, 2},
+		{"support", "5", events.InArrears, events.Monthly, 1},
+		{"licence", "90", events.InAdvance, events.Quarterly, 1},
+	}
+	shop := []step{
+		merchant("acme", events.Settings{ManagedPrepaid: true, FeeBasisPoints: 250}), product("llm"), product("db"),
+		anchored("all", "llm", "2024-12-01 00:00", ""), withFees("all", "llm", fees...),
+		anchored("days", "db", "2024-12-01 00:00", events.ProrateDaily), withFees("days", "db", fees...), customer("bob"),
+	}
+	paid := []step{joinPrepaid("new", "bob", "days", "0", terms{}), pay("new"), charged("new", good)}
+	with := func(before []step, more ...step) []step { return append(append([]step(nil), before...), more...) }
+	checkRules(t, shop, []rule{
+		{name: "all of it, where nothing else is agreed", when: joinPrepaid("new", "bob", "all", "0", terms{})},
+		{name: "the days that are left", when: joinPrepaid("new", "bob", "days", "0", terms{})},
+		{name: "with tax", given: []step{taxedAt("days", 8_500, events.Exclusive)}, when: joinPrepaid("new", "bob", "days", "0", terms{})},
+		{name: "with tax in it", given: []step{taxedAt("days", 19_000, events.Inclusive)}, when: joinPrepaid("new", "bob", "days", "0", terms{})},
+		{name: "from a period's beginning on", given: []step{clock("tc", "2025-01-01 00:30")}, when: joinPrepaid("new", "bob", "days", "0", terms{clock: "tc"})},
+		{name: "that begins before the anchor", when: joinPrepaid("new", "bob", "days", "0", terms{started: "2024-11-27 15:00"})},
+		{name: "that begins later", when: joinPrepaid("new", "bob", "days", "0", terms{started: "2025-02-15 00:00"})},
+		{name: "charged as it was told", given: with(paid[:2], prorated("days", events.ProrateNone)), when: charged("new", good)},
+		{name: "the rest of the period, and then whole ones", given: with(paid, fund("bob", "60"), at("2025-02-02 01:00")), when: terminateIt("new")},
+		{name: "in arrears, up to the day on which it ends", given: with(paid, at("2025-01-20 12:00")), when: terminateIt("new")},
+		{name: "in arrears, when it ends in a later period", given: with(paid, fund("bob", "60"), at("2025-02-10 00:00")), when: terminateIt("new")},
+		{name: "another proration counts from the next period on", given: []step{
+			joinPrepaid("new", "bob", "all", "0", terms{}), pay("new"), charged("new", good), prorated("all", events.ProrateDaily), fund("bob", "60"), at("2025-02-10 00:00"),
+		}, when: terminateIt("new")},
+		{name: "by what nobody knows", when: prorated("all", "hourly"), refused: Invalid},
+	})
+}
+
+// prorated changes the proration of a plan.
+func prorated(plan string, p events.Proration) step {
+	return func(w *world) *Request {
+		return just(UpdatePlan{Plan: id[events.PlanNoun](w, plan), Proration: given(p)})(w)
+	}
+}
+
 // TestRenewal checks what is charged when the next period begins, and when the money for it comes later or never.
 func TestRenewal(t *testing.T) {
 	start := []step{joinPrepaid("new", "bob", "pro", "0", terms{}), pay("new"), charged("new", good)}

@@ -13,37 +13,6 @@ const grace = 24 * time.Hour
 // NoUsage is why an invoice of a period without usage is cancelled.
 const NoUsage = "NO_USAGE"
 
-// hour returns t rounded down to the hour (D28).
-func hour(t events.Time) events.Time {
-	const h = events.Time(time.Hour)
-	r := t % h
-	if r < 0 {
-		r += h
-	}
-	return t - r
-}
-
-// periodEnd returns the end of the nth period, n = 0, 1, 2…: n + 1 cadences after
-// the anchor, always counted from the anchor, clamped to the end of the month (A21).
-func periodEnd(anchor events.Time, c events.Cadence, n uint32) events.Time {
-	months := c.Months()
-	if months == 0 {
-		panic("commands: impossible: cadence " + string(c))
-	}
-	return addMonths(anchor, (int(n)+1)*months)
-}
-
-// addMonths returns the instant n months after t: the same day and time of day, or
-// the last day of a month that has no such day.
-func addMonths(t events.Time, n int) events.Time {
-	s := t.Std()
-	year, month, day := s.Date()
-	firstOfMonth := time.Date(year, month+time.Month(n), 1, s.Hour(), s.Minute(), s.Second(), s.Nanosecond(), time.UTC)
-	last := firstOfMonth.AddDate(0, 1, -1).Day()
-	end, _ := events.TimeOf(firstOfMonth.AddDate(0, 0, min(day, last)-1))
-	return end
-}
-
 // A biller issues the invoices of one decision, so that their numbers follow one another (D27), and each is paid from what those
 // before it have left in the wallet.
 type biller struct {
@@ -113,7 +82,7 @@ func (bill *biller) closeLine(id events.SubscriptionID, p *projections.Period, l
 	}
 	if m := l.More; m != nil {
 		e.Of, e.Fee, e.Model, e.Aggregation, e.Text, e.Factors = m.Of, m.Fee, m.Model, m.Aggregation, m.Text, m.Factors
-		e.Item = m.Line
+		e.Item, e.Days, e.OfDays = m.Line, m.Days, m.OfDays
 	}
 	if l.Accrues != 0 {
 		e.Wallet, e.Currency = bill.s.Wallet, bill.s.Currency

@@ -20,9 +20,10 @@ type CreatePlan struct {
 	TaxBehavior    events.TaxBehavior // zero stands for exclusive
 	TaxRate        events.TaxRate     // where nothing better is known
 	TaxCode        string
-	NoReminder     bool   // renewals are not announced
-	ReminderDays   uint32 // how many days before; 0 stands for 3
-	BillingVersion uint32 // a label, 0 or 1
+	NoReminder     bool             // renewals are not announced
+	ReminderDays   uint32           // how many days before; 0 stands for 3
+	Proration      events.Proration // of fees; zero stands for none
+	BillingVersion uint32           // a label, 0 or 1
 }
 
 // UpdatePlan changes a plan. Prices and tax change with the periods that begin from now on, the cadence with new
@@ -39,6 +40,7 @@ type UpdatePlan struct {
 	TaxCode      Change[string]
 	NoReminder   Change[bool]
 	ReminderDays Change[uint32]
+	Proration    Change[events.Proration]
 }
 
 // What a plan has where nothing is said.
@@ -61,6 +63,7 @@ func createPlan(b *projections.Books, c Context, cmd CreatePlan, d *decision) *R
 	e := events.PlanUpdated{
 		Name: cmd.Name, Description: cmd.Description, Cadence: cmd.Cadence, Prices: cmd.Prices, DisplayName: cmd.DisplayName,
 		TaxBehavior: cmd.TaxBehavior, TaxRate: cmd.TaxRate, TaxCode: cmd.TaxCode, NoReminder: cmd.NoReminder, ReminderDays: cmd.ReminderDays,
+		Proration: cmd.Proration,
 	}
 	if r := first(planOK(&e), billable("billingAnchor", cmd.Anchor)); r != nil {
 		return r
@@ -82,7 +85,7 @@ func createPlan(b *projections.Books, c Context, cmd CreatePlan, d *decision) *R
 		Plan: events.Derive[events.PlanNoun](c.ID, 0), Product: cmd.Product, Name: cmd.Name, Description: cmd.Description,
 		Currency: cmd.Currency, Cadence: cmd.Cadence, Prices: cmd.Prices, DisplayName: cmd.DisplayName, Anchor: hour(cmd.Anchor),
 		TaxBehavior: cmd.TaxBehavior, TaxRate: cmd.TaxRate, TaxCode: cmd.TaxCode, NoReminder: cmd.NoReminder, ReminderDays: cmd.ReminderDays,
-		Version: cmd.BillingVersion,
+		Version: cmd.BillingVersion, Proration: cmd.Proration,
 	})
 	if m.WalletFor(cmd.Currency).IsZero() { // its first plan in this currency
 		d.add(c, c.Now, events.WalletOpened{
@@ -123,6 +126,8 @@ func planOK(p *events.PlanUpdated) *Rejection {
 		return Reject(Invalid, "billingCadence %.40q is none of P1M, P3M, P1Y", p.Cadence)
 	case p.TaxBehavior != "" && p.TaxBehavior != events.Exclusive && p.TaxBehavior != events.Inclusive:
 		return Reject(Invalid, "taxBehavior %.40q is none of exclusive, inclusive", p.TaxBehavior)
+	case p.Proration != "" && p.Proration != events.ProrateNone && p.Proration != events.ProrateDaily:
+		return Reject(Invalid, "prorationPolicy %.40q is none of none, daily", p.Proration)
 	case p.TaxRate > events.MaxTaxRate:
 		return Reject(Invalid, "defaultTaxRate is above 100")
 	case p.ReminderDays > maxReminderDays:
@@ -179,11 +184,16 @@ func updatePlan(b *projections.Books, c Context, cmd UpdatePlan, d *decision) *R
 	if p.Card.Taxed {
 		behavior = events.Inclusive
 	}
+	proration := events.Proration("")
+	if p.Card.Daily {
+		proration = events.ProrateDaily
+	}
 	e := events.PlanUpdated{
 		Plan: cmd.Plan, Name: cmd.Name.over(p.Name), Description: cmd.Description.over(p.Description), Cadence: cmd.Cadence.over(p.Cadence),
 		Prices: slices.Clone(cmd.Prices.over(p.Prices)), DisplayName: cmd.DisplayName.over(p.DisplayName),
 		TaxBehavior: cmd.TaxBehavior.over(behavior), TaxRate: cmd.TaxRate.over(p.Card.TaxRate), TaxCode: cmd.TaxCode.over(p.TaxCode),
 		NoReminder: cmd.NoReminder.over(p.NoReminder), ReminderDays: cmd.ReminderDays.over(p.ReminderDays),
+		Proration: cmd.Proration.over(proration),
 	}
 	if r := first(planOK(&e), pricesOK(b, c, p.Product, e.Prices)); r != nil {
 		return r

@@ -37,9 +37,8 @@ func Settle(b *projections.Books, id events.SubscriptionID, s *projections.Subsc
 	payer := payerOf(b, s.Customer)
 	for i := range card.Fees {
 		rate := &card.Fees[i]
-		times := FeeTimes(rate, s.Cadence, p.N)
-		if times > 0 && (rate.Term == events.InArrears || !accrual.HasFee(rate.Fee)) {
-			v.Lines = append(v.Lines, feeLine(rate, times, s, card, &payer, at))
+		if FeeTimes(rate, s.Cadence, p.N) > 0 && (rate.Term == events.InArrears || !accrual.HasFee(rate.Fee)) {
+			v.Lines = append(v.Lines, feeLine(rate, s, p, card, &payer, at))
 		}
 	}
 	open := make([]projections.OpenLine, len(v.Lines))

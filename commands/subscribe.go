@@ -24,7 +24,7 @@ func shortfall(minimum events.Nanos, balance events.Sum, limit events.Nanos) eve
 func (j *agreement) price(b *projections.Books, c Context) *Rejection {
 	cmd := &j.cmd
 	payer := j.payer(b)
-	fees, due, ok := quoteFees(&j.plan.Card, j.plan.Cadence, 0, func() events.TaxRate {
+	fees, due, ok := quoteFees(&j.plan.Card, j.schedule, 0, func() events.TaxRate {
 		if cmd.TaxExempt {
 			return 0
 		}
@@ -78,7 +78,7 @@ func (j *agreement) created(c Context) events.SubscriptionCreated {
 	cmd := &j.cmd
 	return events.SubscriptionCreated{
 		Subscription: events.Derive[events.SubscriptionNoun](c.ID, 0), Customer: cmd.Customer, Plan: cmd.Plan, Product: j.plan.Product,
-		Currency: j.plan.Currency, Name: cmd.Name, StartedAt: cmd.StartedAt, Anchor: hour(cmd.StartedAt), Cadence: j.plan.Cadence,
+		Currency: j.plan.Currency, Name: cmd.Name, StartedAt: cmd.StartedAt, Anchor: j.schedule.anchor, Cadence: j.schedule.cadence,
 		EndingAt: cmd.EndingAt, Clock: cmd.Clock, TaxExempt: cmd.TaxExempt, AutoCharge: cmd.AutoCharge, Minimum: cmd.Minimum, Reminders: cmd.Reminders, ReminderDays: cmd.ReminderDays,
 	}
 }
@@ -103,7 +103,7 @@ func (j *agreement) checkout(b *projections.Books, c Context, id events.Subscrip
 // commence adds what a subscription that is active from now on begins with: its first period, the fees that are due at once, and
 // what it is entitled to.
 func commence(b *projections.Books, c Context, id events.SubscriptionID, s *projections.Subscription, plan *projections.Plan, balance events.Sum, now events.Time, d *decision) {
-	end := periodEnd(s.Anchor, s.Cadence, 0)
+	end := scheduleOf(s).end(0)
 	d.add(c, now, events.InvoiceOpened{
 		Invoice: events.Derive[events.InvoiceNoun](c.ID, 1), Subscription: id, Customer: s.Customer, Period: 0,
 		Start: s.StartedAt, End: end, GraceEnd: end.Add(grace), Currency: s.Currency,

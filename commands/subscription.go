@@ -1,6 +1,7 @@
 package commands
 
 import (
+	"cmp"
 	"time"
 
 	"tallystick/events"
@@ -90,6 +91,7 @@ type agreement struct {
 	wallet   events.WalletID // that pays; zero where it is still to be opened
 	main     events.WalletID // that pays for everything else; likewise
 	now      events.Time
+	schedule schedule
 	fees     []events.QuotedFee // that are due at once
 	upfront  events.Nanos       // what they come to, in whole cents
 	amount   events.Nanos       // what is to be paid before it is active
@@ -122,6 +124,7 @@ func createSubscription(b *projections.Books, c Context, cmd CreateSubscription,
 	if j.plan == nil || j.plan.Merchant != c.Merchant {
 		return Reject(NotFound, "no plan %s", cmd.Plan)
 	}
+	j.schedule = schedule{cmp.Or(j.plan.Anchor, hour(cmd.StartedAt)), cmd.StartedAt, j.plan.Cadence}
 	if r := clockUsable(b, c, cmd.Clock); r != nil {
 		return r
 	}
@@ -331,11 +334,11 @@ func terminate(b *projections.Books, c Context, id events.SubscriptionID, s *pro
 	bill.balance = releaseAll(b, id, at, d)
 	cancelEntitlements(b, c, id, s.Customer, at, d)
 	for i := range s.Periods {
-		p := &s.Periods[i]
+		p := s.Periods[i]
 		if !p.Closing {
-			end := max(at, p.Start)
-			d.add(c, at, events.InvoiceClosing{Invoice: p.Invoice, Subscription: id, Period: p.N, End: end, GraceEnd: end})
+			p.End = max(at, p.Start)
+			d.add(c, at, events.InvoiceClosing{Invoice: p.Invoice, Subscription: id, Period: p.N, End: p.End, GraceEnd: p.End})
 		}
-		bill.issue(id, p, at, d)
+		bill.issue(id, &p, at, d)
 	}
 }

@@ -21,6 +21,8 @@ type QuotedFee struct {
 	Nanos     Nanos   `cbor:"6,keyasint" json:"amountNanos"` // before tax
 	Tax       Nanos   `cbor:"7,keyasint,omitzero" json:"taxNanos,omitzero"`
 	TaxRate   TaxRate `cbor:"8,keyasint,omitzero" json:"taxRate,omitzero"`
+	Days      uint32  `cbor:"9,keyasint,omitzero" json:"daysUsed,omitzero"`      // that are paid, of OfDays
+	OfDays    uint32  `cbor:"10,keyasint,omitzero" json:"daysInPeriod,omitzero"` // of the fee's own period; 0 where all of it is paid
 }
 
 // FeeCharged records that a fee was charged in a period of a subscription, and joins its invoice.
@@ -40,7 +42,9 @@ type FeeCharged struct {
 	TaxRate      TaxRate        `cbor:"13,keyasint,omitzero" json:"taxRate,omitzero"`
 	Currency     Currency       `cbor:"14,keyasint" json:"currency"`
 	Postings     []Posting      `cbor:"15,keyasint" json:"postings"`
-	Balance      Sum            `cbor:"16,keyasint" json:"balanceNanos"` // of the wallet's main account, after
+	Balance      Sum            `cbor:"16,keyasint" json:"balanceNanos"`                   // of the wallet's main account, after
+	Days         uint32         `cbor:"17,keyasint,omitzero" json:"daysUsed,omitzero"`     // that are paid, of OfDays
+	OfDays       uint32         `cbor:"18,keyasint,omitzero" json:"daysInPeriod,omitzero"` // of the fee's own period; 0 where all of it is paid
 }
 
 // UsageRefunded records that a usage event was taken back. What was debited for it is credited again, and what accrued

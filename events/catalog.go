@@ -186,6 +186,15 @@ const (
 	Inclusive TaxBehavior = "inclusive" // tax is a part of it
 )
 
+// Proration says what a fee costs of whose period only a part is used. The zero Proration is none.
+type Proration string
+
+// The prorations.
+const (
+	ProrateNone  Proration = "none"  // the same as always
+	ProrateDaily Proration = "daily" // the days that are used
+)
+
 // TaxRate is a rate of tax, in hundred-thousandths of a percent: 8.875% is 887_500. At most 100%.
 type TaxRate uint32
 
@@ -213,9 +222,10 @@ type PlanCreated struct {
 	NoReminder   bool        `cbor:"13,keyasint,omitempty" json:"noRenewalReminder,omitempty"`
 	ReminderDays uint32      `cbor:"14,keyasint,omitzero" json:"renewalReminderDays,omitzero"` // 1 to 30; 0 stands for 3
 	Version      uint32      `cbor:"15,keyasint,omitzero" json:"billingVersion,omitzero"`      // a label: all plans are billed alike
+	Proration    Proration   `cbor:"16,keyasint,omitempty" json:"prorationPolicy,omitempty"`
 }
 
-// PlanUpdated records a rate card as it is from now on. Prices and tax behavior are those of the periods
+// PlanUpdated records a rate card as it is from now on. Prices, tax behavior and proration are those of the periods
 // that begin after it; the cadence is that of subscriptions made after it.
 type PlanUpdated struct {
 	Plan         PlanID      `cbor:"1,keyasint" json:"planId"`
@@ -229,6 +239,7 @@ type PlanUpdated struct {
 	TaxCode      string      `cbor:"9,keyasint,omitempty" json:"defaultTaxCode,omitempty"`
 	NoReminder   bool        `cbor:"10,keyasint,omitempty" json:"noRenewalReminder,omitempty"`
 	ReminderDays uint32      `cbor:"11,keyasint,omitzero" json:"renewalReminderDays,omitzero"`
+	Proration    Proration   `cbor:"12,keyasint,omitempty" json:"prorationPolicy,omitempty"`
 }
 
 func (ProductCreated) Kind() Kind { return KindProductCreated }

@@ -65,6 +65,7 @@ var exampleTexts = map[reflect.Type]string{
 	reflect.TypeFor[Term]():          string(Instant),
 	reflect.TypeFor[Cadence]():       string(Monthly),
 	reflect.TypeFor[TaxBehavior]():   string(Inclusive),
+	reflect.TypeFor[Proration]():     string(ProrateDaily),
 	reflect.TypeFor[ConsumerKind]():  string(Managed),
 	reflect.TypeFor[Reminders]():     string(RemindersOn),
 	reflect.TypeFor[SessionMode]():   string(PayMode),

@@ -49,8 +49,10 @@ type InvoiceLineClosed struct {
 	Factors     []string    `cbor:"22,keyasint,omitempty" json:"factors,omitempty"` // of a manual line: quantity and unit price
 	Wallet      WalletID    `cbor:"23,keyasint,omitzero" json:"walletId,omitzero"`
 	Currency    Currency    `cbor:"24,keyasint,omitzero" json:"currency,omitzero"`
-	Item        LineID      `cbor:"26,keyasint,omitzero" json:"lineItemId,omitzero"` // of a manual line
-	Postings    []Posting   `cbor:"25,keyasint,omitempty" json:"postings,omitempty"` // of what accrues only now
+	Item        LineID      `cbor:"26,keyasint,omitzero" json:"lineItemId,omitzero"`   // of a manual line
+	Postings    []Posting   `cbor:"25,keyasint,omitempty" json:"postings,omitempty"`   // of what accrues only now
+	Days        uint32      `cbor:"27,keyasint,omitzero" json:"daysUsed,omitzero"`     // of a fee: that are paid, of OfDays
+	OfDays      uint32      `cbor:"28,keyasint,omitzero" json:"daysInPeriod,omitzero"` // of the fee's own period; 0 where all of it is paid
 }
 
 // InvoiceIssued records that an invoice is final and has its number. Its lines were closed before it.

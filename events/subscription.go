@@ -20,7 +20,7 @@ type SubscriptionCreated struct {
 	Currency     Currency       `cbor:"6,keyasint" json:"currency"`
 	Name         Sealed         `cbor:"7,keyasint,omitzero" json:"name,omitzero"`
 	StartedAt    Time           `cbor:"8,keyasint" json:"startedAt"`
-	Anchor       Time           `cbor:"9,keyasint" json:"billingAnchor"` // StartedAt down to the hour (D28)
+	Anchor       Time           `cbor:"9,keyasint" json:"billingAnchor"` // the plan's, or StartedAt down to the hour (D28)
 	Cadence      Cadence        `cbor:"10,keyasint" json:"billingCadence"`
 	EndingAt     Time           `cbor:"11,keyasint,omitzero" json:"endingAt,omitzero"`
 	Clock        TestClockID    `cbor:"12,keyasint,omitzero" json:"testClockId,omitzero"`

@@ -116,6 +116,7 @@ type Card struct {
 	Fees    []Rate         `cbor:"3,keyasint,omitempty"`
 	Taxed   bool           `cbor:"4,keyasint,omitempty"` // inclusive: the tax is in the amounts
 	TaxRate events.TaxRate `cbor:"5,keyasint,omitzero"`  // where nothing better is known
+	Daily   bool           `cbor:"6,keyasint,omitempty"` // fees are for the days that are used (A22)
 }
 
 // Rate is a price as a plan applies it: all that rating needs, copied together.
@@ -253,7 +254,7 @@ func (b *Books) planCreated(rec *events.Record, e events.PlanCreated) {
 		Merchant: rec.Merchant, Product: e.Product, Name: e.Name, Description: e.Description,
 		Currency: e.Currency, Cadence: e.Cadence, DisplayName: e.DisplayName, At: rec.At, UpdatedAt: rec.At,
 		Anchor: e.Anchor, TaxCode: e.TaxCode, NoReminder: e.NoReminder, ReminderDays: e.ReminderDays, Version: e.Version,
-		Card: Card{Taxed: e.TaxBehavior == events.Inclusive, TaxRate: e.TaxRate},
+		Card: Card{Taxed: e.TaxBehavior == events.Inclusive, TaxRate: e.TaxRate, Daily: e.Proration == events.ProrateDaily},
 	}
 	b.setPrices(rec, e.Plan, p, e.Prices)
 	b.price(rec, p)
@@ -264,13 +265,13 @@ func (b *Books) planUpdated(rec *events.Record, e events.PlanUpdated) {
 	p := b.Plans.edit(e.Plan)
 	p.Name, p.Description, p.Cadence, p.DisplayName, p.UpdatedAt = e.Name, e.Description, e.Cadence, e.DisplayName, rec.At
 	p.TaxCode, p.NoReminder, p.ReminderDays = e.TaxCode, e.NoReminder, e.ReminderDays
-	taxed := e.TaxBehavior == events.Inclusive
-	if slices.Equal(p.Prices, e.Prices) && p.Card.Taxed == taxed && p.Card.TaxRate == e.TaxRate {
+	taxed, daily := e.TaxBehavior == events.Inclusive, e.Proration == events.ProrateDaily
+	if slices.Equal(p.Prices, e.Prices) && p.Card.Taxed == taxed && p.Card.TaxRate == e.TaxRate && p.Card.Daily == daily {
 		return
 	}
 	b.setPrices(rec, e.Plan, p, e.Prices)
 	b.newCard(rec, p)
-	p.Card.Taxed, p.Card.TaxRate = taxed, e.TaxRate
+	p.Card.Taxed, p.Card.TaxRate, p.Card.Daily = taxed, e.TaxRate, daily
 }
 
 // setPrices changes which prices a plan has.

@@ -45,6 +45,8 @@ type LineMore struct {
 	Line        events.LineID      `cbor:"8,keyasint,omitzero"`  // of a manual line
 	Text        events.Sealed      `cbor:"9,keyasint,omitzero"`
 	Factors     []string           `cbor:"10,keyasint,omitempty"` // of a manual line: quantity and unit price
+	Days        uint32             `cbor:"11,keyasint,omitzero"`  // of a fee: that are paid, of OfDays
+	OfDays      uint32             `cbor:"12,keyasint,omitzero"`
 }
 
 // Kind returns what l is about.

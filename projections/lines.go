@@ -76,7 +76,8 @@ func (b *Books) feeCharged(rec *events.Record, e events.FeeCharged) {
 	}
 	b.own(rec, PeriodKey{e.Subscription, e.Period}, OpenLine{
 		Price: e.Price, Revision: e.Revision, Term: e.Term, UnitPrice: e.UnitPrice, Quantity: events.SumOf(events.Nanos(e.Quantity)),
-		Nanos: events.SumOf(e.Nanos), Tax: events.SumOf(e.Tax), TaxRate: e.TaxRate, More: &LineMore{Of: events.LineOfFee, Fee: e.Fee},
+		Nanos: events.SumOf(e.Nanos), Tax: events.SumOf(e.Tax), TaxRate: e.TaxRate,
+		More: &LineMore{Of: events.LineOfFee, Fee: e.Fee, Days: e.Days, OfDays: e.OfDays},
 	})
 }
 

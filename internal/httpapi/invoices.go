@@ -74,6 +74,8 @@ type InvoiceLine struct {
 	TaxRate            Decimal `json:"taxRate" doc:"A fraction"`
 	TotalTax           string  `json:"totalTax"`
 	TotalAmount        string  `json:"totalAmount"`
+	DaysUsed           *uint32 `json:"daysUsed,omitempty" doc:"Of a fee that is prorated: totalPrice is for so many days"`
+	DaysInPeriod       uint32  `json:"daysInPeriod,omitempty" doc:"Of so many"`
 }
 
 func (c *call) renderInvoice(q *query.Invoice) (Invoice, error) {
@@ -120,6 +122,9 @@ func renderLine(l *query.InvoiceLine) InvoiceLine {
 	}
 	if !l.Fee.IsZero() {
 		v.EventType, source = "fee", l.Fee.String()
+	}
+	if l.OfDays != 0 {
+		v.DaysUsed, v.DaysInPeriod = &l.Days, l.OfDays
 	}
 	switch l.Kind {
 	case events.LineOfManual:

@@ -49,16 +49,17 @@ type PlanTerms struct {
 	Prices                 []string `json:"prices,omitempty" maxItems:"200" nullable:"false"`
 	RenewalReminderEnabled bool     `json:"renewalReminderEnabled,omitempty"`
 	RenewalReminderDays    int      `json:"renewalReminderDays,omitempty" minimum:"1" maximum:"30"`
-	BillingAnchor          *string  `json:"billingAnchor,omitempty" format:"date-time" nullable:"true"`
+	ProrationPolicy        string   `json:"prorationPolicy,omitempty" enum:"none,daily" doc:"Of fees whose period is not used from its beginning, or, in arrears, to its end: all of it, or the days that are used"`
 }
 
 // PlanCreate is what a plan is made of.
 type PlanCreate struct {
-	MerchantID     string `json:"merchantId" pattern:"^org_[a-zA-Z0-9]+$"`
-	ProductID      string `json:"productId,omitempty" pattern:"^prod_[a-zA-Z0-9]+$"`
-	Name           string `json:"name" minLength:"1" maxLength:"255"`
-	Currency       string `json:"currency" pattern:"^[A-Z]{3}$"`
-	BillingVersion int    `json:"billingVersion,omitempty" enum:"0,1"`
+	MerchantID     string  `json:"merchantId" pattern:"^org_[a-zA-Z0-9]+$"`
+	ProductID      string  `json:"productId,omitempty" pattern:"^prod_[a-zA-Z0-9]+$"`
+	Name           string  `json:"name" minLength:"1" maxLength:"255"`
+	Currency       string  `json:"currency" pattern:"^[A-Z]{3}$"`
+	BillingVersion int     `json:"billingVersion,omitempty" enum:"0,1"`
+	BillingAnchor  *string `json:"billingAnchor,omitempty" format:"date-time" nullable:"true" doc:"What the periods of all its subscriptions are counted from; else each counts from its start"`
 	PlanTerms
 }
 

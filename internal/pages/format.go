@@ -2,6 +2,7 @@ package pages
 
 import (
 	"encoding/json"
+	"fmt"
 	"html/template"
 	"math/big"
 	"strconv"
@@ -42,6 +43,9 @@ func detail(l query.InvoiceLine, c events.Currency) string {
 	amount := count(l.Quantity) + " " + l.Unit
 	switch l.Kind {
 	case events.LineOfFee:
+		if l.OfDays != 0 {
+			return fmt.Sprintf("fixed charge for %d of %d days", l.Days, l.OfDays)
+		}
 		return "fixed charge"
 	case events.LineOfManual:
 		text := l.Description

@@ -97,6 +97,7 @@ type APIPlan struct {
 	ReminderEnabled bool                  `json:"renewalReminderEnabled"`
 	ReminderDays    uint32                `json:"renewalReminderDays"`
 	BillingVersion  uint32                `json:"billingVersion"`
+	Proration       events.Proration      `json:"prorationPolicy"`
 }
 
 // APIPlanTerms says which payment terms a plan's prices have.
@@ -186,9 +187,13 @@ func renderAPIPlan(r *reading, id events.PlanID, p *projections.Plan) (APIPlan, 
 		DisplayName: p.DisplayName, Merchant: p.Merchant, Name: p.Name, Prices: []APIPrice{}, Product: p.Product,
 		TaxBehavior: events.Exclusive, UpdatedAt: p.UpdatedAt, ReminderEnabled: !p.NoReminder,
 		ReminderDays: cmp.Or(p.ReminderDays, commands.DefaultReminderDays), BillingVersion: p.Version,
+		Proration: events.ProrateNone,
 	}
 	if p.Card.Taxed {
 		v.TaxBehavior = events.Inclusive
+	}
+	if p.Card.Daily {
+		v.Proration = events.ProrateDaily
 	}
 	for _, priceID := range p.Prices {
 		row := r.books.Prices.Get(priceID)

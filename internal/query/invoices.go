@@ -98,6 +98,8 @@ type InvoiceLine struct {
 	Aggregation events.Aggregation `json:"aggregation,omitempty"` // where it is known at the end only; of AVG, Quantity is the sum
 	Factors     []string           `json:"factors,omitempty"`     // of a manual line: quantity and unit price
 	Description string             `json:"description,omitempty"` // of a manual line
+	Days        uint32             `json:"daysUsed,omitzero"`     // of a fee that is prorated: what it costs is for so many days
+	OfDays      uint32             `json:"daysInPeriod,omitzero"` // of so many
 
 	text events.Sealed // of a manual line
 }
@@ -220,6 +222,7 @@ func (r *reading) invoiceLines(id events.InvoiceID, row *projections.Invoice) ([
 			}
 			if m := l.More; m != nil {
 				line.Kind, line.Fee, line.Item, line.Aggregation, line.Factors, line.text = m.Of, m.Fee, m.Line, m.Aggregation, m.Factors, m.Text
+				line.Days, line.OfDays = m.Days, m.OfDays
 			}
 			if err := r.describe(&line); err != nil {
 				return nil, err
@@ -249,7 +252,7 @@ func (r *reading) invoiceLines(id events.InvoiceID, row *projections.Invoice) ([
 			ID: e.Line, Sequence: seq, Metric: e.Metric, Price: e.Price, Revision: e.Revision, Term: e.Term,
 			UnitPrice: events.SumOf(e.UnitPrice), Count: e.Count, Quantity: e.Quantity, Amount: e.Nanos, Tax: e.Tax,
 			Root: e.Root, First: e.First, Last: e.Last, Kind: e.Of, Fee: e.Fee, Item: e.Item, TaxRate: e.TaxRate,
-			Aggregation: e.Aggregation, Factors: e.Factors, text: e.Text,
+			Aggregation: e.Aggregation, Factors: e.Factors, text: e.Text, Days: e.Days, OfDays: e.OfDays,
 		}
 		if err := r.describe(&line); err != nil {
 			return nil, err

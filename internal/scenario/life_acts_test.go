@@ -199,9 +199,10 @@ func (l *life) reserve(p *person) {
 func (l *life) subscribe(p *person) {
 	now := l.time(p.shop)
 	a := &agreement{
-		name: p.name + "-" + l.fresh(), person: p, start: now, anchor: now.Truncate(time.Hour),
+		name: p.name + "-" + l.fresh(), person: p, start: now,
 		exempt: l.rng.IntN(8) == 0, auto: l.rng.IntN(2) == 0, gone: make(map[int]charge), shown: make(map[int]charge),
 	}
+	a.anchored()
 	body := map[string]any{
 		"customerId": l.w.names[p.name], "planId": l.w.names[p.shop.name+"-plan"], "name": a.name, "startedAt": now,
 		"autoCharge": a.auto, "taxExempt": a.exempt, "sessionExpiryMinutes": 600,
@@ -218,7 +219,7 @@ func (l *life) subscribe(p *person) {
 		body["testClockId"] = l.w.names[p.shop.clock]
 	}
 	fees, lacks := int64(0), int64(0)
-	for _, q := range a.quote(0) {
+	for _, q := range a.quote(0, now) {
 		if q.advance {
 			a.upfront = append(a.upfront, q)
 			fees += q.gross()

@@ -107,7 +107,7 @@ func (l *life) take(a *agreement, p *period, q quoted) bool {
 // takeAll charges the fees in advance of a period that are not charged yet, each if the wallet holds it, and returns what the others
 // come to.
 func (l *life) takeAll(a *agreement, p *period) (left int64) {
-	for _, q := range a.quote(p.n) {
+	for _, q := range a.quote(p.n, p.end) {
 		if _, done := p.fees[q.fee]; q.advance && !done && !l.take(a, p, q) {
 			left += q.gross()
 		}

@@ -54,6 +54,8 @@ type shop struct {
 	byHand    bool      // invoices are approved
 	retries   []int     // days
 	months    int       // of a period
+	anchor    time.Time // of all periods; zero where each subscription has its own
+	daily     bool      // fees are for the days that are used
 	rate      int64     // of tax, where a customer has none of its own
 	tariffs   []*tariff
 	fees      []*fee
@@ -167,6 +169,7 @@ type agreement struct {
 	person        *person
 	born          int // orders what falls due at the same time
 	start, anchor time.Time
+	skipped       int       // periods between the anchor and the first; below 0 where the anchor is later
 	ending, ended time.Time // zero while there is no such time
 	begun         bool      // it is paid for
 	exempt, auto  bool
@@ -203,6 +206,46 @@ func month(anchor time.Time, n int) time.Time {
 		d = last
 	}
 	return first.AddDate(0, 0, d-1)
+}
+
+// bound returns when a period begins by its anchor.
+func (a *agreement) bound(n int) time.Time {
+	return month(a.anchor, (a.skipped+n)*a.person.shop.months)
+}
+
+// anchored has the periods of a subscription counted from the anchor of its shop, or else from its own hour.
+func (a *agreement) anchored() {
+	if a.anchor = a.person.shop.anchor; a.anchor.IsZero() {
+		a.anchor = a.start.Truncate(time.Hour)
+	}
+	for a.bound(0).After(a.start) {
+		a.skipped--
+	}
+	for !a.bound(1).After(a.start) {
+		a.skipped++
+	}
+}
+
+// part returns what of a fee is to be paid for the days of its own period that the subscription has a part of.
+func (a *agreement) part(f *fee, n int, end time.Time, cost int64) int64 {
+	months := a.person.shop.months
+	if !a.person.shop.daily || f.every == 0 {
+		return cost
+	}
+	periods, used, of := max(1, f.every/months), int64(0), int64(0)
+	from, to := a.bound(n), a.bound(n+periods)
+	if f.advance {
+		end = to
+	} else {
+		from, to = a.bound(n+1-periods), a.bound(n+1)
+	}
+	for day := from; day.Before(to); day = day.AddDate(0, 0, 1) {
+		of++
+		if day.AddDate(0, 0, 1).After(a.start) && day.Before(end) {
+			used++
+		}
+	}
+	return round(cost, used, of)
 }
 
 // period is a period of a subscription. It is open until its invoice is made.
@@ -247,7 +290,7 @@ func (a *agreement) opened() (list []*period) {
 
 func (a *agreement) open(n int, start time.Time) *period {
 	p := &period{
-		n: n, start: start, end: month(a.anchor, (n+1)*a.person.shop.months), open: true,
+		n: n, start: start, end: a.bound(n + 1), open: true,
 		lines: make(map[*tariff]*usageLine), fees: make(map[*fee]charge),
 	}
 	a.periods = append(a.periods, p)
@@ -299,12 +342,12 @@ type quoted struct {
 	charge
 }
 
-// quote returns the fees of a period, in the order of the plan.
-func (a *agreement) quote(n int) (list []quoted) {
+// quote returns the fees of a period that has ended, in the order of the plan.
+func (a *agreement) quote(n int, end time.Time) (list []quoted) {
 	s := a.person.shop
 	for _, f := range s.fees {
 		if times := f.times(n, s.months); times > 0 {
-			list = append(list, quoted{f, s.levy(a.rate(nil), charge{}, times*f.quantity*f.unit)})
+			list = append(list, quoted{f, s.levy(a.rate(nil), charge{}, a.part(f, n, end, times*f.quantity*f.unit))})
 		}
 	}
 	return list
@@ -342,7 +385,7 @@ func (a *agreement) settle(p *period) (v sums) {
 	for _, c := range p.fees {
 		v.add(c, true)
 	}
-	for _, q := range a.quote(p.n) {
+	for _, q := range a.quote(p.n, p.end) {
 		if _, charged := p.fees[q.fee]; !charged {
 			v.add(q.charge, false)
 			v.accrues += q.gross()

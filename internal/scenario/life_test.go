@@ -110,6 +110,9 @@ func (l *life) merchant(i int) {
 	if l.rng.IntN(4) == 0 {
 		s.months = 3
 	}
+	if l.rng.IntN(2) == 0 {
+		s.anchor, s.daily = begin.Add(-time.Duration(l.rng.IntN(400*24))*time.Hour), l.rng.IntN(3) > 0
+	}
 	for _, t := range []tariff{
 		{name: "calls", aggregation: "SUM", model: "standard", instant: true, unit: some()},
 		{name: "cuts", aggregation: "SUM", model: "percentage", instant: true, percentage: 1 + l.rng.Int64N(999), low: some(), high: 100*scale - some()},
@@ -179,10 +182,15 @@ func (l *life) found(s *shop) {
 			"properties": map[string]any{"unitPrice": amount(f.unit)},
 		})
 	}
-	l.do(s.name+"-plan", "CreatePlan", map[string]any{
+	plan := map[string]any{
 		"productId": l.w.names[product], "name": "P", "currency": "USD", "billingCadence": fmt.Sprintf("P%dM", s.months), "prices": prices,
 		"taxBehavior": map[bool]string{true: "inclusive", false: "exclusive"}[s.inclusive], "defaultTaxRate": percent(s.rate),
-	}, "", nil)
+		"prorationPolicy": map[bool]string{true: "daily", false: "none"}[s.daily],
+	}
+	if !s.anchor.IsZero() {
+		plan["billingAnchor"] = s.anchor
+	}
+	l.do(s.name+"-plan", "CreatePlan", plan, "", nil)
 	if s.clock != "" {
 		l.do(s.clock, "CreateTestClock", map[string]any{"currentTime": begin}, "", nil)
 	}

@@ -58,6 +58,8 @@ type subscription struct {
 	wallet   events.WalletID
 	currency events.Currency
 	cadence  events.Cadence
+	anchor   events.Time // what its periods are counted from
+	started  events.Time
 	exempt   bool
 	created  events.Seq
 	upfront  []events.QuotedFee // to be charged at its start, where it is paid first
@@ -75,6 +77,8 @@ type period struct {
 	key     projections.PeriodKey
 	invoice events.InvoiceID
 	opened  events.Seq // the record that opened it
+	start   events.Time
+	end     events.Time // exclusive
 	lines   []*line
 	instant events.Sum // debited at once
 }
@@ -90,6 +94,8 @@ type line struct {
 	count       uint64
 	quantity    events.Sum // units
 	nanos, tax  events.Sum
+	days        uint32 // of a fee that is prorated, of ofDays
+	ofDays      uint32
 	first, last events.Seq
 	leaves      projections.Frontier
 	closed      bool
@@ -140,10 +146,8 @@ func (a *auditor) check(rec *events.Record) error {
 		return a.authorized(rec, e)
 	case events.AlertCreated, events.AlertRaised, events.AlertRearmed:
 		return a.alert(rec)
-	case events.InvoiceOpened:
-		return a.opened(rec, e)
-	case events.InvoiceLineClosed:
-		return a.lineClosed(rec, e)
+	case events.InvoiceOpened, events.InvoiceClosing, events.InvoiceLineClosed:
+		return a.running(rec)
 	case events.InvoiceIssued:
 		return a.invoiceIssued(rec, e)
 	case events.InvoiceCancelled:
@@ -187,7 +191,7 @@ func (a *auditor) check(rec *events.Record) error {
 		events.MethodStored, events.MethodRemoved, events.TopUpRequested, events.TopUpEnded, events.PaymentCreated, events.AuthorizationOpened, events.AuthorizationEnded,
 		events.MerchantAuthorized, events.AuthorizationWithdrawn, events.UserCreated, events.UserUpdated, events.UserSignedIn, events.PortalOpened, events.PortalRevoked,
 		events.DisputeOpened, events.DisputeResolved, events.LedgerOpened, events.KeyCreated, events.KeyRevoked, events.ProductCreated, events.ConsumerErased,
-		events.ProductUpdated, events.MetricUpdated, events.FeeCreated, events.FeeUpdated, events.FeeDeleted, events.PriceDeleted, events.InvoiceClosing,
+		events.ProductUpdated, events.MetricUpdated, events.FeeCreated, events.FeeUpdated, events.FeeDeleted, events.PriceDeleted,
 		events.ClockCreated, events.ClockAdvancing, events.ClockAdvanced, events.ClockDeleted, events.CustomerDeleted, events.DueFailed: // nothing of it is added up
 	default:
 		return a.entitlement(rec)

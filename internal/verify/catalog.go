@@ -21,7 +21,10 @@ type price struct {
 }
 
 // plan is what a plan has charged, since which record: the newest last.
-type plan struct{ cards []card }
+type plan struct {
+	cards  []card
+	anchor events.Time // of its subscriptions' periods; 0 where each has its own
+}
 
 type card struct {
 	since     events.Seq
@@ -29,6 +32,7 @@ type card struct {
 	revisions map[events.PriceID]uint32
 	inclusive bool
 	rate      events.TaxRate
+	daily     bool // fees are for the days that are used
 }
 
 // at returns what p charges in a period that a record has opened.
@@ -66,17 +70,17 @@ func (a *auditor) catalog(rec *events.Record) error {
 		for _, p := range a.plans {
 			newest := p.cards[len(p.cards)-1]
 			if _, has := newest.revisions[e.Price]; has {
-				p.cards = append(p.cards, a.card(rec.Seq, newest.prices, newest.inclusive, newest.rate))
+				p.cards = append(p.cards, a.card(rec.Seq, newest.prices, newest))
 			}
 		}
 	case events.PlanCreated:
-		a.plans[e.Plan] = &plan{[]card{a.card(rec.Seq, e.Prices, e.TaxBehavior == events.Inclusive, e.TaxRate)}}
+		a.plans[e.Plan] = &plan{[]card{a.card(rec.Seq, e.Prices, terms(e.TaxBehavior, e.TaxRate, e.Proration))}, e.Anchor}
 	case events.PlanUpdated:
 		p := a.plans[e.Plan]
 		if p == nil {
 			return fmt.Errorf("plan %s does not exist", e.Plan)
 		}
-		p.cards = append(p.cards, a.card(rec.Seq, e.Prices, e.TaxBehavior == events.Inclusive, e.TaxRate))
+		p.cards = append(p.cards, a.card(rec.Seq, e.Prices, terms(e.TaxBehavior, e.TaxRate, e.Proration)))
 	default: // the others say nothing of prices
 	}
 	return nil
@@ -106,9 +110,14 @@ func (a *auditor) setPrice(p *price) error {
 	return nil
 }
 
-// card returns what a plan charges with prices as they are now.
-func (a *auditor) card(since events.Seq, prices []events.PriceID, inclusive bool, rate events.TaxRate) card {
-	c := card{since, prices, make(map[events.PriceID]uint32, len(prices)), inclusive, rate}
+// terms returns a card without prices.
+func terms(behavior events.TaxBehavior, rate events.TaxRate, proration events.Proration) card {
+	return card{inclusive: behavior == events.Inclusive, rate: rate, daily: proration == events.ProrateDaily}
+}
+
+// card returns what a plan charges with prices as they are now, on the terms of another card.
+func (a *auditor) card(since events.Seq, prices []events.PriceID, c card) card {
+	c.since, c.prices, c.revisions = since, prices, make(map[events.PriceID]uint32, len(prices))
 	for _, id := range prices {
 		c.revisions[id] = a.newest[id]
 	}

@@ -2,8 +2,8 @@ package verify
 
 import (
 	"fmt"
-	"math/big"
 	"slices"
+	"time"
 
 	"tallystick/events"
 )
@@ -11,13 +11,35 @@ import (
 // subscribed takes a new subscription, and works out again what it was told that its start costs.
 func (a *auditor) subscribed(rec *events.Record, e events.SubscriptionCreated) error {
 	sub := subscription{
-		rec.Merchant, e.Customer, e.Plan, e.Wallet, e.Currency, e.Cadence, e.TaxExempt, rec.Seq, e.Upfront,
+		rec.Merchant, e.Customer, e.Plan, e.Wallet, e.Currency, e.Cadence, e.Anchor, e.StartedAt, e.TaxExempt, rec.Seq, e.Upfront,
+	}
+	if err := a.anchored(sub, e); err != nil {
+		return err
 	}
 	a.subs[e.Subscription] = sub
 	if err := a.uses(e.Wallet, e.Subscription, a.customers[e.Customer].consumer); err != nil {
 		return err
 	}
 	return a.upfront(rec, sub, e.Upfront)
+}
+
+// anchored checks what the periods of a new subscription are counted from: the anchor of its plan, or its own start, down to the hour.
+func (a *auditor) anchored(sub subscription, e events.SubscriptionCreated) error {
+	if e.Cadence.Months() == 0 {
+		return fmt.Errorf("subscription %s has periods of %q", e.Subscription, e.Cadence)
+	}
+	want := events.Time(0)
+	if p := a.plans[sub.plan]; p != nil {
+		want = p.anchor
+	}
+	if want == 0 {
+		at, _ := events.TimeOf(sub.started.Std().Truncate(time.Hour))
+		want = at
+	}
+	if e.Anchor != want {
+		return fmt.Errorf("the periods of subscription %s are counted from %s, not from %s", e.Subscription, e.Anchor, want)
+	}
+	return nil
 }
 
 // authorized takes what a subscription was told that its start costs when its consumer had agreed to it.
@@ -66,14 +88,16 @@ func (a *auditor) quoted(sub subscription, card card, n uint32, q *events.Quoted
 	if price == nil || price.fee.IsZero() || price.fee != q.Fee || price.Term != events.InAdvance || card.revisions[q.Price] != q.Revision {
 		return fmt.Errorf("price %s is no fee of the plan that is paid in advance", q.Price)
 	}
-	units := feeTimes(price, sub.cadence, n) * int64(price.Quantity)
+	units, used, of, cost := feeCost(sub, card, price, n, 0)
 	if units == 0 || q.Quantity != units || q.UnitPrice != price.UnitPrice {
 		return fmt.Errorf("fee %s is charged %d times in period %d, not %d", q.Fee, q.Quantity, n, units)
+	}
+	if q.Days != used || q.OfDays != of {
+		return fmt.Errorf("fee %s is charged for %d of %d days, not %d of %d", q.Fee, q.Days, q.OfDays, used, of)
 	}
 	if want := a.taxRate(sub, card, events.MetricID{}, at); q.TaxRate != want {
 		return fmt.Errorf("a fee is taxed at %d ten-millionths, not %d", q.TaxRate, want)
 	}
-	cost := new(big.Int).Mul(big.NewInt(units), big.NewInt(int64(price.UnitPrice)))
 	return taxed(&line{rate: q.TaxRate}, card.inclusive, cost, q.Nanos, q.Tax, "fee "+q.Fee.String())
 }
 
@@ -85,6 +109,7 @@ func (a *auditor) feeCharged(rec *events.Record, e events.FeeCharged) error {
 	}
 	q := events.QuotedFee{
 		Fee: e.Fee, Price: e.Price, Revision: e.Revision, Quantity: e.Quantity, UnitPrice: e.UnitPrice, Nanos: e.Nanos, Tax: e.Tax, TaxRate: e.TaxRate,
+		Days: e.Days, OfDays: e.OfDays,
 	}
 	switch {
 	case sub.customer != e.Customer || sub.wallet != e.Wallet || sub.currency != e.Currency || e.Term != events.InAdvance:
@@ -102,7 +127,7 @@ func (a *auditor) feeCharged(rec *events.Record, e events.FeeCharged) error {
 	}
 	p.own(rec, &line{
 		of: events.LineOfFee, price: a.prices[priceRevision{e.Price, e.Revision}], rate: e.TaxRate, term: e.Term,
-		quantity: events.SumOf(events.Nanos(e.Quantity)), nanos: events.SumOf(e.Nanos), tax: events.SumOf(e.Tax),
+		quantity: events.SumOf(events.Nanos(e.Quantity)), nanos: events.SumOf(e.Nanos), tax: events.SumOf(e.Tax), days: e.Days, ofDays: e.OfDays,
 	})
 	net, tax, terms := events.SumOf(e.Nanos), events.SumOf(e.Tax), a.merchants[rec.Merchant].settings
 	fee := part(p.instant.Plus(net), terms).Plus(part(p.instant, terms).Neg())
@@ -128,18 +153,19 @@ func (a *auditor) feeOwed(rec *events.Record, p *period, sub subscription, card 
 	if price == nil || price.fee.IsZero() || price.fee != e.Fee || card.revisions[e.Price] != e.Revision || p.hasFee(e.Fee) {
 		return fmt.Errorf("price %s is no fee of the plan that is owed", e.Price)
 	}
-	times := feeTimes(price, sub.cadence, p.key.Period)
-	units := times * int64(price.Quantity)
+	units, used, of, cost := feeCost(sub, card, price, p.key.Period, p.end)
 	l := &line{of: e.Of, price: price, rate: e.TaxRate, term: e.Term, closed: true, nanos: e.Nanos, tax: e.Tax}
 	if want := a.taxRate(sub, card, events.MetricID{}, rec.At); e.TaxRate != want {
 		return fmt.Errorf("a fee is taxed at %d ten-millionths, not %d", e.TaxRate, want)
 	}
-	if times == 0 || e.Quantity != events.SumOf(events.Nanos(units)) || e.UnitPrice != price.UnitPrice {
+	if units == 0 || e.Quantity != events.SumOf(events.Nanos(units)) || e.UnitPrice != price.UnitPrice {
 		return fmt.Errorf("fee %s is charged %s times, not %d", e.Fee, e.Quantity.Digits(), units)
+	}
+	if e.Days != used || e.OfDays != of {
+		return fmt.Errorf("fee %s is charged for %d of %d days, not %d of %d", e.Fee, e.Days, e.OfDays, used, of)
 	}
 	nanos, _ := e.Nanos.Nanos()
 	tax, _ := e.Tax.Nanos()
-	cost := new(big.Int).Mul(big.NewInt(units), big.NewInt(int64(price.UnitPrice)))
 	if err := taxed(&line{rate: e.TaxRate}, card.inclusive, cost, nanos, tax, "fee "+e.Fee.String()); err != nil {
 		return err
 	}

@@ -22,7 +22,7 @@ func (a *auditor) opened(rec *events.Record, e events.InvoiceOpened) error {
 		p.opened = sub.created // however long it took to pay
 	}
 	a.periods[key], a.open[e.Invoice] = p, p
-	return nil
+	return a.bounds(p, sub, e)
 }
 
 // lineClosed compares a line with what it stands for.
@@ -129,6 +129,8 @@ func (l *line) close(e events.InvoiceLineClosed) error {
 		{"payment term", e.Term, l.term},
 		{"rate of tax", e.TaxRate, l.rate},
 		{"unit price", e.UnitPrice, l.price.UnitPrice},
+		{"number of days", e.Days, l.days},
+		{"number of days in its period", e.OfDays, l.ofDays},
 	}.err("the line of price " + e.Price.String())
 }
 

@@ -289,9 +289,13 @@ func createPlan(f *fields) commands.Command {
 		TaxRate:     f.percent("defaultTaxRate").To, TaxCode: f.text("defaultTaxCode", optional, 255),
 		ReminderDays: f.numberOr("renewalReminderDays", commands.DefaultReminderDays, 30), NoReminder: !f.flagOr("renewalReminderEnabled", true),
 		BillingVersion: uint32(f.number("billingVersion", 1)),
+		Proration:      events.Proration(f.oneOf("prorationPolicy", optional, words(events.ProrateNone, events.ProrateDaily)...)),
 	}
 	if cmd.TaxBehavior == events.Exclusive {
 		cmd.TaxBehavior = ""
+	}
+	if cmd.Proration == events.ProrateNone {
+		cmd.Proration = ""
 	}
 	return cmd
 }
@@ -301,6 +305,7 @@ func updatePlan(f *fields) commands.Command {
 		Plan: id[events.PlanNoun](f, "planId", required), Name: f.change("name", 255), Description: f.change("description", 4096),
 		DisplayName: f.change("invoiceDisplayName", 255), Cadence: f.cadence(), TaxBehavior: wordChange[events.TaxBehavior](f, "taxBehavior"),
 		TaxRate: f.percent("defaultTaxRate"), TaxCode: f.change("defaultTaxCode", 255), ReminderDays: f.numberChange("renewalReminderDays", 30),
+		Proration: wordChange[events.Proration](f, "prorationPolicy"),
 	}
 	if c := f.flagChange("renewalReminderEnabled"); c.Given {
 		cmd.NoReminder = commands.Change[bool]{Given: true, To: !c.To}

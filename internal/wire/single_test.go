@@ -54,20 +54,20 @@ var bodies = []struct {
 	{
 		"CreatePlan", `{"name":"n","description":"d","invoiceDisplayName":"i","currency":"EUR","productId":"$product","prices":["$price"],
 			"billingCadence":"P3M","billingInterval":"monthly","taxBehavior":"inclusive","defaultTaxRate":8.875,"defaultTaxCode":"saas",
-			"renewalReminderEnabled":false,"renewalReminderDays":7,"billingVersion":1,"billingAnchor":"2024-01-15T10:30:00Z"}`,
+			"renewalReminderEnabled":false,"renewalReminderDays":7,"billingVersion":1,"billingAnchor":"2024-01-15T10:30:00Z","prorationPolicy":"daily"}`,
 		commands.CreatePlan{
 			Product: product, Name: "n", Description: "d", DisplayName: "i", Currency: events.Currency{'E', 'U', 'R'}, Cadence: events.Quarterly,
 			Prices: []events.PriceID{price}, Anchor: at("2024-01-15T10:30:00Z"), TaxBehavior: events.Inclusive, TaxRate: 887_500, TaxCode: "saas",
-			NoReminder: true, ReminderDays: 7, BillingVersion: 1,
+			NoReminder: true, ReminderDays: 7, BillingVersion: 1, Proration: events.ProrateDaily,
 		},
 	},
 	{
 		"UpdatePlan", `{"planId":"$plan","name":"n","description":null,"invoiceDisplayName":"i","billingInterval":"annual","prices":[],
-			"taxBehavior":"exclusive","defaultTaxRate":10,"defaultTaxCode":"saas","renewalReminderEnabled":true,"renewalReminderDays":30}`,
+			"taxBehavior":"exclusive","defaultTaxRate":10,"defaultTaxCode":"saas","renewalReminderEnabled":true,"renewalReminderDays":30,"prorationPolicy":"none"}`,
 		commands.UpdatePlan{
 			Plan: plan, Name: given("n"), Description: given(""), DisplayName: given("i"), Cadence: given(events.Yearly),
 			Prices: given([]events.PriceID(nil)), TaxBehavior: given(events.Exclusive), TaxRate: given(10 * events.OnePercent),
-			TaxCode: given("saas"), NoReminder: given(false), ReminderDays: given(uint32(30)),
+			TaxCode: given("saas"), NoReminder: given(false), ReminderDays: given(uint32(30)), Proration: given(events.ProrateNone),
 		},
 	},
 	{"UpdateProduct", `{"productId":"$product","name":"n"}`, commands.UpdateProduct{Product: product, Name: given("n")}},

@@ -22,7 +22,8 @@ func (g *generator) entitle(m *merchant) {
 	g.emit(0, events.FeatureUpdated{Feature: gone, Key: "single-sign-on", Name: "SSO", Type: events.FeatureStatic})
 	g.emit(0, events.FeatureDeleted{Feature: gone})
 	units := func(n int) events.Sum { return events.SumOfWhole(int64(n)) }
-	month := epoch.Add(period)
+	const interval = 30 * 24 * time.Hour
+	month := epoch.Add(interval)
 	issue := func(n uint32) events.EntitlementID {
 		id := events.Derive[events.EntitlementNoun](g.env.Command, n)
 		g.emit(epoch, events.EntitlementIssued{
@@ -50,7 +51,7 @@ func (g *generator) entitle(m *merchant) {
 		Burned: []events.GrantUnits{{Grant: allowance, Units: units(100)}, {Grant: extra, Units: units(30)}},
 	})
 	g.emit(month, events.EntitlementReset{
-		Entitlement: id, PeriodStart: month, PeriodEnd: month.Add(period),
+		Entitlement: id, PeriodStart: month, PeriodEnd: month.Add(interval),
 		Left: []events.GrantUnits{{Grant: allowance}, {Grant: extra, Units: units(20)}},
 	})
 }

@@ -15,8 +15,8 @@ const (
 	realStart = events.Time(1_767_225_600_000_000_000) // 2026-01-01
 	epoch     = events.Time(1_704_067_200_000_000_000) // 2024-01-01
 	grace     = 24 * time.Hour
-	// period is the length of a billing period: no month, but the folds take periods as they come.
-	period = 30 * 24 * time.Hour
+	// shortest is no longer than any billing period, which are months.
+	shortest = 28 * 24 * time.Hour
 )
 
 var usd = events.Currency{'U', 'S', 'D'}
@@ -212,7 +212,7 @@ func (g *generator) edits(m *merchant) {
 	plan := events.Derive[events.PlanNoun](g.env.Command, 54)
 	g.emit(0, events.PlanCreated{
 		Plan: plan, Product: m.product, Name: "Team", Currency: usd, Cadence: events.Yearly, Prices: []events.PriceID{unit, flat},
-		TaxBehavior: events.Inclusive, TaxRate: 19 * events.OnePercent, ReminderDays: 7,
+		TaxBehavior: events.Inclusive, TaxRate: 19 * events.OnePercent, ReminderDays: 7, Anchor: epoch, Proration: events.ProrateDaily,
 	})
 	g.emit(0, events.PriceRevised{
 		Price: unit, Revision: 2, Model: events.Dynamic, Term: events.InArrears, DisplayName: "Seats", Min: 1_000, Max: 2_000,
@@ -346,7 +346,10 @@ func (g *generator) changes(c *customer) {
 	g.emit(epoch, events.ClockDeleted{Clock: clock})
 }
 
-func periodStart(n uint32) events.Time { return epoch.Add(time.Duration(n) * period) }
+func periodStart(n uint32) events.Time {
+	t, _ := events.TimeOf(epoch.Std().AddDate(0, int(n), 0))
+	return t
+}
 
 func (g *generator) openPeriod(c *customer, n uint32, invoice events.InvoiceID) {
 	c.open = append(c.open, &openPeriod{n: n, invoice: invoice, lines: make([]openLine, g.shape.Lines)})

@@ -16,7 +16,7 @@ func (g *generator) usage(n uint32) {
 		c = g.customers[g.rng.IntN(len(g.customers))]
 	}
 	p := c.open[len(c.open)-1]
-	at := periodStart(n).Add(time.Duration(g.rng.IntN(int(period))))
+	at := periodStart(n).Add(time.Duration(g.rng.IntN(int(shortest))))
 	g.report(c, p, at)
 }
 
