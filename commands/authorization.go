@@ -15,6 +15,7 @@ type CreateAuthorization struct {
 	Address     events.Sealed // under the key of the full consumer with this address, or of Candidate
 	Plan        events.PlanID // zero for none
 	RedirectURL string
+	Minimum     events.Nanos // that the consumer's wallet is to hold before it is subscribed to the plan, and at each renewal; 0 for none
 }
 
 // CompleteAuthorization is what somebody does who has shown to be the holder of a session's e-mail address: sign up, if there is no
@@ -91,7 +92,8 @@ func decideAuthorization(b *projections.Books, c Context, cmd any, d *decision) 
 }
 
 func createAuthorization(b *projections.Books, c Context, cmd CreateAuthorization, d *decision) *Rejection {
-	if _, r := merchantOf(b, c); r != nil {
+	m, r := merchantOf(b, c)
+	if r != nil {
 		return r
 	}
 	if cmd.Email.IsZero() || cmd.Candidate.IsZero() || cmd.Address.IsZero() {
@@ -103,6 +105,12 @@ func createAuthorization(b *projections.Books, c Context, cmd CreateAuthorizatio
 	if plan := b.Plans.Get(cmd.Plan); !cmd.Plan.IsZero() && (plan == nil || plan.Merchant != c.Merchant) {
 		return Reject(NotFound, "no plan %s", cmd.Plan)
 	}
+	if cmd.Minimum > 0 && cmd.Plan.IsZero() {
+		return Reject(Invalid, "minimumAccountBalance is of the subscription to a plan: planId is required")
+	}
+	if r := minimumOK(cmd.Minimum, m); r != nil {
+		return r
+	}
 	holder := b.FullConsumer(cmd.Email)
 	if holder.IsZero() {
 		holder = cmd.Candidate
@@ -112,7 +120,7 @@ func createAuthorization(b *projections.Books, c Context, cmd CreateAuthorizatio
 	}
 	d.add(c, c.Now, events.AuthorizationOpened{
 		Authorization: events.Derive[events.AuthorizationNoun](c.ID, authorizationNumber), Consumer: holder, Email: cmd.Email,
-		Address: cmd.Address, Plan: cmd.Plan, RedirectURL: cmd.RedirectURL, ExpiresAt: c.Now.Add(authorizationTerm),
+		Address: cmd.Address, Plan: cmd.Plan, RedirectURL: cmd.RedirectURL, ExpiresAt: c.Now.Add(authorizationTerm), Minimum: cmd.Minimum,
 	})
 	return nil
 }

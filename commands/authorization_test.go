@@ -22,6 +22,11 @@ func invite(name, who, plan string) step {
 	}
 }
 
+// asking lets an invitation ask for a minimum in the wallet.
+func asking(minimum string, s step) step {
+	return change(s, func(c *CreateAuthorization) { c.Minimum = nanosOf(minimum) })
+}
+
 // accept is what the holder of the address does.
 func accept(name, who string) step {
 	return func(w *world) *Request {
@@ -63,6 +68,10 @@ func TestAuthorization(t *testing.T) {
 	checkRules(t, shop(), []rule{
 		{name: "a link is made", when: invite("link", "zoe", "pro")},
 		{name: "a link is made for no plan", when: invite("link", "zoe", "")},
+		{name: "a link asks for a minimum", when: asking("20", invite("link", "zoe", "pro"))},
+		{name: "for a minimum and no plan", when: asking("20", invite("link", "zoe", "")), refused: Invalid},
+		{name: "for more than one payment may be", when: asking("5000.01", invite("link", "zoe", "pro")), refused: Invalid},
+		{name: "for less than nothing", when: asking("-1", invite("link", "zoe", "pro")), refused: Invalid},
 		{name: "whoever is new signs up and becomes a customer", given: []step{invite("link", "zoe", "pro")}, when: accept("link", "zoe")},
 		{
 			name: "whoever is known authorizes another merchant", given: []step{invite("link", "zoe", ""), accept("link", "zoe"), rival, invite("other", "zoe", "")},

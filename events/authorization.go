@@ -28,6 +28,7 @@ type AuthorizationOpened struct {
 	Clock         TestClockID     `cbor:"9,keyasint,omitzero" json:"testClockId,omitzero"`
 	FailureURL    string          `cbor:"10,keyasint,omitempty" json:"failureRedirectUrl,omitempty"` // of the payment session that may follow
 	Seconds       uint32          `cbor:"11,keyasint,omitempty" json:"sessionSeconds,omitempty"`     // likewise: how long it lasts
+	Minimum       Nanos           `cbor:"12,keyasint,omitempty" json:"minimumAccountBalanceNanos,omitempty"`
 }
 
 // AuthorizationEnded records what became of an authorization session.

@@ -25,6 +25,7 @@ type Authorization struct {
 	FailureURL   string                `cbor:"15,keyasint,omitempty"`
 	Seconds      uint32                `cbor:"16,keyasint,omitempty"` // of the payment session that may follow
 	Parked       string                `cbor:"17,keyasint,omitempty"` // why it does not expire, if it does not
+	Minimum      events.Nanos          `cbor:"18,keyasint,omitempty"` // that the wallet is to hold before the plan is subscribed to; 0 for none
 }
 
 // User is a person who acts for an organization.
@@ -92,7 +93,7 @@ func (b *Books) authorizationOpened(rec *events.Record, e events.AuthorizationOp
 	*b.Authorizations.insert(e.Authorization) = Authorization{
 		Merchant: rec.Merchant, Status: events.AuthorizationPending, Consumer: e.Consumer, Email: e.Email, Address: e.Address, Plan: e.Plan,
 		RedirectURL: e.RedirectURL, ExpiresAt: e.ExpiresAt, CreatedAt: rec.At, Created: rec.Seq,
-		Subscription: e.Subscription, Clock: e.Clock, FailureURL: e.FailureURL, Seconds: e.Seconds,
+		Subscription: e.Subscription, Clock: e.Clock, FailureURL: e.FailureURL, Seconds: e.Seconds, Minimum: e.Minimum,
 	}
 	if !e.Subscription.IsZero() {
 		b.Subscriptions.edit(e.Subscription).Authorization = e.Authorization

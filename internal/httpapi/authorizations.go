@@ -17,6 +17,8 @@ type AuthorizationCreate struct {
 	RedirectURL string `json:"redirectUrl,omitempty" format:"uri" maxLength:"2048" doc:"Where the consumer goes when it is done"`
 	PlanID      string `json:"planId,omitempty" pattern:"^plan_[a-zA-Z0-9]+$" doc:"What the consumer is asked to subscribe to"`
 	MerchantID  string `json:"merchantId,omitempty" pattern:"^org_[a-zA-Z0-9]+$" doc:"Default: the key's"`
+
+	MinimumAccountBalance string `json:"minimumAccountBalance,omitempty" doc:"In units of the currency, such as 200.00: what the consumer's wallet is to hold before the subscription starts; it needs a plan"`
 }
 
 // AuthorizationSession is a link by which a consumer signs up itself and becomes a customer.
@@ -34,6 +36,8 @@ type AuthorizationSession struct {
 	RedirectURL  *string     `json:"redirectUrl" nullable:"true"`
 	CustomerID   *string     `json:"customerId" nullable:"true" doc:"Once it is completed"`
 	CreatedAt    events.Time `json:"createdAt" format:"date-time"`
+
+	MinimumAccountBalance string `json:"minimumAccountBalance,omitempty" doc:"In billionths of the currency's unit"`
 }
 
 // PortalCreate says how long a link to a portal is good.
@@ -91,6 +95,7 @@ func (c *call) authorization(id events.AuthorizationID) (AuthorizationSession, e
 		ID: a.ID.String(), Object: "authorizationSession", Status: string(a.Status), ExpiresAt: a.ExpiresAt, URL: a.URL, Email: a.Email,
 		MerchantID: a.Merchant.String(), MerchantName: a.MerchantName, PlanID: orNull(a.Plan.String()), PlanName: orNull(a.PlanName),
 		RedirectURL: orNull(a.RedirectURL), CustomerID: orNull(a.Customer.String()), CreatedAt: a.CreatedAt,
+		MinimumAccountBalance: nanosText(a.Minimum),
 	}, err
 }
 

@@ -6,8 +6,9 @@ import (
 )
 
 func (c *conformance) authorizations(s shop) {
-	made := c.id("createAuthorizationSession", "/v0/customers/authorization", `{"email":"joan@example.com","redirectUrl":"https://example.com/welcome","planId":%q}`, s.plan)
+	made := c.id("createAuthorizationSession", "/v0/customers/authorization", `{"email":"joan@example.com","redirectUrl":"https://example.com/welcome","planId":%q,"minimumAccountBalance":"20.00"}`, s.plan)
 	c.try("getAuthorizationSession", 200, "GET", "/v0/customers/authorization/"+made, "")
+	c.refused("createAuthorizationSession", 400, "POST", "/v0/customers/authorization", `{"email":"joan@example.com","minimumAccountBalance":"20.00"}`)
 	c.refused("createAuthorizationSession", 404, "POST", "/v0/customers/authorization", `{"email":"joan@example.com","planId":"plan_01ARZ3NDEKTSV4RRFFQ69G5FAV"}`)
 }
 

@@ -13,6 +13,7 @@ import (
 	"tallystick/events"
 	"tallystick/internal/query"
 	"tallystick/internal/wire"
+	"tallystick/projections"
 )
 
 // authorizeView is what the pages of an authorization session show.
@@ -22,6 +23,7 @@ type authorizeView struct {
 	Form     string // token
 	Seller   query.Merchant
 	Offer    *query.APIPlan // nil for no plan
+	Holds    *events.Sum    // what the wallet holds that will pay; nil where nobody has shown whose it is, or there is none yet
 	Mailed   bool
 	Problems []problem         // with what was sent
 	Sent     map[string]string // what was sent, to be sent again
@@ -120,17 +122,46 @@ func (p *Pages) showConfirm(w http.ResponseWriter, r *http.Request) error {
 	if v.Status == events.AuthorizationRefused || v.Status == events.AuthorizationCancelled {
 		return p.show(w, http.StatusOK, "authorize.html", v)
 	}
-	return p.askConfirm(w, &v)
+	return p.askConfirm(w, r, &v)
 }
 
 // askConfirm asks for what a session is about. Its form leads to the merchant's site in the end.
-func (p *Pages) askConfirm(w http.ResponseWriter, v *authorizeView) error {
+func (p *Pages) askConfirm(w http.ResponseWriter, r *http.Request, v *authorizeView) error {
 	policy(w, originsOf(v.RedirectURL), nil)
+	if err := p.addHolding(r.Context(), v); err != nil {
+		return err
+	}
 	status := http.StatusOK
 	if len(v.Problems) > 0 {
 		status = http.StatusUnprocessableEntity
 	}
 	return p.show(w, status, "confirm.html", v)
+}
+
+// addHolding adds what the wallet of a known consumer holds, where a minimum is asked of it.
+func (p *Pages) addHolding(ctx context.Context, v *authorizeView) error {
+	if v.Minimum == 0 || !v.Known || v.Offer == nil {
+		return nil
+	}
+	user, err := p.opts.Queries.User(ctx, reader, query.UserArgs{Email: p.digestOf(v.Email)})
+	if err != nil {
+		return err
+	}
+	consumer, err := p.opts.Queries.Consumer(ctx, reader, query.ConsumerArgs{Consumer: user.Organization})
+	if err != nil {
+		return err
+	}
+	for _, ref := range consumer.Wallets {
+		w, err := p.opts.Queries.Wallet(ctx, reader, query.WalletArgs{Wallet: ref.Wallet})
+		if err != nil {
+			return err
+		}
+		if w.Currency == v.Offer.Currency && w.Parent.IsZero() && (w.Bound.IsZero() || w.Bound == v.Merchant) {
+			v.Holds = &w.Balance
+			return nil
+		}
+	}
+	return nil
 }
 
 func (p *Pages) openConfirm(r *http.Request) (authorizeView, error) {
@@ -173,14 +204,14 @@ func (p *Pages) confirm(w http.ResponseWriter, r *http.Request) error {
 		args := map[string]any{"authorizationId": v.ID}
 		if !v.Known {
 			if v.Sent, v.Problems = sentIn(r); len(v.Problems) > 0 {
-				return p.askConfirm(w, &v)
+				return p.askConfirm(w, r, &v)
 			}
 			args["consumer"] = signUp(v.Sent, v.Email)
 		}
 		rec, err := p.command(r.Context(), v.Merchant, "CompleteAuthorization", args)
 		if refusal, ok := errors.AsType[*commands.Rejection](err); ok && refusal.Code == commands.Invalid {
 			v.Problems = []problem{{"", refusal.Message}}
-			return p.askConfirm(w, &v)
+			return p.askConfirm(w, r, &v)
 		} else if err != nil {
 			return err
 		}
@@ -307,7 +338,7 @@ func (p *Pages) setupMethod(ctx context.Context, merchant events.OrganizationID,
 	return p.opts.Links.Checkout(session), err
 }
 
-// subscribe makes the subscription that a session was opened for, unless there is one already or has been, and returns where it is
+// subscribe makes the subscription that a session was opened for, unless there is one already or has been since, and returns where it is
 // paid for, "" if there is nothing to pay.
 func (p *Pages) subscribe(ctx context.Context, v *authorizeView) (checkout string, err error) {
 	args := query.SubscriptionsArgs{Customer: v.Customer, Page: query.Page{Limit: 100}}
@@ -318,8 +349,9 @@ func (p *Pages) subscribe(ctx context.Context, v *authorizeView) (checkout strin
 	}
 	of := query.PaymentSessionsArgs{Status: events.SessionPending, Subscription: v.Subscription}
 	for i := range there.Items {
-		if of.Subscription.IsZero() && there.Items[i].Plan == v.Plan {
-			of.Subscription = there.Items[i].ID
+		s := &there.Items[i]
+		if of.Subscription.IsZero() && s.Plan == v.Plan && (s.Status != projections.SubscriptionTerminated || s.CreatedAt >= v.CreatedAt) {
+			of.Subscription = s.ID
 			break
 		}
 	}
@@ -345,6 +377,9 @@ func (v *authorizeView) agreement(now time.Time) map[string]any {
 	start, _ := events.TimeOf(now)
 	args := map[string]any{
 		"name": v.Seller.Profile.Name + " - " + v.Offer.Name, "customerId": v.Customer, "planId": v.Plan, "startedAt": start,
+	}
+	if v.Minimum > 0 {
+		args["minimumAccountBalance"] = v.Minimum.String()
 	}
 	if v.RedirectURL != "" {
 		args["redirectUrls"] = map[string]string{"onSuccess": v.RedirectURL, "onFailure": v.RedirectURL}

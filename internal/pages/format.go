@@ -29,6 +29,7 @@ var formatting = template.FuncMap{
 	"happened": happened,
 	"machine":  func(t events.Time) string { return t.Std().UTC().Format(time.RFC3339) },
 	"count":    count,
+	"sum":      events.SumOf,
 	"units":    func(n query.Units) string { return strings.TrimSuffix(digits(events.Sum(n)), ".00") },
 	"words":    words,
 }

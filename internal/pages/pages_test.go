@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -163,6 +164,76 @@ func TestAuthorizationFlow(t *testing.T) {
 		t.Errorf("sent to %s", p.to)
 	}
 	w.signIn("ada@acorn.example")
+}
+
+// TestMinimumFlow is a link that asks for a minimum in the wallet: whoever follows it sees that, and is subscribed once the wallet
+// holds it. Without the money there is no subscription, however often the link is followed; with it in the wallet already nothing is
+// asked for.
+func TestMinimumFlow(t *testing.T) {
+	clock := new(ahead)
+	w, made := worldWith(t, clock.now), 0 // subscriptions
+	var confirm, form string
+	agree := func(minimum string, fields ...string) (session string, sent page) {
+		clock.Add(int64(2 * time.Minute)) // one mail a minute is sent
+		session, at := w.Authorize("ada@acorn.example", w.Plan, "https://oracle.example/back", minimum)
+		w.get(at).wants(t, 200, "must hold at least <strong>"+minimum+".00 USD</strong>")
+		w.submit(at).wants(t, 200, "Look into your mail")
+		confirm = w.Link()
+		form = hidden(w.get(confirm).wants(t, 200, "must hold at least <strong>"+minimum+".00 USD</strong>", "Agree and subscribe").body, "form")
+		made++
+		return session, w.submit(confirm, fields...).wants(t, 303)
+	}
+	subscription := func(session, field string) string {
+		customer := w.Ask("Authorization", `{"authorizationId":"`+session+`"}`, "customerId")
+		found := regexp.MustCompile(`id:(sub_\w+)`).FindAllStringSubmatch(w.Ask("Subscriptions", `{"customerId":"`+customer+`"}`, "items"), -1)
+		if len(found) != made {
+			t.Fatalf("%d subscriptions, want %d", len(found), made)
+		}
+		latest := slices.MaxFunc(found, func(a, b []string) int { return strings.Compare(a[1], b[1]) })
+		return w.Ask("Subscription", `{"subscriptionId":"`+latest[1]+`"}`, field)
+	}
+
+	session, checkout := agree("20", "organization", "Acorn", "person", "Ada", "country", "us", "zip", "94105", "state", "CA")
+	w.get(checkout.to).wants(t, 200, "20.00 USD", "Goes to your wallet")
+	if status := subscription(session, "status"); status != "pending_payment" {
+		t.Errorf("with nothing in the wallet it is %s", status)
+	}
+	customer := subscription(session, "customerId")
+	if w.Try("ReportUsage", `{"customerId":"`+customer+`","merchantId":"`+w.Merchant.String()+`","idempotencyKey":"early","timestamp":"`+
+		clock.now().UTC().Format(time.RFC3339Nano)+`","properties":[{"billableMetricId":"`+w.Metric+`","quantity":1}]}`) {
+		t.Error("usage is taken before the wallet was topped up")
+	}
+	declined := w.submit(checkout.to, "do", "pay", "number", "4000 0000 0000 0002", "month", "12", "year", "40").wants(t, 303)
+	w.get(declined.to).wants(t, 200, "declined", "Nothing was charged")
+	w.submit(checkout.to, "do", "cancel").wants(t, 303)
+	for range 2 { // the link goes on, and subscribes nobody again
+		w.visit(http.MethodPost, confirm, url.Values{"form": {form}}).wants(t, 303)
+	}
+	if status := subscription(session, "status"); status != "terminated" {
+		t.Errorf("whoever does not pay has a subscription that is %s", status)
+	}
+
+	session, checkout = agree("20")
+	w.submit(checkout.to, "do", "pay", "number", "4242424242424242", "month", "12", "year", "40").wants(t, 303)
+	if to := w.get(checkout.to).wants(t, 303).to; to != "https://oracle.example/back" {
+		t.Errorf("sent to %s", to)
+	}
+	if status := subscription(session, "status"); status != "active" {
+		t.Errorf("once it is paid it is %s", status)
+	}
+	home := w.get("/home").wants(t, 200, "20.00 USD")
+	w.submit("/home", "do", "cancel", "merchant", w.Merchant.String(), "subscription", hidden(home.body, "subscription")).wants(t, 200)
+
+	clock.Add(int64(2 * time.Minute))
+	session, at := w.Authorize("ada@acorn.example", w.Plan, "https://oracle.example/back", "15")
+	w.submit(at).wants(t, 200)
+	confirm = w.Link()
+	made++
+	w.get(confirm).wants(t, 200, "must hold at least", "It holds 20.00 USD now")
+	w.submit(confirm).wants(t, 303)
+	if status := subscription(session, "status"); status != "active" {
+		t.Errorf("with enough in the wallet it is %s", status)
+	}
 }
 
 // TestAskedFlow is what a full consumer sees whom a merchant that it has not authorized subscribes: it refuses, or agrees and pays.

@@ -24,6 +24,7 @@ type Authorization struct {
 	Customer     events.CustomerID          `json:"customerId,omitzero"`
 	Known        bool                       `json:"consumerKnown"`           // a full consumer has the address: nobody need sign up
 	Subscription events.SubscriptionID      `json:"subscriptionId,omitzero"` // that waits for it
+	Minimum      events.Nanos               `json:"minimumAccountBalance"`   // that the consumer's wallet is to hold before it is subscribed, in nanos
 	CreatedAt    events.Time                `json:"createdAt"`
 }
 
@@ -51,7 +52,10 @@ func (r *reading) renderAuthorization(id events.AuthorizationID, row *projection
 	a := Authorization{
 		ID: id, Status: row.Status, ExpiresAt: row.ExpiresAt, URL: r.opts.Links.Authorize(id), Merchant: row.Merchant, Plan: row.Plan,
 		RedirectURL: row.RedirectURL, Customer: row.Customer, CreatedAt: row.CreatedAt,
-		Known: !r.books.FullConsumer(row.Email).IsZero(), Subscription: row.Subscription,
+		Known: !r.books.FullConsumer(row.Email).IsZero(), Subscription: row.Subscription, Minimum: row.Minimum,
+	}
+	if s := r.books.Subscriptions.Get(row.Subscription); s != nil {
+		a.Minimum = s.Minimum
 	}
 	now, _ := events.TimeOf(r.opts.Clock())
 	if now = r.books.ClockNow(row.Clock, now); row.Status == events.AuthorizationPending && row.ExpiresAt <= now {

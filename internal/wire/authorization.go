@@ -50,7 +50,7 @@ func (d *Decoder) authorize(c *call, name string, f *fields) (_ commands.Command
 // key for the one that there will be.
 func (d *Decoder) createAuthorization(c *call, f *fields) (commands.Command, error) {
 	email := f.text("email", required, 254)
-	cmd := commands.CreateAuthorization{Plan: id[events.PlanNoun](f, "planId", optional), RedirectURL: f.url("redirectUrl")}
+	cmd := commands.CreateAuthorization{Plan: id[events.PlanNoun](f, "planId", optional), RedirectURL: f.url("redirectUrl"), Minimum: f.minimum()}
 	if err := f.finish(); err != nil {
 		return nil, err
 	}

@@ -14,6 +14,7 @@ func (g *generator) authorizations(c *customer) {
 	full, email := events.Derive[events.OrganizationNoun](g.env.Command, 1), g.digest()
 	g.emit(0, events.AuthorizationOpened{
 		Authorization: id, Consumer: full, Email: email, Address: g.seal(full), ExpiresAt: g.env.RecordedAt.Add(time.Hour),
+		Minimum: events.Nanos(id[15]&1) * 5e9,
 	})
 	if g.rng.IntN(3) == 0 {
 		return // nobody does

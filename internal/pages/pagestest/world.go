@@ -209,10 +209,15 @@ func (w *World) Ask(name, args, field string) string {
 	return fmt.Sprint(fields[field])
 }
 
-// Authorize opens an authorization session for the plan, and returns its identity and where it is followed.
-func (w *World) Authorize(email, plan, back string) (session, url string) {
+// Authorize opens an authorization session for the plan, and returns its identity and where it is followed. With a minimum, the
+// plan starts once the consumer's wallet holds that.
+func (w *World) Authorize(email, plan, back string, minimum ...string) (session, url string) {
 	w.t.Helper()
-	body, err := json.Marshal(map[string]string{"email": email, "planId": plan, "redirectUrl": back})
+	asked := map[string]string{"email": email, "planId": plan, "redirectUrl": back}
+	if len(minimum) > 0 {
+		asked["minimumAccountBalance"] = minimum[0]
+	}
+	body, err := json.Marshal(asked)
 	w.must(err)
 	session = w.Do("CreateAuthorization", string(body))
 	return session, w.Ask("Authorization", `{"authorizationId":"`+session+`"}`, "url")
