@@ -46,6 +46,11 @@ type SignIn struct {
 	Link events.Time // until when it is good
 }
 
+// SignOut ends all that a user is signed in with: what was copied out of a browser is good for nothing either.
+type SignOut struct {
+	User events.UserID
+}
+
 // CreatePortal makes a link by which a subscription can be looked at.
 type CreatePortal struct {
 	Subscription events.SubscriptionID
@@ -83,6 +88,8 @@ func decideAuthorization(b *projections.Books, c Context, cmd any, d *decision) 
 		return updateUser(b, c, cmd, d)
 	case SignIn:
 		return signIn(b, c, cmd, d)
+	case SignOut:
+		return signOut(b, c, cmd, d)
 	case CreatePortal:
 		return createPortal(b, c, cmd, d)
 	case RevokePortal:
@@ -294,6 +301,15 @@ func signIn(b *projections.Books, c Context, cmd SignIn, d *decision) *Rejection
 		return Reject(Conflict, "this link, or a later one, was used already")
 	}
 	d.add(c, c.Now, events.UserSignedIn{User: cmd.User, Link: cmd.Link})
+	return nil
+}
+
+func signOut(b *projections.Books, c Context, cmd SignOut, d *decision) *Rejection {
+	u := b.Users.Get(cmd.User)
+	if u == nil || !c.Operator || c.Actor.Kind == events.ActorUser && c.Actor.ID != cmd.User {
+		return Reject(NotFound, "no user %s", cmd.User)
+	}
+	d.add(c, c.Now, events.UserSignedOut{User: cmd.User})
 	return nil
 }
 

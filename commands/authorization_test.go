@@ -149,6 +149,9 @@ func TestAuthorization(t *testing.T) {
 		{name: "by a link that has expired", given: joined, when: byOperator(useLink("2025-01-15 09:59")), refused: Conflict},
 		{name: "a suspended user signing in", given: append(joined, setUser(events.UserSuspended, events.OwnerRole)), when: byOperator(useLink("2025-01-15 10:15")), refused: NotFound},
 		{name: "a merchant signing in for a user", given: joined, when: useLink("2025-01-15 10:15"), refused: NotFound},
+		{name: "a user signs out", given: joined, when: byUser("zoe-user", signOutOf("zoe-user"))},
+		{name: "a user signing another out", given: append(joined, invite("link2", "yan", ""), accept("link2", "yan")), when: byUser("yan-user", signOutOf("zoe-user")), refused: NotFound},
+		{name: "a merchant signing a user out", given: joined, when: signOutOf("zoe-user"), refused: NotFound},
 		{name: "erasing a consumer that was claimed", given: []step{invite("link", "alice", ""), accept("link", "alice")}, when: byOperator(just(EraseConsumer{Consumer: orgOf("alice")})), refused: Conflict},
 		{name: "a portal for longer than a week", given: joined, when: portal(8 * 24 * time.Hour), refused: Invalid},
 		{name: "a portal of another merchant's subscription", given: append(joined, rival), when: portal(0), refused: NotFound},
@@ -175,6 +178,11 @@ func useLink(until string) step {
 	return func(w *world) *Request {
 		return just(SignIn{User: id[events.UserNoun](w, "zoe-user"), Link: instantOf(until)})(w)
 	}
+}
+
+// signOutOf ends what a user is signed in with.
+func signOutOf(user string) step {
+	return func(w *world) *Request { return just(SignOut{User: id[events.UserNoun](w, user)})(w) }
 }
 
 // portal makes a link to the portal of "own".

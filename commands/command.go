@@ -97,7 +97,7 @@ func decide(b *projections.Books, c Context, cmd Command, d *decision) *Rejectio
 		return setupPaymentMethod(b, c, cmd, d)
 	case RemovePaymentMethod:
 		return removePaymentMethod(b, c, cmd, d)
-	case CreateAuthorization, CompleteAuthorization, RefuseAuthorization, WithdrawAuthorization, UpdateUser, SignIn, CreatePortal, RevokePortal:
+	case CreateAuthorization, CompleteAuthorization, RefuseAuthorization, WithdrawAuthorization, UpdateUser, SignIn, SignOut, CreatePortal, RevokePortal:
 		return decideAuthorization(b, c, cmd, d)
 	case CreateSubscription:
 		return createSubscription(b, c, cmd, d)
@@ -167,6 +167,7 @@ func (RefuseAuthorization) main() events.Kind   { return events.KindAuthorizatio
 func (WithdrawAuthorization) main() events.Kind { return events.KindAuthorizationWithdrawn }
 func (UpdateUser) main() events.Kind            { return events.KindUserUpdated }
 func (SignIn) main() events.Kind                { return events.KindUserSignedIn }
+func (SignOut) main() events.Kind               { return events.KindUserSignedOut }
 func (CreatePortal) main() events.Kind          { return events.KindPortalOpened }
 func (RevokePortal) main() events.Kind          { return events.KindPortalRevoked }
 func (CreateSubscription) main() events.Kind    { return events.KindSubscriptionCreated }

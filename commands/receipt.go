@@ -102,6 +102,8 @@ func receiptOf(rec *events.Record, amount *events.Sum) Receipt { //nolint:funlen
 		r.ID = Ref{refDispute, e.Dispute}
 	case events.UserSignedIn:
 		r.ID = Ref{refUser, e.User}
+	case events.UserSignedOut:
+		r.ID = Ref{refUser, e.User}
 	case events.PortalOpened:
 		r.ID = Ref{refPortal, e.Portal}
 	case events.PortalRevoked:

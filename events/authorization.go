@@ -103,6 +103,11 @@ type UserSignedIn struct {
 	Link Time   `cbor:"2,keyasint" json:"linkExpiresAt"` // real time
 }
 
+// UserSignedOut records that a user has signed out. Whoever was signed in as that user, in whatever browser, no longer is.
+type UserSignedOut struct {
+	User UserID `cbor:"1,keyasint" json:"userId"`
+}
+
 // PortalOpened records that there is a link by which a subscription can be looked at until a time.
 type PortalOpened struct {
 	Portal       PortalID       `cbor:"1,keyasint" json:"portalId"`
@@ -123,6 +128,7 @@ func (ConsumerClaimed) Kind() Kind        { return KindConsumerClaimed }
 func (UserCreated) Kind() Kind            { return KindUserCreated }
 func (UserUpdated) Kind() Kind            { return KindUserUpdated }
 func (UserSignedIn) Kind() Kind           { return KindUserSignedIn }
+func (UserSignedOut) Kind() Kind          { return KindUserSignedOut }
 func (PortalOpened) Kind() Kind           { return KindPortalOpened }
 func (PortalRevoked) Kind() Kind          { return KindPortalRevoked }
 
@@ -143,6 +149,7 @@ func (ConsumerClaimed) Subject() (aggregate, name string) { return "consumer", "
 func (UserCreated) Subject() (aggregate, name string)     { return "user", "UserCreated" }
 func (UserUpdated) Subject() (aggregate, name string)     { return "user", "UserUpdated" }
 func (UserSignedIn) Subject() (aggregate, name string)    { return "user", "UserSignedIn" }
+func (UserSignedOut) Subject() (aggregate, name string)   { return "user", "UserSignedOut" }
 func (PortalOpened) Subject() (aggregate, name string)    { return "portal", "PortalOpened" }
 func (PortalRevoked) Subject() (aggregate, name string)   { return "portal", "PortalRevoked" }
 
@@ -154,6 +161,7 @@ func (ConsumerClaimed) Money() Movement        { return Movement{} }
 func (UserCreated) Money() Movement            { return Movement{} }
 func (UserUpdated) Money() Movement            { return Movement{} }
 func (UserSignedIn) Money() Movement           { return Movement{} }
+func (UserSignedOut) Money() Movement          { return Movement{} }
 func (PortalOpened) Money() Movement           { return Movement{} }
 func (PortalRevoked) Money() Movement          { return Movement{} }
 
@@ -165,5 +173,6 @@ func (ConsumerClaimed) sealed()        {}
 func (UserCreated) sealed()            {}
 func (UserUpdated) sealed()            {}
 func (UserSignedIn) sealed()           {}
+func (UserSignedOut) sealed()          {}
 func (PortalOpened) sealed()           {}
 func (PortalRevoked) sealed()          {}

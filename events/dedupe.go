@@ -130,6 +130,8 @@ func scope(k Kind) byte { //nolint:funlen // a case for each kind, and nothing e
 		return 85
 	case KindUserSignedIn:
 		return 140
+	case KindUserSignedOut:
+		return 141
 	case KindPortalOpened:
 		return 86
 	case KindPortalRevoked:

@@ -108,6 +108,7 @@ const (
 	KindUserCreated            Kind = "user.created.v1"
 	KindUserUpdated            Kind = "user.updated.v1"
 	KindUserSignedIn           Kind = "user.signed_in.v1"
+	KindUserSignedOut          Kind = "user.signed_out.v1"
 	KindPortalOpened           Kind = "portal.opened.v1"
 	KindPortalRevoked          Kind = "portal.revoked.v1"
 	KindDisputeOpened          Kind = "dispute.opened.v1"
@@ -155,6 +156,7 @@ func Kinds() []Kind {
 		KindUserCreated,
 		KindUserUpdated,
 		KindUserSignedIn,
+		KindUserSignedOut,
 		KindPortalOpened,
 		KindPortalRevoked,
 		KindDisputeOpened,
@@ -253,6 +255,7 @@ func zeros() []Event { //nolint:funlen // a line for each kind, and nothing else
 		UserCreated{},
 		UserUpdated{},
 		UserSignedIn{},
+		UserSignedOut{},
 		PortalOpened{},
 		PortalRevoked{},
 		DisputeOpened{},
@@ -429,6 +432,8 @@ func Decode(kind Kind, b []byte) (Event, error) { //nolint:funlen // a case for 
 		return unmarshal[UserUpdated](b)
 	case KindUserSignedIn:
 		return unmarshal[UserSignedIn](b)
+	case KindUserSignedOut:
+		return unmarshal[UserSignedOut](b)
 	case KindPortalOpened:
 		return unmarshal[PortalOpened](b)
 	case KindPortalRevoked:

@@ -233,6 +233,7 @@ func TestScopes(t *testing.T) {
 		KindUserCreated:            84,
 		KindUserUpdated:            85,
 		KindUserSignedIn:           140,
+		KindUserSignedOut:          141,
 		KindPortalOpened:           86,
 		KindPortalRevoked:          87,
 		KindDisputeOpened:          120,

@@ -491,6 +491,8 @@ func (b *Books) apply(rec *events.Record) { //nolint:funlen // a case for each k
 		b.disputeResolved(rec, e)
 	case events.UserSignedIn:
 		b.userSignedIn(rec, e)
+	case events.UserSignedOut:
+		b.Users.edit(e.User).Changed = rec.Seq
 	case events.PortalOpened:
 		b.portalOpened(rec, e)
 	case events.PortalRevoked:

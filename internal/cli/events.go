@@ -281,6 +281,8 @@ func summary(rec *events.Record) string { //nolint:funlen // a case for each kin
 		return say("%s: %s, %s", e.User, e.State, e.Role)
 	case events.UserSignedIn:
 		return say("%s", e.User)
+	case events.UserSignedOut:
+		return say("%s", e.User)
 	case events.PortalOpened:
 		return say("%s for %s, until %s", e.Portal, e.Subscription, when(e.ExpiresAt))
 	case events.AlertCreated:

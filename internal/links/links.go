@@ -59,6 +59,22 @@ func (l Links) InvoicePath(id events.InvoiceID) string {
 	return "/invoices/" + id.String() + "/" + l.Token(invoice, id)
 }
 
+// CreditNote returns where a credit note of an invoice is shown. Whoever may see the invoice may see it.
+func (l Links) CreditNote(invoice events.InvoiceID, id events.CreditNoteID) string {
+	if url := l.Invoice(invoice); url != "" {
+		return url + "/creditnotes/" + id.String()
+	}
+	return ""
+}
+
+// CreditNotePDF returns where a credit note is to be had as a file.
+func (l Links) CreditNotePDF(invoice events.InvoiceID, id events.CreditNoteID) string {
+	if url := l.CreditNote(invoice, id); url != "" {
+		return url + "/pdf"
+	}
+	return ""
+}
+
 // OpensInvoice reports whether token is that of an invoice's link.
 func (l Links) OpensInvoice(id events.InvoiceID, token string) bool {
 	return l.opens(invoice, id, token)

@@ -154,6 +154,7 @@ func TestFormTokens(t *testing.T) {
 		w.visit(http.MethodPost, "/home", good, from...).wants(t, 403)
 	}
 	w.visit(http.MethodPost, "/home", good, "Sec-Fetch-Site", "same-origin").wants(t, 303)
+	head++ // that somebody has signed out
 	// Whoever has signed up has a link of their own, and its form's token: nobody else's browser takes it.
 	w.submit("/signin", "email", "bob@birch.example").wants(t, 200)
 	link := w.Link()
@@ -164,6 +165,40 @@ func TestFormTokens(t *testing.T) {
 	if now := w.Head(); now != head {
 		t.Errorf("%d records were written", now-head)
 	}
+}
+
+// TestSignOut signs out with cookies that were copied before: none of them opens anything afterwards, nor after a restart, and whoever
+// signs in again is signed in.
+func TestSignOut(t *testing.T) {
+	clock := new(ahead)
+	w := worldWith(t, clock.now)
+	w.signUp("ada@acorn.example")
+	at, err := url.Parse(w.URL())
+	w.must(err)
+	copied := w.visitor.Jar.Cookies(at)[0]
+	first := copied.Name + "=" + copied.Value
+	second := w.browser()
+	mine := w.visitor
+	w.visitor = second
+	w.submit("/signin", "email", "ada@acorn.example").wants(t, 200)
+	w.submit(w.Link()).wants(t, 303)
+	w.get("/home").wants(t, 200, "ada@acorn.example")
+	w.visitor = mine
+	form := hidden(w.get("/home").body, "form")
+	w.submit("/home", "do", "signout").wants(t, 303)
+
+	w.get("/home").wants(t, 303)
+	w.visitor = second
+	w.get("/home").wants(t, 303)
+	w.visitor = w.browser()
+	w.get("/home", "Cookie", first).wants(t, 303)
+	w.visit(http.MethodPost, "/home", url.Values{"form": {form}, "do": {"withdraw"}, "merchant": {w.Merchant.String()}}, "Cookie", first).wants(t, 303)
+	w.Restart()
+	w.get("/home", "Cookie", first).wants(t, 303)
+	clock.Add(int64(2 * time.Minute)) // one mail a minute is sent
+	w.submit("/signin", "email", "ada@acorn.example").wants(t, 200)
+	w.submit(w.Link()).wants(t, 303)
+	w.get("/home").wants(t, 200, "ada@acorn.example", "Whom you have authorized")
 }
 
 // TestOthersThings names what is another consumer's in the forms of one's home.

@@ -279,9 +279,7 @@ func (p *Pages) change(w http.ResponseWriter, r *http.Request) error {
 	var rec receipt
 	switch form.Get("do") {
 	case "signout":
-		http.SetCookie(w, &http.Cookie{Name: p.cookieName(), Path: "/", MaxAge: -1, HttpOnly: true, Secure: p.opts.Secure, SameSite: http.SameSiteLaxMode})
-		http.Redirect(w, r, "/signin", http.StatusSeeOther)
-		return nil
+		return p.signOut(w, r, &u)
 	case "topup":
 		rec, err = p.commandAs(r.Context(), who, events.OrganizationID{}, "TopUp", map[string]any{
 			"walletId": form.Get("wallet"), "amount": strings.TrimSpace(form.Get("amount")), "method": "stripe",
@@ -313,6 +311,22 @@ func (p *Pages) change(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	return p.showHome(w, r, &u, session, rec.Sequence, "")
+}
+
+// signOut ends what a visitor is signed in with, here and everywhere: a cookie that somebody has copied opens nothing afterwards.
+func (p *Pages) signOut(w http.ResponseWriter, r *http.Request, u *query.User) error {
+	rec, err := p.commandAs(r.Context(), wire.Who{Role: events.OperatorKey, User: u.ID}, events.OrganizationID{}, "SignOut", map[string]any{"userId": u.ID})
+	if err != nil {
+		return err
+	}
+	after := query.UserArgs{User: u.ID}
+	after.AtLeast = rec.Sequence // the next page is to know it
+	if _, err := p.opts.Queries.User(r.Context(), reader, after); err != nil {
+		return err
+	}
+	http.SetCookie(w, &http.Cookie{Name: p.cookieName(), Path: "/", MaxAge: -1, HttpOnly: true, Secure: p.opts.Secure, SameSite: http.SameSiteLaxMode})
+	http.Redirect(w, r, "/signin", http.StatusSeeOther)
+	return nil
 }
 
 // toCheckout sends a visitor to pay for a top-up.

@@ -24,7 +24,20 @@ func (p *Pages) invoice(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	return p.show(w, http.StatusOK, "invoice.html", &v)
+	return p.show(w, http.StatusOK, "paper.html", v.paper())
+}
+
+// invoicePDF gives an invoice as a file to keep.
+func (p *Pages) invoicePDF(w http.ResponseWriter, r *http.Request) error {
+	v, err := p.openInvoice(r)
+	if err != nil {
+		return err
+	}
+	name := "invoice-draft.pdf"
+	if !v.Draft {
+		name = fmt.Sprintf("invoice-%d.pdf", v.Number)
+	}
+	return p.file(w, v.paper(), name)
 }
 
 // openInvoice returns the invoice whose address a request has.
@@ -45,26 +58,56 @@ func (p *Pages) openInvoice(r *http.Request) (v invoiceView, err error) {
 	return v, nil
 }
 
-// sumRow is one of the sums under an invoice's lines.
-type sumRow struct{ Name, Amount string }
+// paper returns what an invoice says.
+func (v *invoiceView) paper() *paper {
+	d := v.blank(max(v.UpdatedAt, v.IssuedAt, v.PaidAt, v.CreatedAt))
+	d.ID, d.Title, d.Base, d.Sums = v.ID.String(), v.Title, v.Base, v.Sums()
+	d.Facts = []fact{{Name: "Status", Text: words(string(v.Status)), State: true}, {Name: "Period", Text: longDate(v.Start) + " to " + longDate(v.End)}}
+	d.when("Issued", v.IssuedAt)
+	d.when("Due", v.DueAt)
+	d.when("Paid", v.PaidAt)
+	for i := range v.Notes {
+		d.Facts = append(d.Facts, fact{Name: "Credited", Text: longDate(v.Notes[i].IssuedAt) + ", " + state(&v.Notes[i]), Link: v.noteBase(&v.Notes[i])})
+	}
+	for i := range v.Lines {
+		l := &v.Lines[i]
+		it := item{Name: l.DisplayName, About: detail(*l, v.Currency), Tax: exact(l.Tax, v.Currency), Amount: exact(l.Amount, v.Currency)}
+		if !v.Draft {
+			it.Link, it.Label = v.Base+"/lines/"+l.ID.String(), "How "+l.DisplayName+" was computed, line "+l.ID.String()
+		}
+		d.Items = append(d.Items, it)
+	}
+	d.Closing = "Invoice " + d.ID
+	if v.Draft {
+		d.Notice = "This invoice is not issued yet. It shows what it comes to so far."
+	} else {
+		d.Closing += fmt.Sprintf(", issued by record %d of the ledger", v.Issued)
+	}
+	d.About = "How each amount was computed, with its usage events and the file that proves it, is shown at the address of this invoice:"
+	return d
+}
 
-// totalRow is the name of the sum that the others lead to.
-const totalRow = "Total"
+// blank returns a paper with seller and buyer, and the time that it names as its own.
+func (v *invoiceView) blank(at events.Time) *paper {
+	d := &paper{stamp: at.Std().UTC()}
+	if v.Seller != nil {
+		d.Seller, d.From = v.Seller.Name, partyLines(&v.Seller.Profile)
+	}
+	if v.Buyer != nil && v.Buyer.Profile != nil {
+		d.To = partyLines(v.Buyer.Profile)
+	} else if v.Buyer != nil {
+		d.To = []string{v.Buyer.Consumer.String(), "The name was erased."}
+	}
+	return d
+}
 
-// Sums returns what an invoice comes to, in whole cents that add up: what the cents of subtotal and tax miss of those of the total is
-// a row of its own, and what is paid is what of the total is not to be paid any more.
+// Sums returns what an invoice comes to. What is paid is what of the total is not to be paid any more.
 func (v *invoiceView) Sums() []sumRow {
-	subtotal, tax, total, unpaid := inCents(v.Subtotal), inCents(v.Tax), inCents(v.Total), inCents(v.Unpaid)
-	paid := inCents(v.Paid)
+	total, unpaid, paid := inCents(v.Total), inCents(v.Unpaid), inCents(v.Paid)
 	if v.Paid.Plus(v.Unpaid).Cmp(v.Total) == 0 {
 		paid = total.Plus(unpaid.Neg())
 	}
-	write := func(n events.Sum) string { return money(n, v.Currency) }
-	rows := []sumRow{{"Subtotal", write(subtotal)}, {"Tax", write(tax)}}
-	if rest := total.Plus(subtotal.Plus(tax).Neg()); !rest.IsZero() {
-		rows = append(rows, sumRow{"Rounding", write(rest)})
-	}
-	return append(rows, sumRow{totalRow, write(total)}, sumRow{"Paid", write(paid)}, sumRow{"To be paid", write(unpaid)})
+	return append(sums(v.Subtotal, v.Tax, v.Currency), sumRow{"Paid", money(paid, v.Currency)}, sumRow{"To be paid", money(unpaid, v.Currency)})
 }
 
 // lineView is how a line of an invoice was computed.

@@ -98,8 +98,11 @@ func New(opts Options) (*Pages, error) {
 	p.handle("POST /home", p.change)
 	p.handle("GET /portal/{id}/{token}", p.portal)
 	p.handle("GET /portal/{id}/{token}/invoices/{invoice}", p.portalInvoice)
+	p.handle("GET /portal/{id}/{token}/invoices/{invoice}/creditnotes/{note}", p.portalInvoice)
 	p.handle("GET /invoices/{id}/{token}", p.invoice)
 	p.handle("GET /invoices/{id}/{token}/pdf", p.invoicePDF)
+	p.handle("GET /invoices/{id}/{token}/creditnotes/{note}", p.creditNote)
+	p.handle("GET /invoices/{id}/{token}/creditnotes/{note}/pdf", p.creditNotePDF)
 	p.handle("GET /invoices/{id}/{token}/lines/{line}", p.line)
 	p.handle("GET /invoices/{id}/{token}/lines/{line}/proof", p.lineProof)
 	return p, nil

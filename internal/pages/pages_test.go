@@ -399,6 +399,50 @@ func TestInvoicePDF(t *testing.T) {
 	w.get(at[:len(at)-1]+"AAA/pdf").wants(t, 404)
 }
 
+// TestCreditNote follows the links to a credit note from home, portal and invoice: page and file say the same, and that it is void once
+// it is. Of another invoice there is no such note.
+func TestCreditNote(t *testing.T) {
+	w := newWorld(t)
+	_, _ = w.signUp("ada@acorn.example")
+	home := w.get("/home").wants(t, 200)
+	sub := hidden(home.body, "subscription")
+	w.Do("TopUp", `{"walletId":"`+hidden(home.body, "wallet")+`","amount":"10","method":"sandbox"}`)
+	w.Use(w.Ask("Subscription", `{"subscriptionId":"`+sub+`"}`, "customerId"), 3, 10)
+	_, portal := w.Portal(sub)
+	w.Do("TerminateSubscription", `{"subscriptionId":"`+sub+`","reason":"test"}`)
+	invoice := regexp.MustCompile(`/invoices/[^"]+`).FindString(w.get("/home").body)
+	refund := `{"invoiceId":"` + regexp.MustCompile(`inv_\w+`).FindString(invoice) + `"`
+	note := w.Do("RefundInvoice", refund+`,"reason":"Our fault & ours alone"}`)
+	at := invoice + "/creditnotes/" + note
+	w.get("/home").wants(t, 200, at, "Credit note of")
+	w.get(invoice).wants(t, 200, at, "Credited", ", issued")
+	shown := regexp.MustCompile(`/portal/[^"]+/creditnotes/[^"]+`).FindString(w.get(portal).wants(t, 200, "Credit note of").body)
+	if to := w.get(shown).wants(t, 303).to; to != at {
+		t.Errorf("the portal leads to %s, not to %s", to, at)
+	}
+	for _, says := range [][]string{{"issued", "is in your wallet again"}, {"void", "Voided", "taken back out"}} {
+		says = append(says, note, "Credit note for invoice 1", "Oracle Models", "Acorn Analytics", "0.30 USD", "No. 1 of")
+		w.get(at).wants(t, 200, append(says, "Our fault &amp; ours alone", invoice)...)
+		file := w.get(at+"/pdf").wants(t, 200)
+		text := pdfText(t, file.body)
+		for _, want := range append(says, "Our fault & ours alone") {
+			if !strings.Contains(text, want) {
+				t.Errorf("the file does not say %q: %q", want, text)
+			}
+		}
+		if again := w.get(at + "/pdf"); again.body != file.body {
+			t.Error("the same credit note has given another file")
+		}
+		if says[0] == "issued" {
+			w.Do("VoidInvoiceRefund", refund+`,"refundId":"`+note+`"}`)
+		}
+	}
+	another := invoice + "/creditnotes/" + strings.Replace(w.Merchant.String(), "org_", "crn_", 1)
+	w.get(another).wants(t, 404)
+	w.get(another+"/pdf").wants(t, 404)
+	w.get(strings.Replace(at, "/creditnotes/", "A/creditnotes/", 1)).wants(t, 404)
+}
+
 // pdfText returns what a PDF shows, in the order in which it is drawn.
 func pdfText(t *testing.T, file string) string {
 	t.Helper()

@@ -105,7 +105,7 @@ func (p *Pages) merchant(ctx context.Context, id events.OrganizationID) (query.M
 	return list.Items[0], nil
 }
 
-// portalInvoice shows an invoice of the subscription of a portal.
+// portalInvoice shows an invoice of the subscription of a portal, or a credit note of it.
 func (p *Pages) portalInvoice(w http.ResponseWriter, r *http.Request) error {
 	v, err := p.openPortal(r)
 	if err != nil {
@@ -122,7 +122,15 @@ func (p *Pages) portalInvoice(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	http.Redirect(w, r, p.opts.Links.InvoicePath(id), http.StatusSeeOther)
+	to := p.opts.Links.InvoicePath(id)
+	if r.PathValue("note") != "" {
+		note, err := parse[events.CreditNoteNoun](r, "note")
+		if err != nil {
+			return err
+		}
+		to += "/creditnotes/" + note.String()
+	}
+	http.Redirect(w, r, to, http.StatusSeeOther)
 	return nil
 }
 

@@ -50,33 +50,25 @@ func (s *Service) ListInvoiceRefunds(ctx context.Context, who wire.Who, args Lis
 		if row == nil || !asker(who).sees(row.Merchant) {
 			return missing("invoice", args.Invoice.String())
 		}
-		credits := r.books.Credits.Get(args.Invoice)
-		if credits == nil {
-			return nil
+		notes, err := r.creditNotes(args.Invoice)
+		for i := range notes {
+			list.Data = append(list.Data, apiRefund(args.Invoice, row, &notes[i]))
 		}
-		for i := range credits.Notes {
-			v, err := r.renderCredit(args.Invoice, &credits.Notes[i])
-			if err != nil {
-				return err
-			}
-			list.Data = append(list.Data, v)
-		}
-		return nil
+		return err
 	})
 	return list, err
 }
 
-func (r *reading) renderCredit(invoice events.InvoiceID, c *projections.Credit) (APIInvoiceRefund, error) {
+func apiRefund(invoice events.InvoiceID, row *projections.Invoice, n *CreditNote) APIInvoiceRefund {
 	v := APIInvoiceRefund{
-		Object: "invoice_refund", ID: c.ID, Invoice: invoice, Merchant: c.Merchant, Amount: Cents(c.Nanos), TaxAmount: Cents(c.Tax),
-		Total: Cents(c.Nanos.Plus(c.Tax)), Currency: c.Currency, Status: "ISSUED", ExternalNote: c.ID.String(), CreatedAt: c.At, VoidedAt: orNull(c.VoidedAt),
+		Object: "invoice_refund", ID: n.ID, Invoice: invoice, Merchant: row.Merchant, Amount: Cents(n.Amount), TaxAmount: Cents(n.Tax),
+		Total: Cents(n.Amount.Plus(n.Tax)), Currency: row.Currency, Status: "ISSUED", ExternalNote: n.ID.String(), Permalink: orNull(n.Permalink),
+		PDFURL: orNull(n.PDF), Reason: orNull(n.Reason), CreatedAt: n.IssuedAt, VoidedAt: orNull(n.VoidedAt),
 	}
-	if c.VoidedAt != 0 {
+	if n.VoidedAt != 0 {
 		v.Status = "VOIDED"
 	}
-	reason, _, err := r.text(c.Reason, wire.PurposeRefund)
-	v.Reason = orNull(reason)
-	return v, err
+	return v
 }
 
 // APILineItem is a line of an invoice, whether it is issued or not.

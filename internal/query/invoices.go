@@ -54,6 +54,20 @@ type Invoice struct {
 	PDF          string                    `json:"pdfUrl,omitempty"`
 	ItemCount    int                       `json:"itemCount"`
 	Lines        []InvoiceLine             `json:"lineItems,omitempty"`
+	Notes        []CreditNote              `json:"creditNotes,omitempty"` // oldest first; at most the last is not void
+}
+
+// CreditNote is what was given back of a paid invoice.
+type CreditNote struct {
+	ID        events.CreditNoteID `json:"id"`
+	Sequence  events.Seq          `json:"eventSequence"` // of its record
+	Amount    events.Sum          `json:"amountNanos"`   // before tax
+	Tax       events.Sum          `json:"taxNanos"`
+	Reason    string              `json:"reason,omitempty"` // unless the consumer is erased
+	IssuedAt  events.Time         `json:"issuedAt"`
+	VoidedAt  events.Time         `json:"voidedAt,omitzero"` // the money is the merchant's again
+	Permalink string              `json:"permalink,omitempty"`
+	PDF       string              `json:"pdfUrl,omitempty"`
 }
 
 // Seller is a merchant as an invoice shows it: as of the record that held its profile when the invoice was issued.
@@ -207,7 +221,29 @@ func (r *reading) renderInvoice(id events.InvoiceID, row *projections.Invoice) (
 	if inv.Permalink = r.opts.Links.Invoice(id); inv.Issued != 0 {
 		inv.PDF = r.opts.Links.InvoicePDF(id)
 	}
-	return inv, nil
+	var err error
+	inv.Notes, err = r.creditNotes(id)
+	return inv, err
+}
+
+// creditNotes returns the credit notes of an invoice.
+func (r *reading) creditNotes(id events.InvoiceID) (notes []CreditNote, err error) {
+	credits := r.books.Credits.Get(id)
+	if credits == nil {
+		return nil, nil
+	}
+	for i := range credits.Notes {
+		c := &credits.Notes[i]
+		note := CreditNote{
+			ID: c.ID, Sequence: c.Issued, Amount: c.Nanos, Tax: c.Tax, IssuedAt: c.At, VoidedAt: c.VoidedAt,
+			Permalink: r.opts.Links.CreditNote(id, c.ID), PDF: r.opts.Links.CreditNotePDF(id, c.ID),
+		}
+		if note.Reason, _, err = r.text(c.Reason, wire.PurposeRefund); err != nil {
+			return nil, err
+		}
+		notes = append(notes, note)
+	}
+	return notes, nil
 }
 
 // invoiceLines returns the lines of an invoice: as closed, in the order of the log, or as they are now.

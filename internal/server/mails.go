@@ -7,6 +7,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/shopspring/decimal"
+
 	"tallystick/commands"
 	"tallystick/events"
 	"tallystick/internal/mail"
@@ -51,8 +53,8 @@ func (l *letters) run(ctx context.Context) {
 		}
 		for i := range records {
 			rec := &records[i]
-			sent := l.deliver(ctx, rec)
-			if ctx.Err() != nil {
+			sent := l.deliver(ctx, rec) // what was sent is noted, though this ends: nobody is told twice
+			if !sent && ctx.Err() != nil {
 				return
 			}
 			if !sent && rec.Seq-last < mailsKept {
@@ -170,12 +172,14 @@ func (l *letters) alert(ctx context.Context, rec *events.Record, e events.AlertR
 	if err != nil {
 		return err
 	}
+	// In cents, what it holds is rounded down and what it should hold up: the one shown is less than the other, too.
+	holds, below := decimal.NewFromBigInt(e.Balance.Big(), -9).RoundFloor(2).StringFixed(2), e.Threshold.Decimal().RoundCeil(2).StringFixed(2)
 	var refusals []error
 	for i, to := range a.Recipients {
 		err := l.sender.SendMessage(ctx, mail.Message{
 			ID: fmt.Sprintf("%s.%d.%d", rec.Ledger, rec.Seq, i+1), To: to,
 			Subject: fmt.Sprintf("Wallet %s is low", e.Wallet),
-			Text:    fmt.Sprintf("Hello,\n\nwallet %s holds %s %s, which is less than %s %s.\n", e.Wallet, e.Balance, e.Currency, e.Threshold, e.Currency),
+			Text:    fmt.Sprintf("Hello,\n\nwallet %s holds %s %s, which is less than %s %s.\n", e.Wallet, holds, e.Currency, below, e.Currency),
 		})
 		if _, refused := errors.AsType[*mail.RefusedError](err); refused {
 			refusals = append(refusals, err)

@@ -169,7 +169,7 @@ func TestMails(t *testing.T) {
 	p.do("UpdateCustomer", `{"customerId":"`+customers[2]+`","notificationSettings":{"renewalReminder":false,"invoiceIssued":true}}`)
 	p.do("AdvanceTestClock", `{"testClockId":"`+clock+`","currentTime":"2031-03-17T12:00:00Z"}`)
 	got = box.await(t, 7)
-	if text := strings.ReplaceAll(got[5], "=\r\n", ""); !strings.Contains(text, "To: <ops@example.com>") || !strings.Contains(text, "holds 6 USD, which is less than 8 USD") || strings.Contains(got[6], "is low") {
+	if text := strings.ReplaceAll(got[5], "=\r\n", ""); !strings.Contains(text, "To: <ops@example.com>") || !strings.Contains(text, "holds 6.00 USD, which is less than 8.00 USD") || strings.Contains(got[6], "is low") {
 		t.Errorf("the alert is %q, and then %q", text, got[6])
 	}
 }

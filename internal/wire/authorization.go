@@ -31,6 +31,9 @@ func (d *Decoder) authorize(c *call, name string, f *fields) (_ commands.Command
 	case "SignIn":
 		cmd = commands.SignIn{User: id[events.UserNoun](f, "userId", required), Link: f.time("linkExpiresAt", required)}
 		err = f.finish()
+	case "SignOut":
+		cmd = commands.SignOut{User: id[events.UserNoun](f, "userId", required)}
+		err = f.finish()
 	case "CreatePortal":
 		portal := commands.CreatePortal{Subscription: id[events.SubscriptionNoun](f, "subscriptionId", required)}
 		if by, ok := f.duration("expiresIn"); ok {

@@ -208,6 +208,7 @@ var bodies = []struct {
 	{"RefuseAuthorization", `{"authorizationId":"$asked"}`, commands.RefuseAuthorization{Authorization: asked}},
 	{"WithdrawAuthorization", `{"consumerId":"$consumer"}`, commands.WithdrawAuthorization{Consumer: consumer}},
 	{"UpdateUser", `{"userId":"$user","state":"suspended","role":"viewer"}`, commands.UpdateUser{User: user, State: events.UserSuspended, Role: events.ViewerRole}},
+	{"SignOut", `{"userId":"$user"}`, commands.SignOut{User: user}},
 	{"SignIn", `{"userId":"$user","linkExpiresAt":"2024-01-15T10:30:00Z"}`, commands.SignIn{User: user, Link: at("2024-01-15T10:30:00Z")}},
 	{"CreatePortal", `{"subscriptionId":"$sub","expiresIn":"PT1H"}`, commands.CreatePortal{Subscription: sub, Term: time.Hour}},
 	{"RevokePortal", `{"portalId":"$portal"}`, commands.RevokePortal{Portal: portal}},

@@ -41,6 +41,8 @@ func (g *generator) authorizations(c *customer) {
 	if g.rng.IntN(2) == 0 {
 		g.command(events.OrganizationID{}, events.ActorOperator)
 		g.emit(0, events.UserSignedIn{User: user, Link: g.env.RecordedAt.Add(time.Minute)})
+		g.command(events.OrganizationID{}, events.ActorUser)
+		g.emit(0, events.UserSignedOut{User: user})
 		g.command(m.id, events.ActorUser)
 		g.emit(0, events.AuthorizationWithdrawn{Consumer: full})
 		g.command(events.OrganizationID{}, events.ActorUser)
