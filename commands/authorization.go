@@ -90,6 +90,12 @@ func decideAuthorization(b *projections.Books, c Context, cmd any, d *decision) 
 		return signIn(b, c, cmd, d)
 	case SignOut:
 		return signOut(b, c, cmd, d)
+	case AddPasskey:
+		return addPasskey(b, c, cmd, d)
+	case RemovePasskey:
+		return removePasskey(b, c, cmd, d)
+	case UsePasskey:
+		return usePasskey(b, c, cmd, d)
 	case CreatePortal:
 		return createPortal(b, c, cmd, d)
 	case RevokePortal:

@@ -97,7 +97,7 @@ func decide(b *projections.Books, c Context, cmd Command, d *decision) *Rejectio
 		return setupPaymentMethod(b, c, cmd, d)
 	case RemovePaymentMethod:
 		return removePaymentMethod(b, c, cmd, d)
-	case CreateAuthorization, CompleteAuthorization, RefuseAuthorization, WithdrawAuthorization, UpdateUser, SignIn, SignOut, CreatePortal, RevokePortal:
+	case CreateAuthorization, CompleteAuthorization, RefuseAuthorization, WithdrawAuthorization, UpdateUser, SignIn, SignOut, AddPasskey, RemovePasskey, UsePasskey, CreatePortal, RevokePortal:
 		return decideAuthorization(b, c, cmd, d)
 	case CreateSubscription:
 		return createSubscription(b, c, cmd, d)
@@ -168,6 +168,9 @@ func (WithdrawAuthorization) main() events.Kind { return events.KindAuthorizatio
 func (UpdateUser) main() events.Kind            { return events.KindUserUpdated }
 func (SignIn) main() events.Kind                { return events.KindUserSignedIn }
 func (SignOut) main() events.Kind               { return events.KindUserSignedOut }
+func (AddPasskey) main() events.Kind            { return events.KindPasskeyAdded }
+func (RemovePasskey) main() events.Kind         { return events.KindPasskeyRemoved }
+func (UsePasskey) main() events.Kind            { return events.KindPasskeyUsed }
 func (CreatePortal) main() events.Kind          { return events.KindPortalOpened }
 func (RevokePortal) main() events.Kind          { return events.KindPortalRevoked }
 func (CreateSubscription) main() events.Kind    { return events.KindSubscriptionCreated }

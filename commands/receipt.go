@@ -104,6 +104,12 @@ func receiptOf(rec *events.Record, amount *events.Sum) Receipt { //nolint:funlen
 		r.ID = Ref{refUser, e.User}
 	case events.UserSignedOut:
 		r.ID = Ref{refUser, e.User}
+	case events.PasskeyAdded:
+		r.ID = Ref{refUser, e.User}
+	case events.PasskeyRemoved:
+		r.ID = Ref{refUser, e.User}
+	case events.PasskeyUsed:
+		r.ID = Ref{refUser, e.User}
 	case events.PortalOpened:
 		r.ID = Ref{refPortal, e.Portal}
 	case events.PortalRevoked:

@@ -81,7 +81,7 @@ func (s *Sequencer) noteDue(e events.Event) {
 		events.ReservationReleased, events.InvoiceLineClosed, events.InvoicePaid, events.ClockCreated, events.ClockAdvanced, events.DueFailed,
 		events.ClockDeleted, events.CustomerUpdated, events.CustomerDeleted, events.ConsumerUpdated,
 		events.AuthorizationEnded, events.MerchantAuthorized, events.AuthorizationWithdrawn,
-		events.ConsumerClaimed, events.UserCreated, events.UserUpdated, events.UserSignedIn, events.UserSignedOut, events.PortalOpened, events.PortalRevoked,
+		events.ConsumerClaimed, events.UserCreated, events.UserUpdated, events.UserSignedIn, events.UserSignedOut, events.PasskeyAdded, events.PasskeyRemoved, events.PasskeyUsed, events.PortalOpened, events.PortalRevoked,
 		events.DisputeOpened, events.DisputeResolved, events.AlertCreated, events.AlertRaised, events.AlertRearmed, events.WalletEmptied:
 		// nothing falls due sooner
 	case events.SubscriptionCreated:

@@ -132,6 +132,12 @@ func scope(k Kind) byte { //nolint:funlen // a case for each kind, and nothing e
 		return 140
 	case KindUserSignedOut:
 		return 141
+	case KindPasskeyAdded:
+		return 142
+	case KindPasskeyRemoved:
+		return 143
+	case KindPasskeyUsed:
+		return 144
 	case KindPortalOpened:
 		return 86
 	case KindPortalRevoked:

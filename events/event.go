@@ -109,6 +109,9 @@ const (
 	KindUserUpdated            Kind = "user.updated.v1"
 	KindUserSignedIn           Kind = "user.signed_in.v1"
 	KindUserSignedOut          Kind = "user.signed_out.v1"
+	KindPasskeyAdded           Kind = "passkey.added.v1"
+	KindPasskeyRemoved         Kind = "passkey.removed.v1"
+	KindPasskeyUsed            Kind = "passkey.used.v1"
 	KindPortalOpened           Kind = "portal.opened.v1"
 	KindPortalRevoked          Kind = "portal.revoked.v1"
 	KindDisputeOpened          Kind = "dispute.opened.v1"
@@ -157,6 +160,9 @@ func Kinds() []Kind {
 		KindUserUpdated,
 		KindUserSignedIn,
 		KindUserSignedOut,
+		KindPasskeyAdded,
+		KindPasskeyRemoved,
+		KindPasskeyUsed,
 		KindPortalOpened,
 		KindPortalRevoked,
 		KindDisputeOpened,
@@ -256,6 +262,9 @@ func zeros() []Event { //nolint:funlen // a line for each kind, and nothing else
 		UserUpdated{},
 		UserSignedIn{},
 		UserSignedOut{},
+		PasskeyAdded{},
+		PasskeyRemoved{},
+		PasskeyUsed{},
 		PortalOpened{},
 		PortalRevoked{},
 		DisputeOpened{},
@@ -434,6 +443,12 @@ func Decode(kind Kind, b []byte) (Event, error) { //nolint:funlen // a case for 
 		return unmarshal[UserSignedIn](b)
 	case KindUserSignedOut:
 		return unmarshal[UserSignedOut](b)
+	case KindPasskeyAdded:
+		return unmarshal[PasskeyAdded](b)
+	case KindPasskeyRemoved:
+		return unmarshal[PasskeyRemoved](b)
+	case KindPasskeyUsed:
+		return unmarshal[PasskeyUsed](b)
 	case KindPortalOpened:
 		return unmarshal[PortalOpened](b)
 	case KindPortalRevoked:

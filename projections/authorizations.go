@@ -1,6 +1,7 @@
 package projections
 
 import (
+	"bytes"
 	"slices"
 
 	"tallystick/events"
@@ -38,7 +39,33 @@ type User struct {
 	Changed      events.Seq            `cbor:"6,keyasint"` // what was signed in before is no longer
 	At           events.Time           `cbor:"7,keyasint"`
 	Link         events.Time           `cbor:"8,keyasint,omitzero"` // links that are good no longer than this are good no more
+	Passkeys     []Passkey             `cbor:"9,keyasint,omitempty"`
 }
+
+// Passkey is what a user can sign in by.
+type Passkey struct {
+	Credential []byte      `cbor:"1,keyasint"` // what browsers call it
+	Key        []byte      `cbor:"2,keyasint"` // the public one, in COSE
+	Counter    uint32      `cbor:"3,keyasint"` // of the latest use
+	Synced     bool        `cbor:"4,keyasint"`
+	AddedAt    events.Time `cbor:"5,keyasint"`
+	UsedAt     events.Time `cbor:"6,keyasint,omitzero"`
+	Challenge  events.Time `cbor:"7,keyasint,omitzero"` // challenges that are good no longer than this are good no more
+}
+
+// Passkey returns a user's passkey, or nil.
+func (u *User) Passkey(credential []byte) *Passkey {
+	for i := range u.Passkeys {
+		if bytes.Equal(u.Passkeys[i].Credential, credential) {
+			return &u.Passkeys[i]
+		}
+	}
+	return nil
+}
+
+// Grows reports whether n may be the counter of the next use of a passkey: it grows, or the device does not count. One that does not grow is
+// of a copy.
+func (k *Passkey) Grows(n uint32) bool { return n > k.Counter || n == 0 && k.Counter == 0 }
 
 // Portal is a link by which a subscription can be looked at.
 type Portal struct {
@@ -175,6 +202,27 @@ func (b *Books) userSignedIn(rec *events.Record, e events.UserSignedIn) {
 	u := b.Users.edit(e.User)
 	assert(e.Link > u.Link, rec, "a link that is used twice")
 	u.Link = e.Link
+}
+
+func (b *Books) passkeyAdded(rec *events.Record, e events.PasskeyAdded) {
+	u := b.Users.edit(e.User)
+	assert(u.Passkey(e.Credential) == nil, rec, "a passkey that is added twice")
+	u.Passkeys = append(slices.Clone(u.Passkeys), Passkey{Credential: e.Credential, Key: e.Key, Counter: e.Counter, Synced: e.Synced, AddedAt: rec.At})
+}
+
+func (b *Books) passkeyRemoved(rec *events.Record, e events.PasskeyRemoved) {
+	u := b.Users.edit(e.User)
+	assert(u.Passkey(e.Credential) != nil, rec, "a passkey removed that is none")
+	u.Passkeys = slices.DeleteFunc(slices.Clone(u.Passkeys), func(k Passkey) bool { return bytes.Equal(k.Credential, e.Credential) })
+	u.Changed = rec.Seq
+}
+
+func (b *Books) passkeyUsed(rec *events.Record, e events.PasskeyUsed) {
+	u := b.Users.edit(e.User)
+	u.Passkeys = slices.Clone(u.Passkeys)
+	k := u.Passkey(e.Credential)
+	assert(k != nil && e.Challenge > k.Challenge && k.Grows(e.Counter), rec, "a passkey that signs in by what was used")
+	k.Counter, k.Challenge, k.UsedAt = e.Counter, e.Challenge, rec.At
 }
 
 func (b *Books) portalOpened(rec *events.Record, e events.PortalOpened) {

@@ -493,6 +493,12 @@ func (b *Books) apply(rec *events.Record) { //nolint:funlen // a case for each k
 		b.userSignedIn(rec, e)
 	case events.UserSignedOut:
 		b.Users.edit(e.User).Changed = rec.Seq
+	case events.PasskeyAdded:
+		b.passkeyAdded(rec, e)
+	case events.PasskeyRemoved:
+		b.passkeyRemoved(rec, e)
+	case events.PasskeyUsed:
+		b.passkeyUsed(rec, e)
 	case events.PortalOpened:
 		b.portalOpened(rec, e)
 	case events.PortalRevoked:

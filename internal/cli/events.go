@@ -283,6 +283,12 @@ func summary(rec *events.Record) string { //nolint:funlen // a case for each kin
 		return say("%s", e.User)
 	case events.UserSignedOut:
 		return say("%s", e.User)
+	case events.PasskeyAdded:
+		return say("%s", e.User)
+	case events.PasskeyRemoved:
+		return say("%s", e.User)
+	case events.PasskeyUsed:
+		return say("%s", e.User)
 	case events.PortalOpened:
 		return say("%s for %s, until %s", e.Portal, e.Subscription, when(e.ExpiresAt))
 	case events.AlertCreated:

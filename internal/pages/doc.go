@@ -1,5 +1,5 @@
 // Package pages is what people see in a browser: checkout, portal, invoice. They are rendered here, work without JavaScript, and
-// need nothing from elsewhere.
+// need nothing from elsewhere. Only passkeys need a script; who has none signs in by a link in a mail.
 //
 // # Who may see a page
 //
@@ -14,7 +14,8 @@
 // few hours, so that another site cannot have a visitor's browser send it; and what a browser says comes from another site is refused,
 // token or not. Sign-ins are counted by where they come from, which only proxies that are trusted may say for others, and are answered
 // alike whether or not anybody has signed up.
-// A link that signs somebody in is good once, and the ledger records that it was used. Card numbers are passed on to the payment provider and kept nowhere.
+// A link that signs somebody in is good once, and the ledger records that it was used. So is the answer of a passkey: to a challenge that was made here, a few
+// minutes ago, for signing in. Who signs out is signed out everywhere, whatever was copied out of a browser. Card numbers are passed on to the payment provider and kept nowhere.
 //
 // # Concurrency
 //

@@ -1,6 +1,7 @@
 package pages
 
 import (
+	"encoding/base64"
 	"encoding/json"
 	"fmt"
 	"html/template"
@@ -29,6 +30,7 @@ var formatting = template.FuncMap{
 	"happened": happened,
 	"machine":  func(t events.Time) string { return t.Std().UTC().Format(time.RFC3339) },
 	"count":    count,
+	"base64":   base64.RawURLEncoding.EncodeToString,
 	"sum":      events.SumOf,
 	"units":    func(n query.Units) string { return strings.TrimSuffix(digits(events.Sum(n)), ".00") },
 	"words":    words,

@@ -26,10 +26,19 @@ type signInView struct {
 	Form   string
 	Email  string
 	Mailed bool
+
+	Passkey     *ceremony // nil where there can be none
+	PasskeyForm string    // its token
+	Problem     string
 }
 
-func (p *Pages) showSignIn(w http.ResponseWriter, r *http.Request) error {
-	return p.show(w, http.StatusOK, "signin.html", signInView{Title: "Sign in", Form: p.formToken(r.URL.Path)})
+// signInView returns the page on which somebody signs in.
+func (p *Pages) signInView() signInView {
+	return signInView{Title: "Sign in", Form: p.formToken("/signin"), Passkey: p.ceremonyOf(usingPasskey, nil), PasskeyForm: p.formToken("/signin/passkey")}
+}
+
+func (p *Pages) showSignIn(w http.ResponseWriter, _ *http.Request) error {
+	return p.show(w, http.StatusOK, "signin.html", p.signInView())
 }
 
 // mailSignIn sends a link to whoever has signed up. The page says the same whether or not somebody has.
@@ -169,6 +178,7 @@ type homeView struct {
 	Sellers  []query.Merchant // authorized ones
 	Methods  []query.PaymentMethod
 	Problem  string
+	Passkey  *ceremony // to add one; nil where there can be none
 }
 
 type homeWallet struct {
@@ -195,7 +205,7 @@ func (p *Pages) home(w http.ResponseWriter, r *http.Request) error {
 
 func (p *Pages) showHome(w http.ResponseWriter, r *http.Request, u *query.User, session string, after events.Seq, problem string) error {
 	ctx, q := r.Context(), p.opts.Queries
-	v := homeView{Title: "Your subscriptions", Form: p.formToken(r.URL.Path + session), User: *u, Problem: problem}
+	v := homeView{Title: "Your subscriptions", Form: p.formToken(r.URL.Path + session), User: *u, Problem: problem, Passkey: p.ceremonyOf(addingPasskey+session, u)}
 	args := query.ConsumerArgs{Consumer: u.Organization}
 	args.AtLeast = after
 	var err error
@@ -302,6 +312,10 @@ func (p *Pages) change(w http.ResponseWriter, r *http.Request) error {
 		}
 	case "addmethod", "removemethod":
 		return p.changeMethods(w, r, &u, session)
+	case "addpasskey":
+		return p.addPasskey(w, r, &u, session)
+	case "removepasskey":
+		return p.removePasskey(w, r, &u, session)
 	default:
 		return errForm
 	}

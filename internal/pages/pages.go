@@ -55,6 +55,7 @@ type Pages struct {
 	mux       *http.ServeMux
 	templates *template.Template
 	mailed    used // addresses that were written to just now
+	answered  used // challenges in which a passkey was added
 	attempts  window
 	foreign   *http.CrossOriginProtection
 	sending   sync.WaitGroup // mails that nobody waits for
@@ -92,6 +93,7 @@ func New(opts Options) (*Pages, error) {
 	p.handle("POST /authorize/{id}/{token}/{expires}/{proof}", p.confirm)
 	p.handle("GET /signin", p.showSignIn)
 	p.handle("POST /signin", p.mailSignIn)
+	p.handle("POST /signin/passkey", p.signInByPasskey)
 	p.handle("GET /signin/{user}/{expires}/{proof}", p.showSignInLink)
 	p.handle("POST /signin/{user}/{expires}/{proof}", p.signIn)
 	p.handle("GET /home", p.home)

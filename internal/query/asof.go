@@ -189,7 +189,7 @@ func subscriptionOf(e events.Event) (id events.SubscriptionID) {
 		*events.UsageReported, events.ClockCreated, events.ClockAdvancing, events.ClockAdvanced,
 		events.ClockDeleted, events.CustomerUpdated, events.CustomerDeleted, events.ConsumerUpdated,
 		events.AuthorizationEnded, events.MerchantAuthorized, events.AuthorizationWithdrawn, events.ConsumerClaimed,
-		events.UserCreated, events.UserUpdated, events.UserSignedIn, events.UserSignedOut, events.PortalOpened, events.PortalRevoked,
+		events.UserCreated, events.UserUpdated, events.UserSignedIn, events.UserSignedOut, events.PasskeyAdded, events.PasskeyRemoved, events.PasskeyUsed, events.PortalOpened, events.PortalRevoked,
 		events.DisputeOpened, events.DisputeResolved, events.AlertCreated, events.AlertRaised, events.AlertRearmed:
 	}
 	return id

@@ -173,6 +173,17 @@ type User struct {
 	State        events.UserState      `json:"state"`
 	Role         events.UserRole       `json:"role"`
 	Changed      events.Seq            `json:"changedSequence"` // the record that says what it may do now
+	Passkeys     []Passkey             `json:"passkeys,omitempty"`
+}
+
+// Passkey is what a user can sign in by.
+type Passkey struct {
+	Credential []byte      `json:"credential"` // what browsers call it
+	Key        []byte      `json:"publicKey"`  // in COSE
+	Counter    uint32      `json:"counter"`
+	Synced     bool        `json:"synced"`
+	AddedAt    events.Time `json:"addedAt"`
+	UsedAt     events.Time `json:"usedAt,omitzero"`
 }
 
 // UserArgs are the arguments of [Service.User]. An e-mail digest finds the user of a full consumer.
@@ -197,7 +208,14 @@ func (s *Service) User(ctx context.Context, who wire.Who, args UserArgs) (u User
 		if _, err := r.unsealInto(row.Profile, wire.PurposeUser, &profile); err != nil {
 			return err
 		}
-		u = User{r.seq, id, row.Organization, profile.Name, profile.Email, row.State, row.Role, row.Changed}
+		u = User{
+			Sequence: r.seq, ID: id, Organization: row.Organization, Name: profile.Name, Email: profile.Email, State: row.State, Role: row.Role,
+			Changed: row.Changed,
+		}
+		for i := range row.Passkeys {
+			k := &row.Passkeys[i]
+			u.Passkeys = append(u.Passkeys, Passkey{k.Credential, k.Key, k.Counter, k.Synced, k.AddedAt, k.UsedAt})
+		}
 		return nil
 	})
 	return u, err

@@ -189,7 +189,7 @@ func (a *auditor) check(rec *events.Record) error {
 		return a.party(rec)
 	case events.SubscriptionActivated, events.SubscriptionReminded, events.SessionOpened, events.SessionEnded, events.ChargeFailed, events.ChargeActionRequired,
 		events.MethodStored, events.MethodRemoved, events.TopUpRequested, events.TopUpEnded, events.PaymentCreated, events.AuthorizationOpened, events.AuthorizationEnded,
-		events.MerchantAuthorized, events.AuthorizationWithdrawn, events.UserCreated, events.UserUpdated, events.UserSignedIn, events.UserSignedOut, events.PortalOpened, events.PortalRevoked,
+		events.MerchantAuthorized, events.AuthorizationWithdrawn, events.UserCreated, events.UserUpdated, events.UserSignedIn, events.UserSignedOut, events.PasskeyAdded, events.PasskeyRemoved, events.PasskeyUsed, events.PortalOpened, events.PortalRevoked,
 		events.DisputeOpened, events.DisputeResolved, events.LedgerOpened, events.KeyCreated, events.KeyRevoked, events.ProductCreated, events.ConsumerErased,
 		events.ProductUpdated, events.MetricUpdated, events.FeeCreated, events.FeeUpdated, events.FeeDeleted, events.PriceDeleted,
 		events.ClockCreated, events.ClockAdvancing, events.ClockAdvanced, events.ClockDeleted, events.CustomerDeleted, events.DueFailed: // nothing of it is added up

@@ -1,7 +1,9 @@
 package wire
 
 import (
+	"encoding/base64"
 	"fmt"
+	"math"
 
 	"tallystick/commands"
 	"tallystick/events"
@@ -34,6 +36,8 @@ func (d *Decoder) authorize(c *call, name string, f *fields) (_ commands.Command
 	case "SignOut":
 		cmd = commands.SignOut{User: id[events.UserNoun](f, "userId", required)}
 		err = f.finish()
+	case "AddPasskey", "RemovePasskey", "UsePasskey":
+		cmd, err = passkey(name, f)
 	case "CreatePortal":
 		portal := commands.CreatePortal{Subscription: id[events.SubscriptionNoun](f, "subscriptionId", required)}
 		if by, ok := f.duration("expiresIn"); ok {
@@ -47,6 +51,34 @@ func (d *Decoder) authorize(c *call, name string, f *fields) (_ commands.Command
 		return nil, false, nil
 	}
 	return cmd, true, err
+}
+
+// passkey reads a command about a passkey, whose bytes are text in base64url.
+func passkey(name string, f *fields) (cmd commands.Command, err error) {
+	user, credential := id[events.UserNoun](f, "userId", required), f.bytes("credential")
+	switch name {
+	case "AddPasskey":
+		cmd = commands.AddPasskey{
+			User: user, Credential: credential, Key: f.bytes("publicKey"), Counter: uint32(f.number("counter", math.MaxUint32)), Synced: f.flag("synced"),
+		}
+	case "RemovePasskey":
+		cmd = commands.RemovePasskey{User: user, Credential: credential}
+	default:
+		cmd = commands.UsePasskey{
+			User: user, Credential: credential, Counter: uint32(f.number("counter", math.MaxUint32)), Challenge: f.time("challengeExpiresAt", required),
+		}
+	}
+	return cmd, f.finish()
+}
+
+// bytes reads what is text in base64url, without the signs that fill it up.
+func (f *fields) bytes(name string) []byte {
+	const most = 8 << 10
+	b, err := base64.RawURLEncoding.Strict().DecodeString(f.text(name, required, most))
+	if err != nil {
+		f.wrong(name, "must be base64url")
+	}
+	return b
 }
 
 // createAuthorization reads whom the merchant asks. The address is sealed under the key of the full consumer that has it, or under a new

@@ -43,6 +43,11 @@ func (g *generator) authorizations(c *customer) {
 		g.emit(0, events.UserSignedIn{User: user, Link: g.env.RecordedAt.Add(time.Minute)})
 		g.command(events.OrganizationID{}, events.ActorUser)
 		g.emit(0, events.UserSignedOut{User: user})
+		for i, key := range [][]byte{{1}, {2}} {
+			g.emit(0, events.PasskeyAdded{User: user, Credential: key, Key: key, Counter: uint32(i), Synced: i == 0})
+			g.emit(0, events.PasskeyUsed{User: user, Credential: key, Counter: 2 * uint32(i), Challenge: g.env.RecordedAt.Add(time.Minute)})
+		}
+		g.emit(0, events.PasskeyRemoved{User: user, Credential: []byte{1}})
 		g.command(m.id, events.ActorUser)
 		g.emit(0, events.AuthorizationWithdrawn{Consumer: full})
 		g.command(events.OrganizationID{}, events.ActorUser)
