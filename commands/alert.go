@@ -1,6 +1,7 @@
 package commands
 
 import (
+	"slices"
 	"time"
 
 	"tallystick/events"
@@ -45,7 +46,8 @@ func createAlert(b *projections.Books, c Context, cmd CreateAlert, d *decision) 
 
 // raiseAlerts adds to a decision what follows from it for the alerts of the wallets whose prepaid money it changes. What counts is
 // what a wallet holds once all of the decision is recorded: nothing else can be seen. So that a wallet without alerts costs nothing, usage,
-// which changes one wallet, looks at the row that its memo has.
+// which changes one wallet, looks at the row that its memo has. A wallet that is emptied at the end of its subscription is not low: there is
+// nothing more that it is to pay.
 func raiseAlerts(b *projections.Books, d *decision) {
 	if len(d.drafts) == 0 {
 		return
@@ -55,11 +57,15 @@ func raiseAlerts(b *projections.Books, d *decision) {
 	}
 	var mem [2]walletChange
 	changes := mem[:0]
+	var over []events.WalletID
 	for i := range d.drafts {
 		changes = walletChanges(changes, &d.drafts[i])
+		if e, ok := d.drafts[i].event.(events.WalletEmptied); ok {
+			over = append(over, e.Wallet)
+		}
 	}
 	for i := range changes {
-		if w := b.Wallets.Get(changes[i].wallet); w != nil && len(w.Alerts) > 0 {
+		if w := b.Wallets.Get(changes[i].wallet); w != nil && len(w.Alerts) > 0 && !slices.Contains(over, changes[i].wallet) {
 			changes[i].raise(b, w, d)
 		}
 	}

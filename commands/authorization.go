@@ -25,6 +25,7 @@ type CompleteAuthorization struct {
 	Authorization events.AuthorizationID
 	Profile       events.Sealed // of a consumer that is not there yet, under the key of the session's consumer
 	Person        events.Sealed // of its user, likewise
+	Region        string        // of its address, for tax; "" where that is incomplete
 }
 
 // WithdrawAuthorization takes back what a full consumer has given the merchant of the request: it is subscribed to nothing more. What it is
@@ -145,7 +146,7 @@ func completeAuthorization(b *projections.Books, c Context, cmd CompleteAuthoriz
 	}
 	consumer := b.FullConsumer(row.Email)
 	asked := b.Consumers.Get(row.Consumer) // whom the merchant knows, where a subscription waits
-	if asked != nil && (asked.Email != row.Email || asked.Erased || consumer.IsZero()) || !waits(b, row.Subscription) {
+	if asked != nil && (asked.Email != row.Email || asked.Erased || consumer.IsZero()) {
 		return Reject(Conflict, "whoever was asked for is no longer there, or has another address; ask again")
 	}
 	if consumer.IsZero() {
@@ -178,12 +179,6 @@ func completeAuthorization(b *projections.Books, c Context, cmd CompleteAuthoriz
 	d.main = len(d.drafts)
 	d.add(c, now, events.AuthorizationEnded{Authorization: cmd.Authorization, Status: events.AuthorizationCompleted, Customer: customer})
 	return goOn(b, c, customer, consumer, d)
-}
-
-// waits reports whether the customer of a subscription, if it is one, is still there to agree.
-func waits(b *projections.Books, id events.SubscriptionID) bool {
-	s := b.Subscriptions.Get(id)
-	return s == nil || !b.Customers.Get(s.Customer).Deleted
 }
 
 // claim adds that whoever holds an e-mail address is what any merchant manages with it. Each merchant is told of its own
@@ -219,7 +214,7 @@ func signUp(b *projections.Books, c Context, row *projections.Authorization, cmd
 		currency = plan.Currency
 	}
 	c.Merchant = events.OrganizationID{}
-	d.add(c, c.Now, events.ConsumerCreated{Consumer: row.Consumer, Type: events.Full, Email: row.Email, Profile: cmd.Profile})
+	d.add(c, c.Now, events.ConsumerCreated{Consumer: row.Consumer, Type: events.Full, Email: row.Email, Profile: cmd.Profile, Region: cmd.Region})
 	d.add(c, c.Now, events.WalletOpened{
 		Wallet: events.Derive[events.WalletNoun](c.ID, consumerWallet), Owner: row.Consumer, Currency: currency,
 	})

@@ -35,7 +35,7 @@ func accept(name, who string) step {
 		w.named(who+"-user", consumerUser)
 		holder := orgOf(who + "-full")
 		return byOperator(just(CompleteAuthorization{
-			Authorization: id[events.AuthorizationNoun](w, name), Profile: sealedFor(holder, "profile"), Person: sealedFor(holder, "person"),
+			Authorization: id[events.AuthorizationNoun](w, name), Profile: sealedFor(holder, "profile"), Person: sealedFor(holder, "person"), Region: "DE",
 		}))(w)
 	}
 }

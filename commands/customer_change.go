@@ -1,6 +1,8 @@
 package commands
 
 import (
+	"fmt"
+
 	"tallystick/events"
 	"tallystick/projections"
 )
@@ -97,28 +99,32 @@ func deleteCustomer(b *projections.Books, c Context, cmd DeleteCustomer, d *deci
 
 // customerBlockers returns what is open with a customer.
 func customerBlockers(b *projections.Books, id events.CustomerID, row *projections.Customer) (blockers []Blocker) {
-	if active := b.Active.Get(id); active != nil {
-		block := Blocker{Type: "subscriptions", Count: len(active.Subscriptions)}
-		for _, sub := range active.Subscriptions[:min(maxBlockers, len(active.Subscriptions))] {
-			block.Items = append(block.Items, BlockerItem{ID: sub.String(), Status: string(b.Subscriptions.Get(sub).Status)})
+	var subs []events.SubscriptionID
+	for _, of := range []*projections.Active{b.Active.Get(id), b.Pending.Get(id)} {
+		if of != nil {
+			subs = append(subs, of.Subscriptions...)
 		}
-		blockers = append(blockers, block)
 	}
-	if n := len(row.Unpaid); n > 0 {
-		block := Blocker{Type: "invoices", Count: n}
-		for _, invoice := range row.Unpaid[:min(maxBlockers, n)] {
-			block.Items = append(block.Items, BlockerItem{ID: invoice.String()})
-		}
-		blockers = append(blockers, block)
+	var entitlements []events.EntitlementID
+	if of := b.Entitled.Get(id); of != nil {
+		entitlements = of.Entitlements
 	}
-	if n := len(row.Disputes); n > 0 {
-		block := Blocker{Type: "disputes", Count: n}
-		for _, dispute := range row.Disputes[:min(maxBlockers, n)] {
-			block.Items = append(block.Items, BlockerItem{ID: dispute.String(), Status: string(projections.DisputePending)})
-		}
-		blockers = append(blockers, block)
+	blockers = blocking(blockers, "subscriptions", subs, func(sub events.SubscriptionID) string { return string(b.Subscriptions.Get(sub).Status) })
+	blockers = blocking(blockers, "invoices", row.Unpaid, func(events.InvoiceID) string { return "" })
+	blockers = blocking(blockers, "disputes", row.Disputes, func(events.DisputeID) string { return string(projections.DisputePending) })
+	return blocking(blockers, "entitlements", entitlements, func(e events.EntitlementID) string { return string(b.Entitlements.Get(e).Status) })
+}
+
+// blocking adds what stands in the way of one sort, if there is any.
+func blocking[T fmt.Stringer](blockers []Blocker, kind string, ids []T, status func(T) string) []Blocker {
+	if len(ids) == 0 {
+		return blockers
 	}
-	return blockers
+	block := Blocker{Type: kind, Count: len(ids)}
+	for _, id := range ids[:min(maxBlockers, len(ids))] {
+		block.Items = append(block.Items, BlockerItem{ID: id.String(), Status: status(id)})
+	}
+	return append(blockers, block)
 }
 
 func updateConsumer(b *projections.Books, c Context, cmd UpdateConsumer, d *decision) *Rejection {

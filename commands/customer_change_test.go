@@ -64,8 +64,20 @@ func TestCustomerChange(t *testing.T) {
 		{name: "a profile of somebody else's consumer", given: []step{rival}, when: profile(same), refused: NotFound},
 		{name: "a clock that is gone", given: []step{clock("tc", "2025-03-01 10:00"), dropClock}, when: dropClock, refused: NotFound},
 	})
+	removeBob := func(w *world) *Request { return just(DeleteCustomer{id[events.CustomerNoun](w, "bob")})(w) }
+	waiting := change(join("waits", "bob", "pro", terms{}), func(c *CreateSubscription) { c.Minimum = nanosOf("5") })
+	entitled := func(w *world) *Request {
+		w.named("feature", 0)
+		w.do(just(CreateFeature{Product: id[events.ProductNoun](w, "llm"), Key: "seats", Name: "Seats", Type: events.FeatureMetered}))
+		return just(IssueEntitlement{
+			Customer: id[events.CustomerNoun](w, "bob"), Feature: id[events.FeatureNoun](w, "feature"),
+			Terms: events.FeatureTerms{Type: events.FeatureMetered, Interval: "P1M", MaxRollover: Unlimited()},
+		})(w)
+	}
 	checkRules(t, shop(), []rule{
 		{name: "deleting a customer who is subscribed", when: remove, refused: Conflict},
+		{name: "deleting a customer whose subscription waits for its money", given: []step{customer("bob"), waiting}, when: removeBob, refused: Conflict},
+		{name: "deleting a customer who has an entitlement", given: []step{customer("bob"), entitled}, when: removeBob, refused: Conflict},
 		{name: "deleting a clock that is in use", given: []step{clock("tc", "2025-03-01 10:00"), customer("bob"), join("sub2", "bob", "pro", terms{clock: "tc"})}, when: dropClock, refused: Conflict},
 	})
 }

@@ -60,6 +60,7 @@ func TestVirtualWallets(t *testing.T) {
 		{name: "the wallet that pays for everything may be named", given: bob, when: joinWith("own", "bob", "pro", "bob-wallet", terms{})},
 		{name: "usage is paid from it", given: own, when: use("k", "bob", now, q{"tokens", 3})},
 		{name: "what is left goes to the one beside it", given: append(own, use("k", "bob", now, q{"tokens", 3})), when: terminateIt("own")},
+		{name: "its alert is not raised for that", given: append(own, alertFor("own", "5")), when: terminateIt("own")},
 		{name: "nothing is left", given: with(joinWith("own", "bob", "pro", "", terms{})), when: terminateIt("own")},
 		{name: "what was paid for one that has ended meanwhile goes to the one beside it", given: with(
 			joinWithMinimum("own", "bob", "pro", "200"), pay("own"), terminateIt("own"),

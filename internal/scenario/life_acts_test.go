@@ -472,7 +472,7 @@ func (l *life) acts() []act {
 		{3, l.credit},
 		{2, l.card},
 		{4, l.grant},
-		{4, l.leave},
+		{2, l.leave},
 		{5, func(p *person) {
 			if len(p.reserved) > 1 { // all are given back at once
 				l.leave(p)
@@ -485,15 +485,29 @@ func (l *life) acts() []act {
 func (l *life) live() {
 	s := l.merchants[l.rng.IntN(len(l.merchants))]
 	l.actAs(s)
-	if l.rng.IntN(6) == 0 {
+	if l.rng.IntN(max(6, len(l.people)/4)) == 0 {
 		l.pass(s)
 		l.checkAll(s)
 		return
 	}
 	p := l.people[l.rng.IntN(len(l.people))]
 	l.actAs(p.shop)
-	acts := l.acts()
-	total := 0
+	l.act(p)
+	l.check(p)
+}
+
+// act does something at random. Whoever is subscribed to nothing mostly begins a subscription, or pays for it: there is little to do
+// without one.
+func (l *life) act(p *person) {
+	if p.active() == nil && l.rng.IntN(8) > 0 {
+		if p.current() == nil {
+			l.subscribe(p)
+		} else {
+			l.pay(p)
+		}
+		return
+	}
+	acts, total := l.acts(), 0
 	for _, a := range acts {
 		total += a.often
 	}
@@ -501,10 +515,9 @@ func (l *life) live() {
 	for _, a := range acts {
 		if n -= a.often; n < 0 {
 			a.do(p)
-			break
+			return
 		}
 	}
-	l.check(p)
 }
 
 // named returns the metrics that have a rate of their own, in order.

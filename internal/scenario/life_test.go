@@ -257,7 +257,7 @@ func (l *life) customer(i int) {
 func TestLife(t *testing.T) {
 	lives, people, steps := 1, 12, 900
 	if *long {
-		lives, people, steps = 20, 300, 5000 // make life
+		lives, people, steps = 8, 200, 12_000 // make life
 	}
 	for range lives {
 		s := *seed

@@ -126,6 +126,7 @@ func (d *Decoder) completeAuthorization(c *call, f *fields) (commands.Command, e
 	if err := f.finish(); err != nil || !signsUp {
 		return cmd, err
 	}
+	cmd.Region, _ = commands.TaxRegionOf(profile.Address)
 	holder, ok, err := d.opts.Directory.AuthorizationConsumer(c.ctx, cmd.Authorization)
 	if err != nil {
 		return nil, fmt.Errorf("looking up authorization session %s: %w", cmd.Authorization, err)

@@ -198,11 +198,11 @@ var bodies = []struct {
 	},
 	{"CompleteAuthorization", `{"authorizationId":"$asked"}`, commands.CompleteAuthorization{Authorization: asked}},
 	{
-		"CompleteAuthorization", `{"authorizationId":"$asked","consumer":{"name":"Acorn","email":"a@example.com","person":"Ada","address":{"country":"US"}}}`,
+		"CompleteAuthorization", `{"authorizationId":"$asked","consumer":{"name":"Acorn","email":"a@example.com","person":"Ada","address":{"country":"DE","zipCode":"10115"}}}`,
 		commands.CompleteAuthorization{
-			Authorization: asked,
-			Profile:       events.Sealed{Key: consumer, Box: []byte(`consumer.profile {"name":"Acorn","email":"a@example.com","address":{"country":"US"}}`)},
-			Person:        events.Sealed{Key: consumer, Box: []byte(`user.profile {"name":"Ada","email":"a@example.com"}`)},
+			Authorization: asked, Region: "DE",
+			Profile: events.Sealed{Key: consumer, Box: []byte(`consumer.profile {"name":"Acorn","email":"a@example.com","address":{"country":"DE","zipCode":"10115"}}`)},
+			Person:  events.Sealed{Key: consumer, Box: []byte(`user.profile {"name":"Ada","email":"a@example.com"}`)},
 		},
 	},
 	{"RefuseAuthorization", `{"authorizationId":"$asked"}`, commands.RefuseAuthorization{Authorization: asked}},
