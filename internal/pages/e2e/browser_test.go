@@ -121,8 +121,11 @@ func (b *browser) fill(fields ...string) {
 // press clicks a button or follows a link with a text, and waits for the page that it leads to.
 func (b *browser) press(text string) {
 	b.t.Helper()
-	b.leave(chromedp.Click(named(text)))
+	b.leave(clickNamed(text))
 }
+
+// clickNamed clicks a button or a link with a text.
+func clickNamed(text string) chromedp.Action[chromedp.Void] { return chromedp.Click(named(text)) }
 
 // named finds a button or a link by its text.
 func named(text string) chromedp.Search {
@@ -281,6 +284,15 @@ func (b *browser) tabTo(selector string) {
 func (b *browser) keys(text string) {
 	b.t.Helper()
 	b.do(chromedp.KeyEvent(text))
+}
+
+// typeInto goes from field to field by the tabulator, and types: names of fields and texts.
+func (b *browser) typeInto(fields []string) {
+	b.t.Helper()
+	for i := 0; i+1 < len(fields); i += 2 {
+		b.tabTo(fmt.Sprintf("[name=%s]", fields[i]))
+		b.keys(fields[i+1])
+	}
 }
 
 // enter presses the return key, and waits for the page that it leads to.

@@ -10,6 +10,7 @@ import (
 	"net/http/httptest"
 	"regexp"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -44,6 +45,11 @@ func shop(t *testing.T) string {
 var newcomer = []string{
 	"organization", "Acorn Analytics", "person", "Ada Lovelace", "line1", "1 Oak Street", "zip", "94105", "city", "San Francisco", "state", "CA", "country", "us",
 }
+
+// ahead is a clock that goes ahead of the real one by what it is set to.
+type ahead struct{ atomic.Int64 }
+
+func (a *ahead) now() time.Time { return time.Now().Add(time.Duration(a.Load())) }
 
 // card returns what somebody who pays types.
 func card(number string) []string {
@@ -104,6 +110,84 @@ func TestAuthorization(t *testing.T) {
 	if subs := w.Ask("Subscriptions", `{"customerId":"`+customer+`"}`, "items"); !strings.Contains(subs, "active") {
 		t.Errorf("subscriptions: %s", subs)
 	}
+}
+
+// TestMinimum follows a link that asks for a minimum in the wallet: by the keyboard alone, on a phone.
+func TestMinimum(t *testing.T) {
+	clock := new(ahead)
+	w, b, site := pagestest.Open(t, clock.now), open(t), shop(t)
+	session, at := w.Authorize("ada@acorn.example", w.Plan, site+"/back", "20")
+	b.visit(at)
+	b.says("must hold at least 20.00 USD")
+	b.look("minimum")
+	b.screen(phoneWidth, "light")
+	b.tabTo("main button")
+	b.enter()
+	b.visit(w.Link())
+	b.says("must hold at least 20.00 USD")
+	b.typeInto(newcomer)
+	b.tabTo("main button")
+	b.enter()
+	b.says("Goes to your wallet", "20.00 USD")
+	b.look("minimum-checkout")
+	b.screen(phoneWidth, "light")
+	customer := w.Ask("Authorization", `{"authorizationId":"`+session+`"}`, "customerId")
+	if subs := w.Ask("Subscriptions", `{"customerId":"`+customer+`"}`, "items"); !strings.Contains(subs, "pending_payment") {
+		t.Errorf("before the wallet holds it: %s", subs)
+	}
+	b.typeInto(card(goodCard))
+	b.tabTo("button[value=pay]")
+	b.enter()
+	b.says("Welcome back")
+	if subs := w.Ask("Subscriptions", `{"customerId":"`+customer+`"}`, "items"); !strings.Contains(subs, "status:active") {
+		t.Errorf("once the wallet holds it: %s", subs)
+	}
+	b.visit(w.URL() + "/home")
+	b.says("20.00 USD", "active")
+
+	clock.Add(int64(2 * time.Minute))                                    // one mail a minute is sent
+	_, at = w.Authorize("ada@acorn.example", w.Plan, site+"/back", "30") // who is known sees what there is
+	b.visit(at)
+	b.press("Send me the link")
+	b.visit(w.Link())
+	b.says("It holds 20.00 USD now")
+	b.look("minimum-known")
+}
+
+// TestAsked is a full consumer whom a merchant subscribes that it has not authorized: it is asked, by the keyboard alone, on a phone.
+func TestAsked(t *testing.T) {
+	clock := new(ahead)
+	w, b, site := pagestest.Open(t, clock.now), open(t), shop(t)
+	signUp(b, w, site+"/back")
+	clock.Add(int64(2 * time.Minute))
+	b.visit(w.URL() + "/home")
+	b.press("Cancel this subscription")
+	b.press("Take it back")
+	b.press("Sign out")
+	sub := w.Do("CreateSubscription", `{"customer":{"name":"A","email":"ada@acorn.example","address":{"country":"US","state":"CA","zipCode":"94105"}},"planId":"`+w.Plan+`",
+		"name":"Asked","startedAt":"`+clock.now().UTC().Format(time.RFC3339)+`","redirectUrls":{"onSuccess":"`+site+`/back"}}`)
+	args := `{"subscriptionId":"` + sub + `"}`
+	if status := w.Ask("Subscription", args, "status"); status != "pending_payment" {
+		t.Errorf("before anybody has agreed it is %s", status)
+	}
+	b.visit(regexp.MustCompile(regexp.QuoteMeta(w.URL()) + `/authorize/[^\] ]+`).FindString(w.Ask("Subscription", args, "authorization")))
+	b.look("asked")
+	b.screen(phoneWidth, "light")
+	b.tabTo("main button")
+	b.enter()
+	b.says("Look into your mail")
+	b.visit(w.Link())
+	b.says("You go on as ada@acorn.example", "I do not want this")
+	b.look("asked-confirm")
+	b.screen(phoneWidth, "light")
+	b.tabTo("main button")
+	b.enter()
+	b.says("Welcome back")
+	if status := w.Ask("Subscription", args, "status"); status != "active" {
+		t.Errorf("once it is agreed to it is %s", status)
+	}
+	b.visit(w.URL() + "/home") // to agree signs in
+	b.says("Asked", "active", "Whom you have authorized")
 }
 
 // TestCheckout pays a one-off payment: first with a card that is declined.
@@ -176,19 +260,12 @@ func TestKeyboard(t *testing.T) {
 	b.tabTo("main button")
 	b.enter()
 	b.visit(w.Link())
-	for i := 0; i < len(newcomer); i += 2 {
-		b.tabTo(fmt.Sprintf("[name=%s]", newcomer[i]))
-		b.keys(newcomer[i+1])
-	}
+	b.typeInto(newcomer)
 	b.tabTo("main button")
 	b.enter()
 	for _, page := range []string{b.at(), payment(w, site)} { // storing a card comes first
 		b.visit(page)
-		fields := card(goodCard)
-		for i := 0; i < len(fields); i += 2 {
-			b.tabTo(fmt.Sprintf("[name=%s]", fields[i]))
-			b.keys(fields[i+1])
-		}
+		b.typeInto(card(goodCard))
 		b.tabTo("button[value=pay]")
 		b.enter()
 		b.says("Welcome back")
@@ -278,6 +355,15 @@ func TestHome(t *testing.T) {
 	b.says("30 tokens in 3 usage events")
 	b.look("line")
 	checkProof(t, w, evaluate[string](b, `document.querySelector("a.button").href`))
+	w.Do("RefundInvoice", `{"invoiceId":"`+regexp.MustCompile(`inv_\w+`).FindString(b.at())+`","reason":"Our fault"}`)
+	b.visit(w.URL() + "/home")
+	b.press("Credit note of")
+	b.says("Credit note for invoice 1", "Our fault", "0.30 USD", "in your wallet again")
+	b.look("credit-note")
+	b.print("credit-note")
+	b.press("No. 1 of")
+	b.says("Credited", "Invoice 1")
+	b.look("invoice-credited")
 	b.visit(w.URL() + "/home")
 	b.press("Take it back")
 	if strings.Contains(b.text(), "Whom you have authorized") {
