@@ -10,6 +10,8 @@ import (
 	"path/filepath"
 	"time"
 
+	"github.com/nats-io/nats.go"
+
 	"tallystick/commands"
 	"tallystick/events"
 	"tallystick/internal/client"
@@ -30,7 +32,7 @@ type Backend interface {
 
 // connection says which ledger is meant, and who asks.
 type connection struct {
-	dir, server, key, merchant, inbox string
+	dir, server, key, merchant, inbox, ca string
 }
 
 // settle puts in what the environment says where flags say nothing. Only the first call does.
@@ -42,7 +44,7 @@ func (a *app) settle() (connection, error) {
 	for _, v := range []struct {
 		field *string
 		name  string
-	}{{&c.server, "TALLY_SERVER"}, {&c.key, "TALLY_KEY"}, {&c.merchant, "TALLY_MERCHANT"}, {&c.inbox, "TALLY_INBOX"}, {&c.dir, "TALLY_DATA"}} {
+	}{{&c.server, "TALLY_SERVER"}, {&c.key, "TALLY_KEY"}, {&c.merchant, "TALLY_MERCHANT"}, {&c.inbox, "TALLY_INBOX"}, {&c.ca, "TALLY_CA"}, {&c.dir, "TALLY_DATA"}} {
 		if *v.field == "" && (v.name != "TALLY_SERVER" || c.dir == "") { // --data is not overruled by the environment
 			*v.field = a.Getenv(v.name)
 		}
@@ -80,7 +82,7 @@ func (a *app) open(ctx context.Context) (Backend, error) {
 	if !found {
 		return nil, err
 	}
-	c.server = at.NATS
+	c.server, c.ca = at.NATS, at.CA
 	if c.key == "" {
 		c.key = at.Key
 	}
@@ -91,6 +93,7 @@ func (a *app) open(ctx context.Context) (Backend, error) {
 type endpoint struct {
 	NATS string `json:"nats"`
 	HTTP string `json:"http"`
+	CA   string `json:"ca"`  // PEM file of the authorities to trust; "" for the system's
 	Key  string `json:"key"` // an operator's key that lasts as long as the server
 }
 
@@ -121,7 +124,11 @@ func connect(c connection) (Backend, error) {
 	if c.inbox == "" {
 		c.inbox = "_INBOX_" + scope
 	}
-	cl, err := client.Connect(c.server, client.Options{Key: c.key, Inbox: c.inbox, Scope: scope})
+	opts := client.Options{Key: c.key, Inbox: c.inbox, Scope: scope}
+	if c.ca != "" {
+		opts.NATS = append(opts.NATS, nats.RootCAs(c.ca))
+	}
+	cl, err := client.Connect(c.server, opts)
 	if err != nil {
 		return nil, err
 	}

@@ -166,6 +166,7 @@ func (a *app) root() *cobra.Command {
 	flags.StringVar(&a.at.key, "key", "", "API key for --server (default $TALLY_KEY)")
 	flags.StringVar(&a.at.merchant, "merchant", "", "merchant to act for, such as org_01J… (default $TALLY_MERCHANT)")
 	flags.StringVar(&a.at.inbox, "inbox", "", "prefix of an auditor's inboxes, as shown with the key (default $TALLY_INBOX)")
+	flags.StringVar(&a.at.ca, "ca", "", "PEM file of the authorities that are trusted for --server over TLS (default $TALLY_CA, or the system's)")
 	flags.BoolVar(&a.json, "json", false, "print JSON for programs")
 	flags.BoolVarP(&a.verbose, "verbose", "v", false, "log what happens to standard error")
 	root.AddGroup(
@@ -176,7 +177,7 @@ func (a *app) root() *cobra.Command {
 		&cobra.Group{ID: "keep", Title: "Keep it:"},
 	)
 	for group, cmds := range map[string][]*cobra.Command{
-		"run":   {a.serve(), a.demo()},
+		"run":   {a.serve(), a.natsConfig(), a.demo()},
 		"use":   {a.usage(), a.command(), a.query(), a.keys(), a.erase()},
 		"ask":   {a.status(), a.wallet(), a.subscription(), a.invoice(), a.trialBalance(), a.events(), a.asOf()},
 		"audit": {a.verify(), a.rebuild(), a.prove(), a.checkProof(), a.project()},

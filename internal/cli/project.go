@@ -208,7 +208,7 @@ func openRecords(ctx context.Context, r remote, from, until events.Seq, slot int
 		if err != nil {
 			return nil, err
 		}
-		answer, err := r.Conn().RequestWithContext(ctx, "tally.query."+r.scope+".OpenConsumer", body)
+		answer, err := r.Conn().RequestWithContext(ctx, r.Subject("query", "OpenConsumer"), body)
 		if err != nil {
 			return nil, fmt.Errorf("opening the stream: %w", err)
 		}

@@ -42,7 +42,7 @@ signed in a checkpoint.
 Where it listens is written to DIR/endpoint.json, with an operator's key that lasts as long as the server; other tally
 commands of whoever may read the directory find it there by --data.
 
-With --nats-url it uses a NATS server elsewhere, which must have the accounts TALLY and TALLY_DOOR.`,
+With --nats-url it uses a NATS server elsewhere, which must have in its configuration what "tally nats-config" makes: see docs/nats.md.`,
 		Example: `  tally serve --data /var/lib/tally
   tally serve --data DIR --nats-listen 0.0.0.0:4222 --nats-cert cert.pem --nats-cert-key key.pem
   tally serve --data DIR --http-listen 0.0.0.0:443 --http-cert cert.pem --http-cert-key key.pem
@@ -88,6 +88,7 @@ func (s *serving) natsFlags(cmd *cobra.Command) {
 	f.StringVar(&s.sync, "nats-sync", "", "when streams are synced to disk: always, or a duration (default 2m; only a receipt means durable)")
 	f.Uint64Var(&n.Keep, "nats-keep", 0, "records that the stream LEDGER keeps, the latest (default all)")
 	f.IntVar(&s.external.Replicas, "nats-replicas", 1, "of each stream in a cluster")
+	f.DurationVar(&s.external.UserTTL, "nats-user-ttl", 5*time.Minute, "with --nats-url: how long a client is let in before it must show its key again")
 	f.BoolVar(&s.doors.StartUnchecked, "start-unchecked", false, "with --nats-url: take commands before the stream was compared with the log")
 	cmd.MarkFlagsRequiredTogether("nats-cert", "nats-cert-key")
 	externalFlags(cmd, &s.external)
@@ -97,13 +98,26 @@ func (s *serving) natsFlags(cmd *cobra.Command) {
 func externalFlags(cmd *cobra.Command, e *natsbus.External) {
 	f := cmd.Flags()
 	f.StringVar(&e.URL, "nats-url", "", "NATS server elsewhere, instead of the embedded one")
-	f.StringVar(&e.Creds.File, "nats-creds", "", "credentials file of the user in the account TALLY, for --nats-url")
-	f.StringVar(&e.Door.File, "nats-door-creds", "", "credentials file of the user in the account TALLY_DOOR")
+	f.Var(keysDir{e}, "nats-keys", "directory with the keys that tally nats-config has made, for --nats-url")
+	f.StringVar(&e.Creds.File, "nats-creds", "", "instead: file with the seed, or the credentials, of the user in the account TALLY")
+	f.StringVar(&e.Door.File, "nats-door-creds", "", "and of the user in the account TALLY_DOOR")
 	f.StringVar(&e.CA, "nats-ca", "", "PEM file of the authorities that are trusted")
 	f.StringVar(&e.Cert, "nats-client-cert", "", "PEM file with our certificate")
 	f.StringVar(&e.Key, "nats-client-key", "", "PEM file with its private key")
 	cmd.MarkFlagsRequiredTogether("nats-client-cert", "nats-client-key")
 }
+
+// keysDir is the flag that takes a directory of keys.
+type keysDir struct{ *natsbus.External }
+
+// Set implements pflag.Value.
+func (k keysDir) Set(dir string) error { return k.UseKeys(dir) }
+
+// String implements pflag.Value.
+func (keysDir) String() string { return "" }
+
+// Type implements pflag.Value.
+func (keysDir) Type() string { return "string" }
 
 // settle checks what flags cannot say, and fills in the configuration.
 func (s *serving) settle(a *app, dir string) error {
@@ -112,7 +126,7 @@ func (s *serving) settle(a *app, dir string) error {
 	default:
 		return usagef("--environment %q is neither sandbox nor live", s.env)
 	}
-	s.cfg.Dir, s.cfg.Create, s.cfg.Environment = dir, true, events.Environment(s.env)
+	s.cfg.Dir, s.cfg.Create, s.cfg.Quiet, s.cfg.Environment = dir, true, true, events.Environment(s.env)
 	s.cfg.CacheBytes, s.cfg.Clock, s.cfg.Logger = s.cacheMB<<20, a.Clock, a.serverLogger(s.jsonLog)
 	if s.sync == "always" {
 		s.doors.NATS.SyncAlways = true
@@ -133,7 +147,11 @@ func (s *serving) settle(a *app, dir string) error {
 	if s.external.URL == "" {
 		return nil
 	}
-	s.external.IssuerSeed, s.external.XKeySeed = a.Getenv("TALLY_NATS_ISSUER_SEED"), a.Getenv("TALLY_NATS_XKEY_SEED")
+	for name, seed := range map[string]*string{"TALLY_NATS_ISSUER_SEED": &s.external.IssuerSeed, "TALLY_NATS_XKEY_SEED": &s.external.XKeySeed} {
+		if *seed == "" {
+			*seed = a.Getenv(name)
+		}
+	}
 	s.doors.NATS.External = &s.external
 	return nil
 }

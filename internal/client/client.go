@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -21,13 +22,14 @@ import (
 type Client struct {
 	nc    *nats.Conn
 	scope string
+	key   string        // what is put behind subjects: the key, where it is known, with a dot before it
 	seen  atomic.Uint64 // highest sequence of a receipt
 }
 
 // Options say how to connect.
 type Options struct {
 	Key   string // the API key; it is the NATS token
-	Inbox string // the prefix of the key's private inboxes, as the ledger gave it with the key
+	Inbox string // the prefix of the key's private inboxes, as the ledger gave it with the key; "_INBOX_" and a merchant's id works too, and names no key
 	Scope string // a merchant's id, or "_operator": the token of the subjects of commands and queries
 	NATS  []nats.Option
 }
@@ -44,18 +46,27 @@ func Connect(url string, o Options) (*Client, error) {
 	if err != nil {
 		return nil, fmt.Errorf("connecting to %s: %w", url, err)
 	}
-	return &Client{nc: nc, scope: o.Scope}, nil
+	c := &Client{nc: nc, scope: o.Scope}
+	if key, ok := strings.CutPrefix(o.Inbox, "_INBOX_key_"); ok {
+		c.key = ".key_" + key
+	}
+	return c, nil
 }
 
 // Conn returns the connection itself.
 func (c *Client) Conn() *nats.Conn { return c.nc }
+
+// Subject returns where a command ("cmd") or a query ("query") is sent.
+func (c *Client) Subject(kind, name string) string {
+	return "tally." + kind + "." + c.scope + "." + name + c.key
+}
 
 // Close ends the connection. What is under way has an unknown outcome.
 func (c *Client) Close() { c.nc.Close() }
 
 // Send sends a command and returns the body of the answer.
 func (c *Client) Send(ctx context.Context, name string, body []byte) ([]byte, error) {
-	return c.request(ctx, "tally.cmd."+c.scope+"."+name, body)
+	return c.request(ctx, c.Subject("cmd", name), body)
 }
 
 // Command carries out a command and returns its receipt. A refusal is a receipt too, with a [*commands.Rejection]
@@ -126,7 +137,7 @@ func (c *Client) Query(ctx context.Context, name string, args map[string]any, ou
 	if err != nil {
 		return fmt.Errorf("encoding %s: %w", name, err)
 	}
-	answer, err := c.request(ctx, "tally.query."+c.scope+"."+name, data)
+	answer, err := c.request(ctx, c.Subject("query", name), data)
 	if err != nil {
 		return err
 	}

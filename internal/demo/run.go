@@ -154,7 +154,7 @@ func seller(ctx context.Context, s *server.Server) (merchant events.Organization
 		return merchant, nil, fmt.Errorf("making a key: %s: %w", key.Message, err)
 	}
 	c, err = client.Connect(s.NATSURL(), client.Options{
-		Key: key.Secret, Inbox: "_INBOX_" + merchant.String() + "." + key.ID, Scope: merchant.String(),
+		Key: key.Secret, Inbox: "_INBOX_" + key.ID, Scope: merchant.String(),
 	})
 	return merchant, c, err
 }

@@ -9,6 +9,8 @@ import (
 const (
 	booksAccount = "TALLY"
 	doorAccount  = "TALLY_DOOR"
+
+	systemAccount = "SYS" // of a server elsewhere
 )
 
 // accountsConfig is the accounts in the language of the NATS server's configuration. An embedded server is given
@@ -27,7 +29,7 @@ const accountsConfig = `accounts {
     exports: [ { service: ">", response: stream, threshold: "35s", accounts: [ ` + doorAccount + ` ] } ]
     imports: [
       { service: { account: ` + doorAccount + `, subject: "tally.cmd.>" }, share: true }
-      { service: { account: ` + doorAccount + `, subject: "tally.query.>" }, share: true }
+      { service: { account: ` + doorAccount + `, subject: "tally.query.>" }, share: true }%[3]s
     ]%[1]s
   }
   ` + doorAccount + ` {
@@ -37,6 +39,7 @@ const accountsConfig = `accounts {
     ]
     imports: [
       { service: { account: ` + booksAccount + `, subject: "tally.usage.*" } }
+      { service: { account: ` + booksAccount + `, subject: "tally.usage.*.*" } }
       { service: { account: ` + booksAccount + `, subject: "$JS.API.CONSUMER.MSG.NEXT.*.*" } }
       { service: { account: ` + booksAccount + `, subject: "$JS.API.CONSUMER.INFO.*.*" }, to: "tally.info.*.*" }
       { service: { account: ` + booksAccount + `, subject: "$JS.ACK.>" } }
@@ -47,6 +50,18 @@ const accountsConfig = `accounts {
   }
 }
 `
+
+// kickConfig lets us end the connections of a key that is revoked: the server's own account, and what the books import of it.
+const (
+	kickConfig = `system_account: ` + systemAccount + `
+`
+	kickExport = `accounts {
+  ` + systemAccount + ` {
+    exports: [ { service: "$SYS.REQ.SERVER.*.KICK", accounts: [ ` + booksAccount + ` ] } ]
+  }`
+	kickImport = `
+      { service: { account: ` + systemAccount + `, subject: "$SYS.REQ.SERVER.*.KICK" } }`
+)
 
 // calloutConfig lets the NATS server ask us about API keys.
 const calloutConfig = `authorization {
@@ -83,7 +98,7 @@ func (u ServerUser) describe() (id, entry string) {
 }
 
 // ServerConfig returns what a NATS server elsewhere must have in its configuration: the two accounts, our
-// users in them, and that API keys are asked for by auth callout. All servers of a cluster need the same.
+// users in them, that we may end connections, and that API keys are asked for by auth callout. All servers of a cluster need the same.
 // Leaf nodes and MQTT must not be open to the holders of API keys; what we answer to callouts
 // forbids both.
 func ServerConfig(u ServerUsers) string {
@@ -93,8 +108,10 @@ func ServerConfig(u ServerUsers) string {
 	if u.XKey != "" {
 		xkey = fmt.Sprintf("\n    xkey: %q", u.XKey)
 	}
+	accounts := fmt.Sprintf(accountsConfig, booksEntry, doorEntry, kickImport)
 	var b strings.Builder
-	fmt.Fprintf(&b, accountsConfig, booksEntry, doorEntry)
+	b.WriteString(kickConfig)
+	b.WriteString(strings.Replace(accounts, "accounts {", kickExport, 1))
 	fmt.Fprintf(&b, calloutConfig, u.Issuer, books, door, xkey)
 	return b.String()
 }

@@ -31,7 +31,10 @@ func forbiddenSubjects(t *testing.T, w world) {
 		"$JS.API.DIRECT.GET.LEDGER", "$JS.API.CONSUMER.CREATE.LEDGER." + attacker.Key.String() + "-1", "$JS.API.CONSUMER.LIST.LEDGER",
 		"$JS.API.CONSUMER.DELETE.LEDGER." + attacker.Key.String() + "-1", "$JS.API.CONSUMER.DURABLE.CREATE.LEDGER.x",
 		"$KV.TALLY.claim", "$KV.TALLY_KEYS." + v, "$SYS.REQ.SERVER.PING", "$SYS.REQ.USER.AUTH", "$SRV.PING",
-		victim.InboxPrefix() + ".x", "_INBOX.x", "_R_.x", "anything",
+		victim.InboxPrefix() + ".x", inboxRoot + v + ".x", "_INBOX.x", "_R_.x", "anything",
+		// What another key of the same merchant may.
+		"tally.cmd." + own + ".X." + sibling.Key.String(), "tally.query." + own + ".X." + sibling.Key.String(), "tally.usage." + own + "." + sibling.Key.String(),
+		"tally.cmd." + own + ".X." + attacker.Key.String() + ".y", "tally.cmd." + v + ".X." + attacker.Key.String(),
 	}
 	for secret, subjects := range map[string][]string{
 		"attacker": append(nobody, "tally.query."+v+".Wallet"),
@@ -43,7 +46,7 @@ func forbiddenSubjects(t *testing.T, w world) {
 			}
 		}
 		for _, subject := range []string{
-			">", "*.>", "_INBOX.>", victim.InboxPrefix() + ".>", "_INBOX_*.>", "_INBOX_*.*", "tally.>", "tally.cmd." + own + ".>", "tally.usage." + own,
+			">", "*.>", "_INBOX.>", victim.InboxPrefix() + ".>", sibling.InboxPrefix() + ".>", inboxRoot + v + ".>", "_INBOX_*.>", "_INBOX_*.*", "tally.>", "tally.cmd." + own + ".>", "tally.usage." + own,
 			"tally.ledger." + own + ".>", "$JS.>", "$SYS.>", "$KV.>", "_R_.>", prefix + ".>",
 		} {
 			if !refused(t, w, secret, func(nc *nats.Conn) error { _, err := nc.SubscribeSync(subject); return err }) {
@@ -150,7 +153,7 @@ func watchService(t *testing.T, w world) func() []string {
 		if strings.Contains(m.Subject, attacker.Merchant.String()) {
 			return
 		}
-		if ReplyAllowed(victim.Merchant, m.Reply) {
+		if replyAllowed(victim.Merchant, m.Reply) {
 			mu.Lock()
 			defer mu.Unlock()
 			got = append(got, fmt.Sprint(m.Subject, " ", m.Reply, " ", m.Header, " ", string(m.Data)))

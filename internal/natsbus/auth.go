@@ -3,11 +3,8 @@ package natsbus
 import (
 	"crypto/rand"
 	"crypto/subtle"
-	"fmt"
 
 	"github.com/nats-io/nats-server/v2/server"
-
-	"tallystick/events"
 )
 
 // authenticator lets clients of the embedded server in: the holders of API keys, and
@@ -27,7 +24,11 @@ func (a *authenticator) Check(c server.ClientAuthentication) bool {
 	if c.Kind() != server.CLIENT {
 		return false
 	}
-	token := c.GetOpts().Token
+	opts := c.GetOpts()
+	token := opts.Token
+	if claims(opts.Nkey, opts.JWT) {
+		return false
+	}
 	switch {
 	case same(token, a.books):
 		return a.register(c, "tally", permissions{account: booksAccount, all: true})
@@ -48,6 +49,10 @@ func (a *authenticator) Check(c server.ClientAuthentication) bool {
 	return ok
 }
 
+// claims reports whether a client that is let in by a token says to be somebody by other means too. The server would know
+// it by that name then: it would not be found when its key is revoked, and an operator could act in another's name.
+func claims(nkey, userJWT string) bool { return nkey != "" || userJWT != "" }
+
 func same(a, b string) bool { return subtle.ConstantTimeCompare([]byte(a), []byte(b)) == 1 }
 
 func (a *authenticator) register(c server.ClientAuthentication, name string, p permissions) bool {
@@ -64,21 +69,4 @@ func (a *authenticator) register(c server.ClientAuthentication, name string, p p
 	}
 	c.RegisterUser(user)
 	return true
-}
-
-// Disconnect closes the connections of a key that is valid no longer. With a server elsewhere it
-// does nothing: there they end when their user JWT does.
-func (b *Bus) Disconnect(key events.KeyID) error {
-	if b.server == nil {
-		return nil
-	}
-	conns, err := b.server.Connz(&server.ConnzOptions{Username: true, User: key.String(), Limit: 1 << 20})
-	if err != nil {
-		return fmt.Errorf("looking for the connections of %s: %w", key, err)
-	}
-	for _, c := range conns.Conns {
-		// An error says that it has gone meanwhile.
-		_ = b.server.DisconnectClientByID(c.Cid)
-	}
-	return nil
 }

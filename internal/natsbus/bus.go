@@ -28,8 +28,9 @@ type Bus struct {
 	js       jetstream.JetStream
 	started  atomic.Bool // whether JetStream was, by us
 
-	mu       sync.Mutex // guards the field below
+	mu       sync.Mutex // guards the fields below
 	prefixes map[StreamName]string
+	callouts *nats.Subscription // nil while we answer none
 }
 
 // Open starts the embedded server, without JetStream, and connects to it; or connects
@@ -49,8 +50,8 @@ func Open(opts Options) (*Bus, error) {
 	if err == nil {
 		b.js, err = jetstream.New(b.books)
 	}
-	if err == nil && opts.External != nil {
-		err = b.answerCallouts()
+	if err == nil && opts.External != nil && opts.External.IssuerSeed != "" && opts.Clock == nil {
+		err = errNoClock
 	}
 	if err != nil {
 		b.Close()

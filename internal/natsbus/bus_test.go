@@ -56,7 +56,7 @@ func answer(t testing.TB, b *Bus, text string) {
 	t.Helper()
 	sub, err := b.Door().Subscribe("tally.cmd.>", func(m *nats.Msg) {
 		merchant, err := events.ParseID[events.OrganizationNoun](strings.Split(m.Subject, ".")[2])
-		if err == nil && ReplyAllowed(merchant, m.Reply) {
+		if err == nil && replyAllowed(merchant, m.Reply) {
 			_ = m.Respond([]byte(text))
 		}
 	})
@@ -282,24 +282,30 @@ func TestUsage(t *testing.T) {
 // TestDisconnect revokes a key: its connections end, those of others do not, and it does
 // not come in again.
 func TestDisconnect(t *testing.T) {
-	w := newWorld(t, func(o *Options) { o.Listen = "127.0.0.1:0" })
-	ended := make(chan struct{})
-	w.client(t, "attacker", nats.NoReconnect(), nats.ClosedHandler(func(*nats.Conn) { close(ended) }))
-	other := w.client(t, "victim")
-	w.keys.revoke("attacker")
-	if err := w.Disconnect(attacker.Key); err != nil {
-		t.Fatal(err)
-	}
-	select {
-	case <-ended:
-	case <-timeout(t).Done():
-		t.Fatal("the connection still stands")
-	}
-	if err := other.Flush(); err != nil || !other.IsConnected() {
-		t.Errorf("the other connection: %v", err)
-	}
-	if _, err := nats.Connect(w.URL(), nats.Token("attacker")); !errors.Is(err, nats.ErrAuthorization) {
-		t.Errorf("the revoked key was answered %v", err)
+	t.Run("embedded", func(t *testing.T) { disconnect(t, newWorld(t, func(o *Options) { o.Listen = "127.0.0.1:0" })) })
+	t.Run("elsewhere", func(t *testing.T) { disconnect(t, elsewhere(t, nil)) })
+}
+
+func disconnect(t *testing.T, w world) {
+	for secret, id := range map[string]Identity{"attacker": attacker, "operator": operator} {
+		ended := make(chan struct{})
+		w.client(t, secret, nats.NoReconnect(), nats.ClosedHandler(func(*nats.Conn) { close(ended) }))
+		other := w.client(t, "victim", nats.NoReconnect())
+		w.keys.revoke(secret)
+		if err := w.Disconnect(id.Key); err != nil {
+			t.Fatal(err)
+		}
+		select {
+		case <-ended:
+		case <-timeout(t).Done():
+			t.Fatalf("the connection of the %s still stands", secret)
+		}
+		if err := other.Flush(); err != nil || !other.IsConnected() {
+			t.Errorf("the other connection: %v", err)
+		}
+		if _, err := nats.Connect(w.URL(), nats.Token(secret)); !errors.Is(err, nats.ErrAuthorization) {
+			t.Errorf("the revoked key was answered %v", err)
+		}
 	}
 }
 

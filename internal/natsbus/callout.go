@@ -21,14 +21,15 @@ type callout struct {
 	xkey   nkeys.KeyPair // nil if callouts are not encrypted
 }
 
-// answerCallouts starts answering, if we have what user JWTs are signed with.
-func (b *Bus) answerCallouts() (err error) {
+// AnswerCallouts starts to answer a server elsewhere that asks whom an API key lets in, if we have what user JWTs are signed
+// with. Only the instance that holds the streams may answer (see [Bus.Claim]): another knows other keys.
+// It does nothing where the server is embedded, and where it was called before.
+func (b *Bus) AnswerCallouts() (err error) {
 	e := b.opts.External
-	if e.IssuerSeed == "" {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if e == nil || e.IssuerSeed == "" || b.callouts != nil {
 		return nil
-	}
-	if b.opts.Clock == nil {
-		return errors.New("natsbus: answering auth callouts needs a clock")
 	}
 	c := &callout{bus: b}
 	if c.issuer, err = nkeys.FromSeed([]byte(e.IssuerSeed)); err != nil {
@@ -39,10 +40,20 @@ func (b *Bus) answerCallouts() (err error) {
 			return fmt.Errorf("the key of the auth callout: %w", err)
 		}
 	}
-	if _, err = b.books.QueueSubscribe(calloutSubject, "tally", c.answer); err != nil {
+	if b.callouts, err = b.books.QueueSubscribe(calloutSubject, "tally", c.answer); err != nil {
 		return fmt.Errorf("answering auth callouts: %w", err)
 	}
 	return nil
+}
+
+// StopCallouts ends what [Bus.AnswerCallouts] began.
+func (b *Bus) StopCallouts() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.callouts != nil {
+		_ = b.callouts.Unsubscribe() // it ends with the connection at the latest
+		b.callouts = nil
+	}
 }
 
 func (c *callout) answer(msg *nats.Msg) {
@@ -93,8 +104,9 @@ var errUnknownKey = errors.New("unknown or revoked API key")
 // user returns the JWT of the user that the API key in request stands for. It is good for plain client
 // connections only: a leaf node could name reply subjects that the server keeps for itself.
 func (c *callout) user(request *jwt.AuthorizationRequestClaims) (string, error) {
-	id, ok := c.bus.opts.Keys.Authenticate(request.ConnectOptions.Token)
-	if !ok {
+	asked := request.ConnectOptions
+	id, ok := c.bus.opts.Keys.Authenticate(asked.Token)
+	if !ok || claims(asked.Nkey, asked.JWT) {
 		return "", errUnknownKey
 	}
 	p, ok := grant(id)

@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"sync"
+	"sync/atomic"
 
 	"github.com/nats-io/nats.go/jetstream"
 
@@ -17,10 +19,13 @@ const (
 	claimKey    = "claim"
 )
 
-// Claim is the right of one instance to publish to the streams (D18).
+// Claim is the right of one instance to publish to the streams, and to answer for the ledger over NATS (D18).
 type Claim struct {
 	bus      *Bus
-	revision uint64
+	value    []byte
+	revision atomic.Uint64
+
+	asking sync.Mutex // held while it is asked about, so that only one takes it again
 }
 
 // claimEntry is what stands in the bucket.
@@ -42,11 +47,9 @@ func (e *ClaimedError) Error() string {
 // Claim takes the streams for an instance. The same instance takes them again at once. Those of another one are
 // refused with a [*ClaimedError], unless takeOver is set.
 func (b *Bus) Claim(ctx context.Context, instance string, ledger events.LedgerID, takeOver bool) (*Claim, error) {
-	bucket, err := b.js.CreateOrUpdateKeyValue(ctx, jetstream.KeyValueConfig{
-		Bucket: claimBucket, Description: "which instance publishes to the streams", Replicas: b.opts.replicas(),
-	})
+	bucket, err := b.claims(ctx)
 	if err != nil {
-		return nil, fmt.Errorf("opening the bucket %s: %w", claimBucket, err)
+		return nil, err
 	}
 	value, err := json.Marshal(claimEntry{instance, ledger})
 	if err != nil {
@@ -72,7 +75,9 @@ func (b *Bus) Claim(ctx context.Context, instance string, ledger events.LedgerID
 		}
 		switch {
 		case err == nil:
-			return &Claim{b, revision}, nil
+			c := &Claim{bus: b, value: value}
+			c.revision.Store(revision)
+			return c, nil
 		case errors.Is(err, jetstream.ErrKeyExists), errors.Is(err, jetstream.ErrKeyRevisionMismatch): // another was faster: look again
 		default:
 			return nil, fmt.Errorf("taking the streams: %w", err)
@@ -80,19 +85,93 @@ func (b *Bus) Claim(ctx context.Context, instance string, ledger events.LedgerID
 	}
 }
 
+// claims opens the bucket of claims, and makes it where it is missing.
+func (b *Bus) claims(ctx context.Context) (jetstream.KeyValue, error) {
+	bucket, err := b.js.CreateOrUpdateKeyValue(ctx, jetstream.KeyValueConfig{
+		Bucket: claimBucket, Description: "which instance publishes to the streams", Replicas: b.opts.replicas(),
+	})
+	if err != nil {
+		return nil, fmt.Errorf("opening the bucket %s: %w", claimBucket, err)
+	}
+	return bucket, nil
+}
+
 // Held returns nil while the claim stands. It returns an error that matches
-// [publisher.ErrTakenOver] when somebody has taken the streams since, be it the same instance started twice.
+// [publisher.ErrTakenOver] when somebody has taken the streams since, be it the same instance started twice. Where the
+// NATS server has lost everything, claims too, it opens the streams and takes them again, unless another is faster.
 func (c *Claim) Held(ctx context.Context) error {
+	c.asking.Lock()
+	defer c.asking.Unlock()
 	bucket, err := c.bus.js.KeyValue(ctx, claimBucket)
+	if errors.Is(err, jetstream.ErrBucketNotFound) {
+		return c.again(ctx)
+	}
 	if err != nil {
 		return fmt.Errorf("reading who holds the streams: %w", err)
 	}
 	entry, err := bucket.Get(ctx, claimKey)
+	if errors.Is(err, jetstream.ErrKeyNotFound) {
+		return c.again(ctx)
+	}
 	if err != nil {
 		return fmt.Errorf("reading who holds the streams: %w", err)
 	}
-	if entry.Revision() != c.revision {
+	return c.same(entry)
+}
+
+func (c *Claim) same(entry jetstream.KeyValueEntry) error {
+	if entry.Revision() != c.revision.Load() {
 		return fmt.Errorf("%w (%s)", publisher.ErrTakenOver, entry.Value())
 	}
 	return nil
+}
+
+// again opens streams that were lost, and takes them. The claim comes last: it says that all of them are there.
+func (c *Claim) again(ctx context.Context) error {
+	if err := c.bus.OpenStreams(ctx); err != nil {
+		return err
+	}
+	bucket, err := c.bus.claims(ctx)
+	if err != nil {
+		return err
+	}
+	revision, err := bucket.Create(ctx, claimKey, c.value)
+	if errors.Is(err, jetstream.ErrKeyExists) {
+		return fmt.Errorf("%w, after they were lost", publisher.ErrTakenOver)
+	}
+	if err != nil {
+		return fmt.Errorf("taking the streams again: %w", err)
+	}
+	c.revision.Store(revision)
+	return nil
+}
+
+// Lost waits until somebody else takes the streams, and returns an error that matches [publisher.ErrTakenOver]; or until ctx
+// ends, or it can wait no longer, and returns why.
+func (c *Claim) Lost(ctx context.Context) error {
+	bucket, err := c.bus.js.KeyValue(ctx, claimBucket)
+	if err != nil {
+		return fmt.Errorf("watching who holds the streams: %w", err)
+	}
+	watcher, err := bucket.Watch(ctx, claimKey)
+	if err != nil {
+		return fmt.Errorf("watching who holds the streams: %w", err)
+	}
+	defer func() { _ = watcher.Stop() }() // it ends with the connection at the latest
+	for {
+		select {
+		case entry, ok := <-watcher.Updates():
+			if !ok {
+				return errors.New("who holds the streams can no longer be watched")
+			}
+			if entry == nil { // that is how it stands
+				continue
+			}
+			if err := c.same(entry); err != nil && c.Held(ctx) != nil {
+				return err
+			}
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
 }

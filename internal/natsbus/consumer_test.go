@@ -138,31 +138,51 @@ func TestConsumerRefusals(t *testing.T) {
 	}
 }
 
-func TestReplyAllowed(t *testing.T) {
+func TestInboxOf(t *testing.T) {
 	m := victim.Merchant
-	for reply, want := range map[string]bool{
-		"":                                  false,
-		"_INBOX.abc":                        false,
-		victim.InboxPrefix():                false,
-		victim.InboxPrefix() + ".":          false,
-		victim.InboxPrefix() + ".abc.1":     true,
-		victim.InboxPrefix() + "x.abc.1":    false,
-		attacker.InboxPrefix() + ".abc.1":   false,
-		auditor.InboxPrefix() + ".abc.1":    true,
-		"_R_.abc.1":                         true,
-		"$JS.ACK.LEDGER.x.1.1.1.1.1":        false,
-		"tally.usage." + m.String():         false,
-		"$JS.API.STREAM.DELETE.LEDGER":      false,
-		"_INBOX_.a":                         false,
-		"_INBOX_org_.a":                     false,
-		"_INBOX_key_000000000000000000.abc": false,
+	for reply, want := range map[string]Inbox{
+		"":                                  {},
+		"_INBOX.abc":                        {},
+		victim.InboxPrefix():                {},
+		victim.InboxPrefix() + ".":          {},
+		victim.InboxPrefix() + ".abc.1":     {Key: victim.Key},
+		victim.InboxPrefix() + "x.abc.1":    {},
+		inboxRoot + m.String() + ".abc.1":   {Merchant: m},
+		inboxRoot + m.String() + ".":        {},
+		inboxRoot + m.String() + "x.1":      {},
+		"_R_.abc.1":                         {},
+		"$JS.ACK.LEDGER.x.1.1.1.1.1":        {},
+		"tally.usage." + m.String():         {},
+		"$JS.API.STREAM.DELETE.LEDGER":      {},
+		"_INBOX_.a":                         {},
+		"_INBOX_org_.a":                     {},
+		"_INBOX_key_000000000000000000.abc": {},
 	} {
-		if got := ReplyAllowed(m, reply); got != want {
-			t.Errorf("ReplyAllowed(%q) = %v, want %v", reply, got, want)
+		if got, ok := InboxOf(reply); got != want || ok != (want != Inbox{}) {
+			t.Errorf("InboxOf(%q) = %v, %v, want %v", reply, got, ok, want)
 		}
 	}
-	if ReplyAllowed(events.OrganizationID{}, inboxRoot+".x") {
-		t.Error("no merchant is taken for one")
+}
+
+func TestSubjectKey(t *testing.T) {
+	key := victim.Key.String()
+	for subject, want := range map[string]events.KeyID{
+		"tally.cmd.x.Y." + key:        victim.Key,
+		"tally.cmd.x.Y.z":             {},
+		"tally.cmd.x.Y." + key + "x":  {},
+		"tally.cmd.x.Y.z." + key:      {},
+		"tally.cmd.x." + key:          {},
+		"tally.cmd.x.Y." + key + ".z": {},
+	} {
+		if got, _ := SubjectKey(subject); got != want {
+			t.Errorf("SubjectKey(%q) = %v, want %v", subject, got, want)
+		}
+	}
+	if _, named := SubjectKey("tally.cmd.x.Y.z"); !named {
+		t.Error("what is no key is taken for none")
+	}
+	if got, _ := UsageKey("tally.usage.x." + key); got != victim.Key {
+		t.Errorf("usage is of %v", got)
 	}
 }
 
@@ -172,7 +192,7 @@ func TestOperator(t *testing.T) {
 	askers := make(chan string, 10)
 	sub, err := w.Door().Subscribe("tally.cmd.>", func(m *nats.Msg) {
 		key, ok := Asker(m)
-		askers <- fmt.Sprint(key, ok, ReplyAllowed(victim.Merchant, m.Reply))
+		askers <- fmt.Sprint(key, ok, replyAllowed(victim.Merchant, m.Reply))
 		_ = m.Respond([]byte("ok"))
 	})
 	if err != nil {

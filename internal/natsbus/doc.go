@@ -22,7 +22,7 @@
 //
 // Commands are answered in the door itself, since crossing accounts costs three times as
 // much as answering. There a request counts only if its reply subject is the asker's own
-// ([ReplyAllowed]): an answer of the server that was aimed at tally.cmd has none, or one below
+// ([InboxOf]): an answer of the server that was aimed at tally.cmd has none, or one below
 // $JS.ACK.
 //
 // # What a key may do

@@ -1,7 +1,9 @@
 package natsbus
 
 import (
+	"bytes"
 	"fmt"
+	"os"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -44,19 +46,40 @@ func (e *External) connect(c Credentials) func(...nats.Option) (*nats.Conn, erro
 func (c Credentials) options() ([]nats.Option, error) {
 	switch {
 	case c.File != "":
-		return []nats.Option{nats.UserCredentials(c.File)}, nil
+		return c.fromFile()
 	case c.Seed != "":
 		pair, err := nkeys.FromSeed([]byte(c.Seed))
 		if err != nil {
 			return nil, fmt.Errorf("the seed of our NATS user: %w", err)
 		}
-		public, err := pair.PublicKey()
-		if err != nil {
-			return nil, fmt.Errorf("the seed of our NATS user: %w", err)
-		}
-		return []nats.Option{nats.Nkey(public, pair.Sign)}, nil
+		return withPair(pair)
 	case c.User != "":
 		return []nats.Option{nats.UserInfo(c.User, c.Password)}, nil
 	}
 	return nil, nil
+}
+
+// fromFile looks into a file of credentials: a JWT is for servers that trust an operator's, an nkey seed alone for
+// servers that have the public key in their configuration.
+func (c Credentials) fromFile() ([]nats.Option, error) {
+	text, err := os.ReadFile(c.File)
+	if err != nil {
+		return nil, fmt.Errorf("the credentials of our NATS user: %w", err)
+	}
+	if bytes.Contains(text, []byte("BEGIN NATS USER JWT")) {
+		return []nats.Option{nats.UserCredentials(c.File)}, nil
+	}
+	pair, err := nkeys.ParseDecoratedUserNKey(text)
+	if err != nil {
+		return nil, fmt.Errorf("the credentials of our NATS user in %s: %w", c.File, err)
+	}
+	return withPair(pair)
+}
+
+func withPair(pair nkeys.KeyPair) ([]nats.Option, error) {
+	public, err := pair.PublicKey()
+	if err != nil {
+		return nil, fmt.Errorf("the key of our NATS user: %w", err)
+	}
+	return []nats.Option{nats.Nkey(public, pair.Sign)}, nil
 }

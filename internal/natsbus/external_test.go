@@ -11,6 +11,7 @@ import (
 	"github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
+	"github.com/nats-io/nkeys"
 
 	"tallystick/events"
 	"tallystick/ledger/publisher"
@@ -65,25 +66,49 @@ func TestElsewhere(t *testing.T) {
 	}
 }
 
-// TestUserExpires lets a user JWT run out: the connection ends, and a key that was revoked
-// meanwhile does not come in again.
+// TestUserExpires lets user JWTs run out, again and again: the client comes back each time by itself, until its key is revoked.
 func TestUserExpires(t *testing.T) {
 	w := elsewhere(t, func(o *Options) { o.External.UserTTL = 2 * time.Second })
-	ended := make(chan struct{})
-	w.client(t, "attacker", nats.NoReconnect(), nats.ClosedHandler(func(*nats.Conn) { close(ended) }))
-	w.keys.revoke("attacker")
-	if err := w.Disconnect(attacker.Key); err != nil {
-		t.Fatal(err)
+	ended, back := make(chan struct{}), make(chan struct{}, 10)
+	w.client(t, "attacker", nats.ReconnectWait(10*time.Millisecond), nats.ClosedHandler(func(*nats.Conn) { close(ended) }),
+		nats.ReconnectHandler(func(*nats.Conn) { back <- struct{}{} }))
+	for range 3 {
+		select {
+		case <-back:
+		case <-ended:
+			t.Fatal("the client gave up")
+		case <-timeout(t).Done():
+			t.Fatal("the JWT does not run out")
+		}
 	}
+	w.keys.revoke("attacker")
 	select {
 	case <-ended:
 	case <-timeout(t).Done():
 		t.Fatal("the connection still stands")
 	}
-	if nc, err := nats.Connect(w.URL(), nats.Token("attacker")); err == nil {
-		nc.Close()
-		t.Error("the revoked key came in again")
-	}
+}
+
+// TestClaims lets a client say with its key to be somebody else by an nkey, so that nobody would find it by its key: it is not let in.
+func TestClaims(t *testing.T) {
+	everywhere(t, func(t *testing.T, w world) {
+		pair, err := nkeys.CreateUser()
+		if err != nil {
+			t.Fatal(err)
+		}
+		public, err := pair.PublicKey()
+		if err != nil {
+			t.Fatal(err)
+		}
+		opts := []nats.Option{nats.Token("attacker"), nats.Nkey(public, pair.Sign)}
+		if w.server != nil {
+			opts = append(opts, nats.InProcessServer(w.server))
+		}
+		if nc, err := nats.Connect(w.URL(), opts...); err == nil {
+			nc.Close()
+			t.Error("it came in under another name")
+		}
+	})
 }
 
 // TestUnreachable starts without the server: it says so, and is not kept from stopping.
@@ -107,7 +132,7 @@ func TestUnreachable(t *testing.T) {
 func TestWrongAccounts(t *testing.T) {
 	right := fmt.Sprintf(accountsConfig, `
     users: [ { user: books, password: pass } ]`, `
-    users: [ { user: door, password: pass } ]`)
+    users: [ { user: door, password: pass } ]`, "")
 	for _, tt := range []struct {
 		name   string
 		config string

@@ -28,36 +28,58 @@ const (
 	reservedRoot = "_R_."    // begins reply subjects of the server's own, which no client can name
 )
 
-// InboxPrefix returns what a client with this key must set as its inbox prefix: a
-// merchant's is "_INBOX_" and the merchant's id, another key's "_INBOX_" and the key's.
-func (id Identity) InboxPrefix() string {
-	if id.Role == events.MerchantKey {
-		return inboxRoot + id.Merchant.String()
-	}
-	return inboxRoot + id.Key.String()
+// InboxPrefix returns the prefix of the inboxes that belong to this key alone: "_INBOX_" and the key's id. A merchant's key may
+// also use the merchant's, "_INBOX_" and the merchant's id, on which all of its keys receive.
+func (id Identity) InboxPrefix() string { return inboxRoot + id.Key.String() }
+
+// Inbox is whose private inbox a subject lies in.
+type Inbox struct {
+	Key      events.KeyID          // of a key; or
+	Merchant events.OrganizationID // of all keys of a merchant
 }
 
-// ReplyAllowed reports whether a request about merchant may be answered to reply. In the door
-// that is below the merchant's private inbox, or that of an auditor; or what the server
-// itself put in the place of the reply subject of an operator, who asks from the
-// books. Anything else was aimed at somebody by somebody else.
-func ReplyAllowed(merchant events.OrganizationID, reply string) bool {
-	if strings.HasPrefix(reply, reservedRoot) {
-		return true
-	}
+// InboxOf returns whose private inbox a reply subject lies in, and false if it is nobody's. A request from the door may be answered there only
+// if the inbox is its merchant's, or that of one of the merchant's keys or of an auditor: anything else was aimed at somebody by somebody else.
+func InboxOf(reply string) (in Inbox, ok bool) {
 	inbox, ok := strings.CutPrefix(reply, inboxRoot)
 	if !ok {
-		return false
+		return in, false
 	}
 	owner, rest, ok := strings.Cut(inbox, ".")
 	if !ok || rest == "" {
-		return false
+		return in, false
 	}
-	if owner == merchant.String() && !merchant.IsZero() {
-		return true
+	var err error
+	if strings.HasPrefix(owner, "key_") {
+		in.Key, err = events.ParseID[events.KeyNoun](owner)
+	} else {
+		in.Merchant, err = events.ParseID[events.OrganizationNoun](owner)
 	}
-	_, err := events.ParseID[events.KeyNoun](owner)
-	return err == nil
+	return in, err == nil
+}
+
+// SubjectKey returns the key that the subject of a request names, as its fifth token: tally.cmd.<scope>.<Command>.<key>. Nobody
+// but that key, and operators, may publish there, which a reply subject does not prove.
+func SubjectKey(subject string) (key events.KeyID, named bool) {
+	return keyAt(subject, 4)
+}
+
+// UsageKey returns the key that a subject of usage names, as its fourth token: tally.usage.<merchant>.<key>.
+func UsageKey(subject string) (key events.KeyID, named bool) {
+	return keyAt(subject, 3)
+}
+
+// keyAt returns the key that is the last token of a subject, if that is the nth token, from 0. A token that is no key gives the zero
+// key, which is nobody's.
+func keyAt(subject string, n int) (key events.KeyID, named bool) {
+	if strings.Count(subject, ".") != n {
+		return key, false
+	}
+	key, err := events.ParseID[events.KeyNoun](subject[strings.LastIndexByte(subject, '.')+1:])
+	if err != nil {
+		return events.KeyID{}, true
+	}
+	return key, true
 }
 
 // Asker returns the key of an operator who asked from the books. What the NATS server says
@@ -104,13 +126,17 @@ func grant(id Identity) (permissions, bool) {
 	case events.OperatorKey:
 		return permissions{account: booksAccount, all: true}, true
 	case events.AuditorKey:
-		p.publish = []string{"tally.query.>"}
+		p.publish = []string{"tally.query.*.*", "tally.query.*.*." + id.Key.String()}
 	case events.MerchantKey:
 		if id.Merchant.IsZero() {
 			return permissions{}, false
 		}
-		m := id.Merchant.String()
-		p.publish = []string{"tally.cmd." + m + ".>", "tally.query." + m + ".>", "tally.usage." + m}
+		m, key := id.Merchant.String(), id.Key.String()
+		p.publish = []string{
+			"tally.cmd." + m + ".*", "tally.query." + m + ".*", "tally.usage." + m,
+			"tally.cmd." + m + ".*." + key, "tally.query." + m + ".*." + key, "tally.usage." + m + "." + key,
+		}
+		p.subscribe = append(p.subscribe, inboxRoot+m+".>")
 	default:
 		return permissions{}, false
 	}

@@ -55,10 +55,11 @@ var (
 	victim   = identity(2, events.MerchantKey)
 	auditor  = identity(3, events.AuditorKey)
 	operator = identity(4, events.OperatorKey)
+	sibling  = Identity{Key: events.KeyID{0: 1, 15: 5}, Role: events.MerchantKey, Merchant: attacker.Merchant} // of the same merchant
 )
 
 func testKeys() *keyring {
-	return &keyring{keys: map[string]Identity{"attacker": attacker, "victim": victim, "auditor": auditor, "operator": operator}}
+	return &keyring{keys: map[string]Identity{"attacker": attacker, "victim": victim, "auditor": auditor, "operator": operator, "sibling": sibling}}
 }
 
 // world is a bus with its streams, and clients.
@@ -128,12 +129,16 @@ func elsewhere(t testing.TB, change func(*Options)) world {
 		t.Fatal("the NATS server did not start")
 	}
 	external.URL = s.ClientURL()
-	return newWorld(t, func(o *Options) {
+	w := newWorld(t, func(o *Options) {
 		o.Dir, o.External, o.Clock = "", external, time.Now
 		if change != nil {
 			change(o)
 		}
 	})
+	if err := w.AnswerCallouts(); err != nil {
+		t.Fatal(err)
+	}
+	return w
 }
 
 // client connects with a key, as docs tell clients to.
@@ -240,4 +245,11 @@ func messages(t testing.TB, js jetstream.JetStream, stream StreamName) jetstream
 		t.Fatal(err)
 	}
 	return s.CachedInfo().State
+}
+
+// replyAllowed reports whether the service may answer a request about merchant at reply, as the registry of keys decides it, but for
+// asking whose a key is.
+func replyAllowed(merchant events.OrganizationID, reply string) bool {
+	in, ok := InboxOf(reply)
+	return strings.HasPrefix(reply, reservedRoot) || ok && (!in.Key.IsZero() || in.Merchant == merchant)
 }

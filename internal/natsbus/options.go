@@ -40,7 +40,7 @@ type Options struct {
 
 // External says how a NATS server elsewhere is reached. [ServerConfig] prints what it must be told.
 type External struct {
-	URL   string
+	URL   string      // one, or several with commas between them
 	Creds Credentials // of our user in the account TALLY
 	Door  Credentials // of our user in the account TALLY_DOOR
 
@@ -57,13 +57,16 @@ type External struct {
 
 // Credentials are what a server elsewhere knows one of our users by: a file, or a name with a password, or a seed.
 type Credentials struct {
-	File     string // with a JWT and an nkey seed, as nsc writes it
+	File     string // with an nkey seed, as tally nats-config writes it; or a JWT and a seed, as nsc does
 	Seed     string // an nkey seed
 	User     string
 	Password string
 }
 
-var errNoKeys = errors.New("natsbus: no keys given")
+var (
+	errNoKeys  = errors.New("natsbus: no keys given")
+	errNoClock = errors.New("natsbus: answering auth callouts needs a clock")
+)
 
 func (o Options) withDefaults() (Options, error) {
 	if o.Keys == nil {

@@ -25,7 +25,7 @@ func (b *Bus) embed() error {
 		SyncAlways:                 b.opts.SyncAlways,
 		CustomClientAuthentication: auth,
 	}
-	if err := opts.ProcessConfigString(fmt.Sprintf(accountsConfig, "", "")); err != nil {
+	if err := opts.ProcessConfigString(fmt.Sprintf(accountsConfig, "", "", "")); err != nil {
 		return fmt.Errorf("the accounts of the NATS server: %w", err)
 	}
 	if b.opts.Listen != "" {

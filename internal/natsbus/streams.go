@@ -60,6 +60,9 @@ func (b *Bus) OpenStreams(ctx context.Context) error {
 	if err := b.StartJetStream(ctx); err != nil {
 		return err
 	}
+	if err := b.Connected(); err != nil {
+		return err
+	}
 	if err := b.CheckPayload(); err != nil {
 		return err
 	}
@@ -92,7 +95,7 @@ func (b *Bus) config(name StreamName) jetstream.StreamConfig {
 	switch name {
 	case Usage:
 		cfg.Description = "usage that waits to be billed; an acknowledgement of it is no receipt"
-		cfg.Subjects = []string{name.public() + ".*"}
+		cfg.Subjects = []string{name.public() + ".*", name.public() + ".*.*"} // of a merchant, and of one of its keys
 		cfg.Retention, cfg.Discard = jetstream.WorkQueuePolicy, jetstream.DiscardNew
 		cfg.MaxBytes = b.opts.UsageBytes
 		cfg.MaxMsgsPerSubject, cfg.DiscardNewPerSubject = b.opts.UsageCount, true

@@ -50,18 +50,22 @@ func (k *keys) Caller(m *nats.Msg, merchant events.OrganizationID) (wire.Who, bo
 		who, ok := k.byID(key)
 		return who, ok && who.Role == events.OperatorKey
 	}
-	if !natsbus.ReplyAllowed(merchant, m.Reply) {
+	in, ok := natsbus.InboxOf(m.Reply)
+	if !ok {
 		return wire.Who{}, false
 	}
-	tokens := strings.Split(strings.TrimPrefix(m.Reply, "_INBOX_"), ".")
-	for i, role := range []events.KeyRole{events.AuditorKey, events.MerchantKey} {
-		if i < len(tokens)-1 && strings.HasPrefix(tokens[i], "key_") {
-			id, err := events.ParseID[events.KeyNoun](tokens[i])
-			who, ok := k.byID(id)
-			return who, err == nil && ok && who.Role == role && (i == 0 || who.Merchant == merchant)
+	who := wire.Who{Role: events.MerchantKey, Merchant: in.Merchant}
+	if !in.Key.IsZero() {
+		if who, ok = k.byID(in.Key); !ok {
+			return who, false
 		}
+		who.Key = events.KeyID{}
 	}
-	return wire.Who{Role: events.MerchantKey, Merchant: merchant}, !merchant.IsZero()
+	if key, named := natsbus.SubjectKey(m.Subject); named {
+		sender, ok := k.byID(key)
+		return sender, ok && sender.Role == who.Role && sender.Merchant == who.Merchant && (who.Role == events.AuditorKey || who.Merchant == merchant)
+	}
+	return who, who.Role == events.AuditorKey || who.Role == events.MerchantKey && who.Merchant == merchant
 }
 
 // busWorld is a world on a bus, with its tenancy.
@@ -103,21 +107,25 @@ func openBus(t *testing.T) *busWorld {
 	if err := w.door.OpenStreams(context.Background(), natsdoor.StreamOptions{JetStream: w.js, Retry: 10 * time.Millisecond}); err != nil {
 		t.Fatal(err)
 	}
-	w.operator = w.join("operator", "_operator", "")
+	w.operator = w.join("operator", "_operator", false)
 	return w
 }
 
-// join connects with a key. behind is put behind the prefix of its inboxes.
-func (w *busWorld) join(secret, scope, behind string) *client {
+// join connects with a key, which is named in the subjects where named says so.
+func (w *busWorld) join(secret, scope string, named bool) *client {
 	w.t.Helper()
 	id, _ := w.keys.Authenticate(secret)
-	nc, err := nats.Connect(w.bus.URL(), nats.Token(secret), nats.CustomInboxPrefix(id.InboxPrefix()+behind),
+	nc, err := nats.Connect(w.bus.URL(), nats.Token(secret), nats.CustomInboxPrefix(id.InboxPrefix()),
 		nats.ErrorHandler(func(*nats.Conn, *nats.Subscription, error) {})) // of what is not permitted
 	if err != nil {
 		w.t.Fatal(err)
 	}
 	w.t.Cleanup(nc.Close)
-	return &client{w: w.world, nc: nc, scope: scope}
+	c := &client{w: w.world, nc: nc, scope: scope}
+	if named {
+		c.key = "." + id.Key.String()
+	}
+	return c
 }
 
 // TestBus goes through all that a door does on the real bus: who may ask for what, in which account, and through which streams.
@@ -132,7 +140,7 @@ func TestBus(t *testing.T) {
 	w.keys.all["merchant"] = natsbus.Identity{Key: events.KeyID{2}, Role: events.MerchantKey, Merchant: id}
 	w.keys.all["other"] = natsbus.Identity{Key: events.KeyID{4}, Role: events.MerchantKey, Merchant: events.OrganizationID{9}}
 	w.keys.mu.Unlock()
-	w.merchant = w.join("merchant", w.merchantID, "."+events.KeyID{2}.String())
+	w.merchant = w.join("merchant", w.merchantID, true)
 	w.foundBy(w.merchant)
 
 	// Both ways for usage, and what is refused.
@@ -161,12 +169,12 @@ func TestBus(t *testing.T) {
 	ask(t, w.world, "$SRV.INFO", &info)
 
 	// An auditor asks, and writes nothing.
-	auditor := w.join("auditor", "_operator", "")
+	auditor := w.join("auditor", "_operator", true)
 	m, err := auditor.nc.Request("tally.query._operator.Echo", nil, 10*time.Second)
 	if err != nil || !strings.Contains(string(m.Data), `"role":"auditor"`) {
 		t.Errorf("an auditor's query: %v, %v", m, err)
 	}
-	m, err = auditor.nc.Request("tally.query._operator.OpenConsumer", []byte(`{"stream":"REJECTED"}`), 10*time.Second)
+	m, err = auditor.nc.Request("tally.query._operator.OpenConsumer"+auditor.key, []byte(`{"stream":"REJECTED"}`), 10*time.Second)
 	if err != nil || !strings.Contains(string(m.Data), `"name":"`+events.KeyID{3}.String()+`-1"`) {
 		t.Errorf("an auditor's consumer: %v, %v", m, err)
 	}
@@ -186,11 +194,11 @@ func (w *busWorld) openConsumers(auditor *client) {
 			w.t.Errorf("%s is answered with %s", bad, m.Data)
 		}
 	}
-	nameless := w.join("merchant", w.merchantID, "")
+	nameless := w.join("merchant", w.merchantID, false)
 	if m := nameless.request("OpenConsumer", `{"stream":"REJECTED"}`); m.Header.Get(micro.ErrorCodeHeader) != "INVALID" {
 		w.t.Errorf("without a key: %s", m.Data)
 	}
-	m, err := auditor.nc.Request("tally.query._operator.OpenConsumer", []byte(`{"stream":"LEDGER"}`), 10*time.Second)
+	m, err := auditor.nc.Request("tally.query._operator.OpenConsumer"+auditor.key, []byte(`{"stream":"LEDGER"}`), 10*time.Second)
 	if err != nil || m.Header.Get(micro.ErrorCodeHeader) != "BUSY" { // there is no stream LEDGER here
 		w.t.Errorf("a consumer of a stream that is not there: %v, %v", m, err)
 	}
@@ -199,15 +207,16 @@ func (w *busWorld) openConsumers(auditor *client) {
 // strangers tries what nobody may do.
 func (w *busWorld) strangers() {
 	w.t.Helper()
-	other := w.join("other", (events.OrganizationID{9}).String(), "")
+	other := w.join("other", (events.OrganizationID{9}).String(), false)
 	before, dropped := w.log.Durable(), w.door.Stats().Dropped
 	body := []byte(`{"name":"n","description":"d","role":"operator"}`)
 	own := "tally.cmd." + other.scope + "."
 	for _, m := range []*nats.Msg{
-		{Subject: "tally.cmd." + w.merchantID + ".CreateProduct", Reply: other.nc.NewRespInbox()}, // NATS drops it
-		{Subject: own + "CreateProduct", Reply: "_INBOX_" + w.merchantID + ".x"},                  // another's inbox
-		{Subject: own + "CreateKey", Reply: "_INBOX_" + (events.KeyID{1}).String() + ".x"},        // an operator's
-		{Subject: own + "CreateKey", Reply: "_INBOX_" + w.merchantID + "." + events.KeyID{2}.String() + ".x"},
+		{Subject: "tally.cmd." + w.merchantID + ".CreateProduct", Reply: other.nc.NewRespInbox()},                         // NATS drops it
+		{Subject: own + "CreateProduct", Reply: "_INBOX_" + w.merchantID + ".x"},                                          // another's inbox
+		{Subject: own + "CreateKey", Reply: "_INBOX_" + (events.KeyID{1}).String() + ".x"},                                // an operator's
+		{Subject: own + "CreateKey", Reply: "_INBOX_" + (events.KeyID{2}).String() + ".x"},                                // of a key of another
+		{Subject: "tally.cmd." + w.merchantID + ".CreateKey." + events.KeyID{2}.String(), Reply: other.nc.NewRespInbox()}, // NATS drops it
 		{Subject: own + "CreateKey"},
 	} {
 		m.Data = body

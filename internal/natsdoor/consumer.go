@@ -41,8 +41,7 @@ func OpenConsumer(bus ConsumerOpener) Handler {
 			return nil, commands.Reject(commands.Invalid, "merchantId is not the merchant that this is sent for")
 		}
 		if who.Key.IsZero() {
-			return nil, commands.Reject(commands.Invalid,
-				"consumers belong to a key: set the prefix of your inboxes to _INBOX_%s. and the id of your key", who.Merchant)
+			return nil, commands.Reject(commands.Invalid, "consumers belong to a key: put the id of your key behind the subject, as in tally.cmd.<merchantId>.OpenConsumer.<keyId>")
 		}
 		id := natsbus.Identity{Key: who.Key, Role: who.Role, Merchant: who.Merchant}
 		consumer, err := bus.OpenConsumer(ctx, id, natsbus.ConsumerRequest{

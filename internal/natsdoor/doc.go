@@ -5,6 +5,9 @@
 //	tally.cmd.<scope>.<Command>    a request; the reply is the receipt, once it is on disk
 //	tally.query.<scope>.<Query>    a request; the reply is the answer
 //	tally.usage.<merchantId>       usage without a reply, by way of the stream USAGE
+//
+//	… .<keyId>                     behind each of these: the same, in the name of one key
+//
 //	tally.rejected.<merchantId>    where refused usage of the stream goes
 //
 // A scope is a merchant's id, or _operator. A [Door] decodes requests with package wire, gives them to the sequencer, and
@@ -20,7 +23,9 @@
 // NATS tells a subscriber the subject and the reply subject of a message, and not who sent it. Permissions
 // say who may publish to a subject and who receives at one; nothing says which reply subject a client may name. So a request
 // is taken only if [Callers] can tell from its reply subject who it is from, and is answered nowhere else; and what it may do is bounded
-// by its subject: on a merchant's subjects nobody can publish but that merchant's keys and operators. Everything else is dropped
+// by its subject: on a merchant's subjects nobody can publish but that merchant's keys and operators, and on those that name a key behind the
+// command nobody but that key. So a request that names its key is known to be that key's, and is recorded as such; one that names
+// none is some key's of the merchant. Everything else is dropped
 // without an answer (D22): requests without a reply subject, and whatever a stream
 // or a consumer was talked into delivering to the command subjects.
 //

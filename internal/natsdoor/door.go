@@ -28,10 +28,11 @@ type Sequencer interface {
 // Callers knows who sends a request.
 type Callers interface {
 	// Caller returns who has sent m, for a merchant or, if that is zero, in the name of none; false if m cannot have been
-	// sent by anybody who may be answered on its reply subject.
+	// sent by anybody who may be answered on its reply subject. The key is zero where it cannot be told which of several has sent it.
 	//
 	// NATS does not check which reply subject a client names. So it must be one that only
-	// the sender can receive on, or one that the server itself has put there.
+	// the sender can receive on, or one that the server itself has put there. What it does check is who publishes to
+	// a subject: a key is told by the subject that names it.
 	Caller(m *nats.Msg, merchant events.OrganizationID) (wire.Who, bool)
 }
 
@@ -56,6 +57,7 @@ type Options struct {
 	Logger     *slog.Logger
 
 	Operators *nats.Conn // where operators are, who discover services; default Conn
+	Later     bool       // requests are taken only from [Door.Listen] on
 
 	ID      string // of this instance, for discovery; default: a random one
 	Version string // for discovery; default "0.0.0"
@@ -106,8 +108,10 @@ type Door struct {
 
 	commands, queries endpoint
 	service           service
-	closed            []chan struct{} // of the subscriptions, once they have handed over everything
-	subs              []*nats.Subscription
+
+	listening sync.Mutex      // guards the fields below
+	closed    []chan struct{} // of the subscriptions, once they have handed over everything
+	subs      []*nats.Subscription
 
 	out     outbox
 	under   sync.WaitGroup // requests that are to be answered
@@ -135,25 +139,61 @@ func Open(opts Options) (*Door, error) {
 		d.running.Go(func() { d.lane(lane) })
 	}
 	d.replies.Go(d.reply)
-	err := d.listen()
-	if err != nil {
-		return nil, errors.Join(fmt.Errorf("opening the door for requests: %w", err), d.Close(context.Background()))
+	if opts.Later {
+		return d, nil
+	}
+	if err := d.Listen(); err != nil {
+		return nil, errors.Join(err, d.Close(context.Background()))
 	}
 	return d, nil
 }
 
+// Listen begins to take requests. It does nothing if the door does already. Of several instances of a ledger on one NATS server only that may listen
+// which holds the streams: a request goes to any one of those that do.
+func (d *Door) Listen() error {
+	d.listening.Lock()
+	defer d.listening.Unlock()
+	if len(d.subs) > 0 {
+		return nil
+	}
+	if err := d.listen(); err != nil {
+		d.deafen()
+		return fmt.Errorf("opening the door for requests: %w", err)
+	}
+	return nil
+}
+
 // listen subscribes to everything that the door answers.
 func (d *Door) listen() error {
-	if err := d.subscribe(d.commands.subject, d.command); err != nil {
-		return err
-	}
-	if err := d.subscribe(d.queries.subject, d.query); err != nil {
-		return err
+	for _, e := range []struct {
+		subject string
+		take    nats.MsgHandler
+	}{
+		{d.commands.subject, d.command}, {d.commands.subject + ".*", d.command}, // of no key, and of the key that is named
+		{d.queries.subject, d.query}, {d.queries.subject + ".*", d.query},
+	} {
+		if err := d.subscribe(e.subject, e.take); err != nil {
+			return err
+		}
 	}
 	if err := d.discoverable(); err != nil {
 		return err
 	}
 	return d.opts.Conn.Flush() // the server knows of them when the door is open
+}
+
+// Deafen ends what [Door.Listen] began. What was taken is answered.
+func (d *Door) Deafen() {
+	d.listening.Lock()
+	defer d.listening.Unlock()
+	d.deafen()
+}
+
+func (d *Door) deafen() {
+	for _, sub := range d.subs {
+		_ = sub.Unsubscribe() // it has ended with the connection otherwise
+	}
+	d.subs, d.closed = nil, nil
 }
 
 // The most that NATS holds of what the intake has not seen yet; it drops what is above.
@@ -189,7 +229,10 @@ func (d *Door) Close(ctx context.Context) error {
 	stop := context.AfterFunc(ctx, d.cancel)
 	defer stop()
 	var errs []error
-	for i, sub := range d.subs {
+	d.listening.Lock()
+	subs, closed := d.subs, d.closed
+	d.listening.Unlock()
+	for i, sub := range subs {
 		if err := sub.Drain(); err != nil {
 			if !errors.Is(err, nats.ErrConnectionClosed) && !errors.Is(err, nats.ErrBadSubscription) {
 				errs = append(errs, fmt.Errorf("draining %s: %w", sub.Subject, err))
@@ -197,7 +240,7 @@ func (d *Door) Close(ctx context.Context) error {
 			continue
 		}
 		select {
-		case <-d.closed[i]:
+		case <-closed[i]:
 		case <-ctx.Done(): // what comes late finds the gate shut
 		}
 	}

@@ -69,11 +69,12 @@ func (d *Door) arrive(e *endpoint, m *nats.Msg) *request {
 	return r
 }
 
-// address takes the scope and the name out of a subject such as tally.cmd.<scope>.<name>.
+// address takes the scope and the name out of a subject such as tally.cmd.<scope>.<name>, behind which a key may stand.
 func address(subject string) (scope, name string, ok bool) {
 	_, rest, _ := strings.Cut(subject, ".")
 	_, rest, _ = strings.Cut(rest, ".")
-	scope, name, ok = strings.Cut(rest, ".")
+	scope, rest, ok = strings.Cut(rest, ".")
+	name, _, _ = strings.Cut(rest, ".")
 	return scope, name, ok && name != ""
 }
 

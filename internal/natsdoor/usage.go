@@ -77,12 +77,8 @@ func (d *Door) OpenStreams(ctx context.Context, opts StreamOptions) error {
 	if err != nil && !errors.Is(err, jetstream.ErrConsumerNotFound) {
 		return fmt.Errorf("replacing the consumer of stream %s: %w", usageStream, err)
 	}
-	s.consumer, err = opts.JetStream.CreateConsumer(ctx, usageStream, jetstream.ConsumerConfig{
-		Durable: consumerName, Description: "takes usage into the ledger", AckPolicy: jetstream.AckExplicitPolicy,
-		AckWait: ackWait, MaxDeliver: -1, MaxAckPending: 4 * opts.Messages,
-	})
-	if err != nil {
-		return fmt.Errorf("making the consumer of stream %s: %w", usageStream, err)
+	if err := s.consume(ctx); err != nil {
+		return err
 	}
 	s.ctx, s.cancel = context.WithCancel(d.ctx)
 	if !d.streams.CompareAndSwap(nil, s) {
@@ -91,6 +87,19 @@ func (d *Door) OpenStreams(ctx context.Context, opts StreamOptions) error {
 	}
 	s.running.Go(s.run)
 	s.refusing.Go(s.refuse)
+	return nil
+}
+
+// consume opens the consumer, and makes it where it is missing.
+func (s *streams) consume(ctx context.Context) error {
+	c, err := s.opts.JetStream.CreateOrUpdateConsumer(ctx, usageStream, jetstream.ConsumerConfig{
+		Durable: consumerName, Description: "takes usage into the ledger", AckPolicy: jetstream.AckExplicitPolicy,
+		AckWait: ackWait, MaxDeliver: -1, MaxAckPending: 4 * s.opts.Messages,
+	})
+	if err != nil {
+		return fmt.Errorf("making the consumer of stream %s: %w", usageStream, err)
+	}
+	s.consumer = c
 	return nil
 }
 
@@ -119,6 +128,9 @@ func (s *streams) run() {
 		default:
 			s.door.opts.Logger.Warn("taking usage from the stream was interrupted", "error", err)
 			s.pause(s.opts.Retry)
+			if err := s.consume(s.ctx); err != nil && s.ctx.Err() == nil { // it is lost where the NATS server has lost its files
+				s.door.opts.Logger.Warn("usage cannot be taken from the stream", "error", err)
+			}
 		}
 	}
 }
@@ -163,15 +175,23 @@ type delivery struct {
 	whole    *commands.Rejection // the message itself is refused
 }
 
+// merchantToken returns the token of the merchant in tally.usage.<merchantId> or tally.usage.<merchantId>.<keyId>.
+func merchantToken(subject string) string {
+	_, rest, _ := strings.Cut(strings.TrimPrefix(subject, "tally."), ".")
+	token, _, _ := strings.Cut(rest, ".")
+	return token
+}
+
 // take decodes a message and gives it to the sequencer. It waits while there is no room for it.
 func (s *streams) take(decoder *wire.Decoder, m jetstream.Msg) error {
-	d := &delivery{streams: s, m: m, token: m.Subject()[strings.LastIndexByte(m.Subject(), '.')+1:], weight: 1}
+	d := &delivery{streams: s, m: m, token: merchantToken(m.Subject()), weight: 1}
 	merchant, err := events.ParseID[events.OrganizationNoun](d.token)
 	if err != nil {
 		d.whole = commands.Reject(commands.Invalid, "the subject names no merchant: %v", err)
 	} else {
-		// The subject says for whom; which of the merchant's keys sent it, the stream does not keep.
+		// The subject says for whom, and may name the key. Whether that is revoked meanwhile does not matter: the usage was sent before.
 		who := wire.Who{Role: events.MerchantKey, Merchant: merchant}
+		who.Key, _ = natsbus.UsageKey(m.Subject())
 		d.work, err = decoder.Command(s.ctx, "ReportUsage", merchant, who, m.Data())
 		switch {
 		case commands.CodeOf(err) != "":

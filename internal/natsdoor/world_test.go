@@ -351,6 +351,7 @@ type client struct {
 	w     *world
 	nc    *nats.Conn
 	scope string
+	key   string // behind the subjects, with a dot before it; "" for none
 }
 
 // enter makes somebody known to the door.
@@ -363,7 +364,7 @@ func (w *world) enter(inbox, scope string, who wire.Who) *client {
 
 func (c *client) request(name, body string) *nats.Msg {
 	c.w.t.Helper()
-	m, err := c.nc.Request("tally.cmd."+c.scope+"."+name, []byte(body), 20*time.Second)
+	m, err := c.nc.Request("tally.cmd."+c.scope+"."+name+c.key, []byte(body), 20*time.Second)
 	if err != nil {
 		c.w.t.Fatalf("%s: %v", name, err)
 	}

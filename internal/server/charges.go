@@ -27,6 +27,9 @@ func (s *Server) cards() wire.Cards {
 
 // charges has the payment provider asked for what the log says is to be charged, until ctx ends.
 func (s *Server) charges(ctx context.Context) {
+	if s.unheld(ctx) != nil {
+		return
+	}
 	payments.New(payments.Options{
 		Providers: s.providers(), Logger: s.cfg.Logger,
 		Follow: func(from events.Seq) payments.Follower { return s.Log.Follow(from) },

@@ -76,6 +76,9 @@ func (s *Server) Serve(ctx context.Context, o Doors) (err error) {
 	s.fill()
 	d := &doors{s: s, opts: o, ready: make(chan struct{}), secret: rand.Text() + rand.Text(), stop: func() {}}
 	d.unchecked.Store((o.NATS.External != nil || s.restored()) && !o.StartUnchecked)
+	if !d.unchecked.Load() {
+		s.release()
+	}
 	s.keys.add(natsbus.Identity{Key: events.KeyID(s.newConsumer()), Role: events.OperatorKey}, commands.SecretHash(d.secret))
 	if err := d.open(ctx); err != nil {
 		return errors.Join(err, d.close(ctx))
@@ -91,14 +94,31 @@ func (s *Server) Serve(ctx context.Context, o Doors) (err error) {
 		}
 		d.running.Go(func() { (&letters{s, sender}).run(run) })
 	}
+	revoked := make(chan events.KeyID, 64)
 	disconnect := func(key events.KeyID) {
-		if err := d.bus.Disconnect(key); err != nil {
-			s.cfg.Logger.Warn("closing the connections of a revoked key", "key", key, "error", err)
+		select {
+		case revoked <- key:
+		case <-run.Done():
 		}
 	}
+	d.running.Go(func() { d.disconnect(run, revoked) })
 	s.effects.revoked.Store(&disconnect)
 	s.doors.Store(d)
 	return d.writeEndpoint()
+}
+
+// disconnect closes the connections of keys that are revoked, until ctx ends.
+func (d *doors) disconnect(ctx context.Context, revoked <-chan events.KeyID) {
+	for {
+		select {
+		case key := <-revoked:
+			if err := d.bus.Disconnect(key); err != nil {
+				d.s.cfg.Logger.Warn("closing the connections of a revoked key", "key", key, "error", err)
+			}
+		case <-ctx.Done():
+			return
+		}
+	}
 }
 
 func (d *doors) open(ctx context.Context) (err error) {
@@ -110,6 +130,7 @@ func (d *doors) open(ctx context.Context) (err error) {
 	d.door, err = natsdoor.Open(natsdoor.Options{
 		Conn: d.bus.Door(), Sequencer: checkedSequencer{d}, NewDecoder: s.NewDecoder, Callers: s.keys, Queries: s.Queries,
 		Handlers:  map[string]natsdoor.Handler{"OpenConsumer": natsdoor.OpenConsumer(d.bus)},
+		Later:     n.External != nil, // others may be there
 		Operators: d.bus.Books(), Clock: s.cfg.Clock, Logger: s.cfg.Logger, ID: s.Keyring.InstanceID(), Version: d.opts.Version,
 	})
 	if err == nil && d.opts.HTTP != "" {
@@ -173,8 +194,28 @@ func final(err error) bool {
 // taken, fails the ledger: what it would go on to record could not be published (D18).
 func (d *doors) streamFailed(err error) {
 	d.streamErr.Store(&err)
-	if final(err) {
-		d.s.Sequencer.Fail(fmt.Errorf("publishing: %w", err))
+	if !final(err) {
+		return
+	}
+	d.s.Sequencer.Fail(fmt.Errorf("publishing: %w", err))
+	if d.opts.NATS.External != nil { // whoever holds the streams answers there, and this instance would take every other request
+		d.door.Deafen()
+		d.bus.StopCallouts()
+	}
+}
+
+// watch fails the ledger as soon as another instance takes the streams, until ctx ends.
+func (d *doors) watch(ctx context.Context, claim *natsbus.Claim) {
+	for ctx.Err() == nil {
+		err := claim.Lost(ctx)
+		if errors.Is(err, publisher.ErrTakenOver) {
+			d.streamFailed(err)
+			return
+		}
+		select {
+		case <-time.After(5 * time.Second):
+		case <-ctx.Done():
+		}
 	}
 }
 
@@ -208,10 +249,16 @@ func (d *doors) tryStreams(ctx context.Context) (*publisher.Publisher, error) {
 		return nil, err
 	}
 	d.unchecked.Store(false)
-	err = d.door.OpenStreams(ctx, natsdoor.StreamOptions{JetStream: d.bus.JetStream()})
-	if err != nil {
-		return nil, err
+	d.s.release()
+	for _, step := range []func() error{
+		d.bus.AnswerCallouts, d.door.Listen,
+		func() error { return d.door.OpenStreams(ctx, natsdoor.StreamOptions{JetStream: d.bus.JetStream()}) },
+	} {
+		if err := step(); err != nil {
+			return nil, err
+		}
 	}
+	d.running.Go(func() { d.watch(ctx, claim) })
 	d.running.Go(func() { d.mirrorKeys(ctx) })
 	d.running.Go(func() { d.notify(ctx) })
 	return p, nil

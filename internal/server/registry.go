@@ -1,7 +1,6 @@
 package server
 
 import (
-	"strings"
 	"sync"
 	"time"
 
@@ -132,33 +131,29 @@ func (r *registry) byID(key events.KeyID) (wire.Who, bool) {
 
 // Caller implements natsdoor.Callers, by the rules of package natsbus: an operator asks from the
 // account of the books, where the server names the asker; the others are told by their inboxes, on which nobody else can
-// receive. Which of a merchant's keys it was is what the merchant says: the prefix of its inboxes may name the key.
+// receive, and which of a merchant's keys it was by the subject, on which no other key can publish.
 func (r *registry) Caller(m *nats.Msg, merchant events.OrganizationID) (who wire.Who, ok bool) {
 	if key, ok := natsbus.Asker(m); ok {
 		who, ok = r.byID(key)
 		return who, ok && who.Role == events.OperatorKey
 	}
-	if !natsbus.ReplyAllowed(merchant, m.Reply) {
+	in, ok := natsbus.InboxOf(m.Reply)
+	if !ok {
 		return who, false
 	}
-	owner, rest, _ := strings.Cut(strings.TrimPrefix(m.Reply, "_INBOX_"), ".")
-	if key, ok := keyID(owner); ok {
-		who, ok = r.byID(key)
-		return who, ok && who.Role == events.AuditorKey
+	who = wire.Who{Role: events.MerchantKey, Merchant: in.Merchant}
+	if !in.Key.IsZero() {
+		if who, ok = r.byID(in.Key); !ok || who.Role == events.OperatorKey {
+			return who, false
+		}
+		who.Key = events.KeyID{} // anybody can name this inbox
 	}
-	claimed, _, _ := strings.Cut(rest, ".")
-	if key, ok := keyID(claimed); ok {
-		who, ok = r.byID(key)
-		return who, ok && who.Role == events.MerchantKey && who.Merchant == merchant
+	if key, named := natsbus.SubjectKey(m.Subject); named {
+		sender, ok := r.byID(key)
+		if !ok || sender.Role != who.Role || sender.Merchant != who.Merchant || !in.Key.IsZero() && in.Key != key {
+			return who, false
+		}
+		who = sender
 	}
-	return wire.Who{Role: events.MerchantKey, Merchant: merchant}, !merchant.IsZero()
-}
-
-// keyID returns the key that a token of a subject names, if it names one. Most do not, and an error for each would cost.
-func keyID(token string) (key events.KeyID, ok bool) {
-	if !strings.HasPrefix(token, "key_") {
-		return key, false
-	}
-	key, err := events.ParseID[events.KeyNoun](token)
-	return key, err == nil
+	return who, who.Role == events.AuditorKey || !merchant.IsZero() && who.Merchant == merchant
 }

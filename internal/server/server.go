@@ -93,6 +93,8 @@ type Server struct {
 	opened    projections.Opened
 	fill      func()             // takes all stored rows into the rules' books, once; then what is due is carried out
 	filled    chan struct{}      // closed when it has ended
+	released  chan struct{}      // closed when the ledger may record of its own accord: what is due, how charges came out
+	release   func()             // closes it
 	stop      context.CancelFunc // ends the goroutines below
 	running   sync.WaitGroup     // sequencer, filler, effects, charges
 	effects   *effects
@@ -117,7 +119,8 @@ func Open(ctx context.Context, cfg Config) (s *Server, err error) {
 	if err := prepare(cfg.Dir, cfg.Create); err != nil {
 		return nil, err
 	}
-	s = &Server{cfg: cfg, ballast: make([]byte, ballastBytes)}
+	s = &Server{cfg: cfg, ballast: make([]byte, ballastBytes), released: make(chan struct{})}
+	s.release = sync.OnceFunc(func() { close(s.released) })
 	if s.locked, err = lock(cfg.Dir); err != nil {
 		return nil, err
 	}
@@ -219,6 +222,7 @@ func (s *Server) openRules(ctx, run context.Context) error {
 		})
 	})
 	if !s.cfg.Quiet {
+		s.release()
 		s.fill()
 		return nil
 	}
@@ -311,10 +315,24 @@ func (s *Server) takeIn(ctx context.Context, stored *views.Reader) {
 		err = s.Sequencer.Fill(ctx, rows)
 	}
 	if err == nil {
+		err = s.unheld(ctx)
+	}
+	if err == nil {
 		err = s.Sequencer.Filled(ctx)
 	}
 	if err != nil && ctx.Err() == nil && commands.CodeOf(err) != commands.ShuttingDown {
 		s.cfg.Logger.Error("stored books cannot be read; due actions do not run", "error", err)
+	}
+}
+
+// unheld waits until the ledger may record of its own accord. A server that is opened quietly may only once it is given a command, or
+// Serve has found that the stream holds nothing which the log does not (D18).
+func (s *Server) unheld(ctx context.Context) error {
+	select {
+	case <-s.released:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
 	}
 }
 
@@ -420,6 +438,7 @@ func (s *Server) newConsumer() (id events.OrganizationID) {
 // Command carries out a command given as JSON and returns its answer, as a door would. A refusal is an answer.
 func (s *Server) Command(ctx context.Context, who wire.Who, merchant events.OrganizationID, name string, body []byte) ([]byte, error) {
 	if s.cfg.Quiet {
+		s.release()
 		s.fill()
 		<-s.filled // some commands would be refused before
 	}

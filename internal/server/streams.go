@@ -115,7 +115,15 @@ func (d *doors) writeEndpoint() error {
 	if url == "" {
 		return nil
 	}
-	b, err := json.Marshal(map[string]string{"nats": url, "http": d.s.HTTPURL(), "api": d.s.APIURL(), "key": d.secret})
+	where := map[string]string{"nats": url, "http": d.s.HTTPURL(), "api": d.s.APIURL(), "key": d.secret}
+	if e := d.opts.NATS.External; e != nil && e.CA != "" {
+		ca, err := filepath.Abs(e.CA)
+		if err != nil {
+			return fmt.Errorf("leaving word of the server: %w", err)
+		}
+		where["ca"] = ca
+	}
+	b, err := json.Marshal(where)
 	if err != nil {
 		return err
 	}
