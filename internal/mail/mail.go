@@ -95,13 +95,22 @@ func (e *RefusedError) Error() string { return "the message is refused: " + e.Er
 
 func (e *RefusedError) Unwrap() error { return e.Err }
 
+// DeferredError says that the server has put off a message, which says nothing of others: a mailbox is full, or the server does not
+// know who sends yet. It is to be tried again later.
+type DeferredError struct{ Err error }
+
+func (e *DeferredError) Error() string { return "the message is put off: " + e.Err.Error() }
+
+func (e *DeferredError) Unwrap() error { return e.Err }
+
 // Send sends a message of no identity: see [Sender.SendMessage].
 func (s *Sender) Send(ctx context.Context, to, subject, text string) error {
 	return s.SendMessage(ctx, Message{To: to, Subject: subject, Text: text})
 }
 
 // SendMessage sends a message. It returns when the server has taken it. After a [*RefusedError] it is of no use to try again;
-// after any other error it is, and the message may have been taken all the same.
+// after any other error it is, and the message may have been taken all the same. A [*DeferredError] is about this message, the rest about the
+// server.
 func (s *Sender) SendMessage(ctx context.Context, msg Message) error {
 	m := gomail.NewMsg()
 	if err := m.From(s.opts.From); err != nil {
@@ -124,8 +133,12 @@ func (s *Sender) SendMessage(ctx context.Context, msg Message) error {
 	}
 	if err := c.DialAndSendWithContext(ctx, m); err != nil {
 		err = fmt.Errorf("sending mail by %s: %w", s.host, err)
-		if refused, ok := errors.AsType[*gomail.SendError](err); ok && refused.ErrorCode() >= 500 {
+		refused, ok := errors.AsType[*gomail.SendError](err)
+		switch {
+		case ok && refused.ErrorCode() >= 500:
 			return &RefusedError{err}
+		case ok && refused.ErrorCode() >= 400 && refused.ErrorCode() != 421: // which is the server's own farewell
+			return &DeferredError{err}
 		}
 		return err
 	}

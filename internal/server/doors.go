@@ -92,7 +92,7 @@ func (s *Server) Serve(ctx context.Context, o Doors) (err error) {
 		if err != nil {
 			return errors.Join(err, d.close(ctx))
 		}
-		d.running.Go(func() { (&letters{s, sender}).run(run) })
+		d.running.Go(func() { newLetters(s, sender).run(run) })
 	}
 	revoked := make(chan events.KeyID, 64)
 	disconnect := func(key events.KeyID) {

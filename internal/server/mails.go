@@ -29,15 +29,27 @@ const (
 // notification settings say otherwise (D14); and to those whom an alert names, of a wallet that holds too little. It follows the log with a durable cursor of its own, which begins where the log
 // ends when mail is first sent: nobody is written to of what is long over.
 //
-// A message has the identity of its record. While the mail server cannot be reached it is tried again, and those behind it wait; what is
+// A message has the identity of its record. While the mail server cannot be reached it is tried again, and those behind it wait; if the server puts it
+// off, it is tried again beside them ([deferred]). What is
 // older than mailFor, or refused for good, is left out. After a crash a message may be sent once more, with the same identity.
 type letters struct {
 	s      *Server
 	sender *mail.Sender
+	later  *deferred
+}
+
+func newLetters(s *Server, sender *mail.Sender) *letters {
+	l := &letters{s: s, sender: sender}
+	l.later = newDeferred(l)
+	return l
 }
 
 // run writes until ctx ends or the log does.
 func (l *letters) run(ctx context.Context) {
+	defer l.later.waiting.Wait()
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	l.later.resume(ctx)
 	last := l.s.Log.Cursor(mailsCursor)
 	if last == 0 {
 		last = l.s.Log.Durable()
@@ -68,34 +80,54 @@ func (l *letters) run(ctx context.Context) {
 	}
 }
 
-// deliver sends the message that a record gives rise to, if there is one, trying again until it is sent. It reports whether it was, or
-// was given up.
+// late reports whether it is too late to write about a record.
+func (l *letters) late(rec *events.Record) bool {
+	return l.s.cfg.Clock().Sub(time.Unix(0, int64(rec.RecordedAt))) > mailFor
+}
+
+// deliver sends the messages that a record gives rise to, if there are any. It reports whether there were and all of them are sent, put off or
+// given up; otherwise ctx has ended.
 func (l *letters) deliver(ctx context.Context, rec *events.Record) bool {
-	customer, wanted := addressee(rec.Event)
-	if !wanted {
+	if _, wanted := addressee(rec.Event); !wanted {
 		return false
 	}
+	for letter := 0; ; letter++ {
+		more, done := l.deliverOne(ctx, rec, letter)
+		if !done || !more {
+			return done
+		}
+	}
+}
+
+// deliverOne sends one message of a record, trying again while the server cannot be reached. It reports whether there are more
+// messages, and whether this one is sent, put off or given up; otherwise ctx has ended.
+func (l *letters) deliverOne(ctx context.Context, rec *events.Record, letter int) (more, done bool) {
+	log := l.s.cfg.Logger
 	for wait := 100 * time.Millisecond; ; wait = min(2*wait, time.Minute) {
-		if l.s.cfg.Clock().Sub(time.Unix(0, int64(rec.RecordedAt))) > mailFor {
-			l.s.cfg.Logger.Warn("mail is left out, for it is too late", "sequence", rec.Seq)
-			return true
+		if l.late(rec) {
+			log.Warn("mail is left out, for it is too late", "sequence", rec.Seq)
+			return false, true
 		}
-		err := l.tryDeliver(ctx, rec, customer)
-		if err == nil {
-			return true
+		more, err := l.send(ctx, rec, letter)
+		_, putOff := errors.AsType[*mail.DeferredError](err)
+		switch {
+		case err == nil:
+			return more, true
+		case leftOut(err):
+			log.Warn("mail is left out", "sequence", rec.Seq, "error", err)
+			return more, true
+		case putOff:
+			log.Info("mail is put off", "sequence", rec.Seq, "error", err)
+			if l.later.put(ctx, rec.Seq, letter) == nil {
+				return more, true
+			}
+		default:
+			log.Warn("mail is not sent yet", "sequence", rec.Seq, "error", err)
 		}
-		if _, refused := errors.AsType[*mail.RefusedError](err); refused {
-			l.s.cfg.Logger.Warn("mail is left out", "sequence", rec.Seq, "error", err)
-			return true
-		}
-		if ctx.Err() != nil {
-			return false
-		}
-		l.s.cfg.Logger.Warn("mail is not sent yet", "sequence", rec.Seq, "error", err)
 		select {
 		case <-time.After(wait):
 		case <-ctx.Done():
-			return false
+			return false, false
 		}
 	}
 }
@@ -114,36 +146,45 @@ func addressee(e events.Event) (customer events.CustomerID, wanted bool) {
 // asLedger is who reads for the ledger itself.
 func asLedger() wire.Who { return wire.Who{Role: events.OperatorKey} }
 
-// tryDeliver sends the message of a record, unless nobody wants it or can be written to.
-func (l *letters) tryDeliver(ctx context.Context, rec *events.Record, customer events.CustomerID) error {
-	at := query.At{AtLeast: rec.Seq}
+// send sends one message of a record, unless nobody wants it or can be written to, and reports whether there are more.
+func (l *letters) send(ctx context.Context, rec *events.Record, letter int) (more bool, err error) {
 	if raised, ok := rec.Event.(events.AlertRaised); ok {
-		return l.alert(ctx, rec, raised)
+		return l.alert(ctx, rec, raised, letter)
 	}
+	m, err := l.write(ctx, rec)
+	if err != nil || m.Subject == "" {
+		return false, err
+	}
+	return false, l.sender.SendMessage(ctx, m)
+}
+
+// write writes the message of a record, with no subject if there is none to be sent.
+func (l *letters) write(ctx context.Context, rec *events.Record) (m mail.Message, err error) {
+	customer, _ := addressee(rec.Event)
+	at := query.At{AtLeast: rec.Seq}
 	var inv query.Invoice
 	if id := invoiceOf(rec.Event); !id.IsZero() {
-		var err error
 		if inv, err = l.s.Queries.Invoice(ctx, asLedger(), query.InvoiceArgs{At: at, Invoice: id}); err != nil {
-			return err
+			return m, err
 		}
 		customer = inv.Customer
 	}
 	c, err := l.s.Queries.Customer(ctx, asLedger(), query.CustomerArgs{At: at, Customer: customer})
 	if err != nil {
-		return err
+		return m, err
 	}
 	if c.Profile == nil || c.Profile.Email == "" {
-		return nil // it is erased
+		return m, nil // it is erased
 	}
 	settings, err := l.s.Queries.GetCustomer(ctx, asLedger(), query.GetCustomerArgs{Customer: customer})
 	if err != nil {
-		return err
+		return m, err
 	}
 	sellers, err := l.s.Queries.Merchants(ctx, asLedger(), query.MerchantsArgs{At: at, Merchant: rec.Merchant})
 	if err != nil {
-		return err
+		return m, err
 	}
-	m := mail.Message{ID: fmt.Sprintf("%s.%d", rec.Ledger, rec.Seq), To: c.Profile.Email}
+	m = mail.Message{ID: fmt.Sprintf("%s.%d", rec.Ledger, rec.Seq), To: c.Profile.Email}
 	seller, wanted := sellers.Items[0].Profile.Name, &settings.Notices
 	switch e := any(rec.Event).(type) {
 	case events.SubscriptionReminded:
@@ -160,34 +201,25 @@ func (l *letters) tryDeliver(ctx context.Context, rec *events.Record, customer e
 		}
 	}
 	if err != nil || m.Subject == "" {
-		return err
+		return m, err
 	}
 	m.Text = fmt.Sprintf("Hello %s,\n\n%s\n", c.Profile.Name, m.Text)
-	return l.sender.SendMessage(ctx, m)
+	return m, nil
 }
 
-// alert writes to everybody whom an alert names. If an address is refused for good the others are written to all the same.
-func (l *letters) alert(ctx context.Context, rec *events.Record, e events.AlertRaised) error {
+// alert writes to one of those whom an alert names, and reports whether there are more.
+func (l *letters) alert(ctx context.Context, rec *events.Record, e events.AlertRaised, recipient int) (more bool, err error) {
 	a, err := l.s.Queries.GetAlert(ctx, asLedger(), query.GetAlertArgs{AtLeast: rec.Seq, Alert: e.Alert})
-	if err != nil {
-		return err
+	if err != nil || recipient >= len(a.Recipients) {
+		return false, err
 	}
 	// In cents, what it holds is rounded down and what it should hold up: the one shown is less than the other, too.
 	holds, below := decimal.NewFromBigInt(e.Balance.Big(), -9).RoundFloor(2).StringFixed(2), e.Threshold.Decimal().RoundCeil(2).StringFixed(2)
-	var refusals []error
-	for i, to := range a.Recipients {
-		err := l.sender.SendMessage(ctx, mail.Message{
-			ID: fmt.Sprintf("%s.%d.%d", rec.Ledger, rec.Seq, i+1), To: to,
-			Subject: fmt.Sprintf("Wallet %s is low", e.Wallet),
-			Text:    fmt.Sprintf("Hello,\n\nwallet %s holds %s %s, which is less than %s %s.\n", e.Wallet, holds, e.Currency, below, e.Currency),
-		})
-		if _, refused := errors.AsType[*mail.RefusedError](err); refused {
-			refusals = append(refusals, err)
-		} else if err != nil {
-			return err
-		}
-	}
-	return errors.Join(refusals...)
+	return recipient+1 < len(a.Recipients), l.sender.SendMessage(ctx, mail.Message{
+		ID: fmt.Sprintf("%s.%d.%d", rec.Ledger, rec.Seq, recipient+1), To: a.Recipients[recipient],
+		Subject: fmt.Sprintf("Wallet %s is low", e.Wallet),
+		Text:    fmt.Sprintf("Hello,\n\nwallet %s holds %s %s, which is less than %s %s.\n", e.Wallet, holds, e.Currency, below, e.Currency),
+	})
 }
 
 // invoiceOf returns the invoice that a record is to be told of, zero for none.

@@ -17,11 +17,14 @@ import (
 	"tallystick/internal/server"
 )
 
-// inbox is a mail server that keeps what it is given. It refuses what is for nobody@, and is busy when it is first given something.
+// inbox is a mail server that keeps what it is given. It refuses what is for nobody@, is busy when it is first given something, and puts
+// off what is for full@ until there is room.
 type inbox struct {
 	mu   sync.Mutex // guards the fields below
 	got  []string
 	busy int // how often it has put something off
+	full int // how often it has put off what is for full@
+	room bool
 }
 
 func (b *inbox) NewSession(*smtp.Conn) (smtp.Session, error) { return &delivery{b}, nil }
@@ -32,7 +35,13 @@ func (*delivery) Mail(string, *smtp.MailOptions) error { return nil }
 func (*delivery) Reset()                               {}
 func (*delivery) Logout() error                        { return nil }
 
-func (*delivery) Rcpt(to string, _ *smtp.RcptOptions) error {
+func (d *delivery) Rcpt(to string, _ *smtp.RcptOptions) error {
+	d.box.mu.Lock()
+	defer d.box.mu.Unlock()
+	if strings.HasPrefix(to, "full@") && !d.box.room {
+		d.box.full++
+		return &smtp.SMTPError{Code: 452, Message: "the mailbox is full"}
+	}
 	if strings.HasPrefix(to, "nobody@") {
 		return &smtp.SMTPError{Code: 550, Message: "there is nobody of this name"}
 	}
@@ -171,5 +180,77 @@ func TestMails(t *testing.T) {
 	got = box.await(t, 7)
 	if text := strings.ReplaceAll(got[5], "=\r\n", ""); !strings.Contains(text, "To: <ops@example.com>") || !strings.Contains(text, "holds 6.00 USD, which is less than 8.00 USD") || strings.Contains(got[6], "is low") {
 		t.Errorf("the alert is %q, and then %q", text, got[6])
+	}
+}
+
+// TestDeferredMail lets a mailbox be full: letters to others are not held up, a restart forgets nothing and sends nothing twice, and once there is room
+// the letter comes, with the identity that it has.
+func TestDeferredMail(t *testing.T) {
+	p, box := openShop(t), &inbox{busy: 2}
+	free, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	addr := free.Addr().String()
+	if err := free.Close(); err != nil {
+		t.Fatal(err)
+	}
+	box.listen(t, addr)
+	serve := func() {
+		err := p.s.Serve(t.Context(), server.Doors{
+			NATS: natsbus.Options{Listen: "127.0.0.1:0"}, Mail: mail.Options{URL: "smtp://" + addr, From: "Tally <billing@tally.example>"},
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	serve()
+	product := p.do("CreateProduct", `{"name":"LLM","description":"d"}`)["id"].(string)
+	metric := p.do("CreateMetric", `{"productId":"`+product+`","name":"Calls","description":"d","unit":"call","aggregation":"COUNT"}`)["id"].(string)
+	price := p.do("CreatePrice", `{"billableMetricId":"`+metric+`","model":"standard","paymentTerm":"instant","invoiceDisplayName":"Calls","properties":{"unitPrice":"2"}}`)["id"].(string)
+	plan := p.do("CreatePlan", `{"productId":"`+product+`","name":"Plan","currency":"USD","prices":["`+price+`"]}`)["id"].(string)
+	clock := p.do("CreateTestClock", `{"currentTime":"2031-01-15T12:00:00Z"}`)["id"].(string)
+	low := func(name string, recipients string) {
+		t.Helper()
+		customer := p.do("CreateCustomer", `{"consumer":{"name":"Jane","email":"`+name+`@example.com","address":{"country":"GB"}}}`)["id"].(string)
+		sub := p.do("CreateSubscription", `{"name":"API","planId":"`+plan+`","customerId":"`+customer+`","startedAt":"2031-01-15T12:00:00Z","testClockId":"`+clock+`"}`)["id"].(string)
+		wallet := p.ask("Subscription", map[string]any{"subscriptionId": sub})["walletId"].(string)
+		p.do("TopUp", `{"walletId":"`+wallet+`","amount":"10","method":"sandbox"}`)
+		p.do("CreateAlert", `{"resourceId":"`+wallet+`","type":"wallet_low_balance","config":{"threshold":"9"},"recipients":`+recipients+`}`)
+		p.do("ReportUsage", `{"customerId":"`+customer+`","merchantId":"`+p.merchant.String()+`","idempotencyKey":"`+name+`","timestamp":"2031-01-15T12:00:00Z","properties":[{"billableMetricId":"`+metric+`","quantity":1}]}`)
+	}
+	low("one", `["full@example.com","a@example.com"]`)
+	low("two", `["b@example.com"]`)
+	got := box.await(t, 2)
+	p.close()
+	p.open()
+	serve()
+	low("three", `["c@example.com"]`)
+	got = box.await(t, len(got)+1)
+	box.mu.Lock()
+	box.room = true
+	tried := box.full
+	box.mu.Unlock()
+	if tried < 1 {
+		t.Error("nothing was put off")
+	}
+	got = box.await(t, len(got)+1)
+	ids := make(map[string]bool)
+	for i, to := range []string{"a@", "b@", "c@", "full@"} {
+		if id := messageID(got[i]); !strings.Contains(got[i], "To: <"+to) || ids[id] {
+			t.Errorf("message %d is %q, want one to %s", i, got[i], to)
+		} else {
+			ids[id] = true
+		}
+	}
+	if first, last := messageID(got[0]), messageID(got[3]); strings.Replace(first, ".2@", ".1@", 1) != last {
+		t.Errorf("the letter that was put off is %s, beside %s", last, first)
+	}
+	p.close()
+	p.open()
+	serve()
+	low("four", `["d@example.com"]`)
+	if got = box.await(t, 5); len(got) != 5 || !strings.Contains(got[4], "To: <d@") {
+		t.Errorf("after another restart: %q", got)
 	}
 }
