@@ -21,6 +21,7 @@ const (
 	AlreadyRefunded       Code = "ALREADY_REFUNDED"        // it was taken back before
 	NotRefundable         Code = "NOT_REFUNDABLE"          // it is invoiced, and only its invoice can be refunded
 	InvoiceState          Code = "INVOICE_STATE"           // the invoice is in a state that does not allow it
+	BilledSince           Code = "BILLED_SINCE"            // the subscription was used or renewed after the time that it is to have ended at
 	AlreadyTerminated     Code = "ALREADY_TERMINATED"      // the subscription has ended
 	ClockAdvancing        Code = "CLOCK_ADVANCING"         // the test clock is under way; repeat when it has arrived
 	SandboxOnly           Code = "SANDBOX_ONLY"            // not in a ledger of real money
@@ -49,7 +50,7 @@ const (
 // itself is the error of the service reply.
 func (c Code) HTTPStatus() int {
 	switch c {
-	case Invalid, SandboxOnly, ManagedPostpaidOnly, TooLarge:
+	case Invalid, BilledSince, SandboxOnly, ManagedPostpaidOnly, TooLarge:
 		return 400
 	case Unauthorized:
 		return 401

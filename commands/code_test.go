@@ -12,7 +12,7 @@ import (
 
 // statuses is what clients rely on: the status of every code (D10).
 var statuses = map[Code]int{
-	Invalid: 400, SandboxOnly: 400, ManagedPostpaidOnly: 400, TooLarge: 400,
+	Invalid: 400, BilledSince: 400, SandboxOnly: 400, ManagedPostpaidOnly: 400, TooLarge: 400,
 	Unauthorized:        401,
 	Forbidden:           403,
 	NotFound:            404,

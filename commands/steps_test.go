@@ -197,6 +197,11 @@ func terminateIt(subscription string) step {
 	}
 }
 
+// terminatedAt ends a subscription as of a time.
+func terminatedAt(subscription, ended string) step {
+	return change(terminateIt(subscription), func(c *TerminateSubscription) { c.EndedAt = instantOf(ended) })
+}
+
 // clock makes a test clock.
 func clock(name, now string) step {
 	return byOperator(func(w *world) *Request {

@@ -44,6 +44,7 @@ type UpdateSubscription struct {
 // TerminateSubscription ends a subscription now. Its open periods are invoiced at once (A29).
 type TerminateSubscription struct {
 	Subscription events.SubscriptionID
+	EndedAt      events.Time // zero, or later than now, for now
 	Reason       events.Sealed
 }
 
@@ -299,10 +300,35 @@ func terminateSubscription(b *projections.Books, c Context, cmd TerminateSubscri
 	if r != nil || !d.overdue.isZero() {
 		return r
 	}
+	ended, r := endsAt(b, &cmd, s, now)
+	if r != nil {
+		return r
+	}
 	terminate(b, c, cmd.Subscription, s, now, events.SubscriptionTerminated{
-		Subscription: cmd.Subscription, EndedAt: now, By: by, Reason: cmd.Reason,
+		Subscription: cmd.Subscription, EndedAt: ended, By: by, Reason: cmd.Reason,
 	}, d)
 	return nil
+}
+
+// endsAt returns when a subscription ends that is ended now: at the time that is named, if it is not still to come. It refuses an earlier one
+// than what is billed: nothing is billed after the end (A20), and what is billed stays.
+func endsAt(b *projections.Books, cmd *TerminateSubscription, s *projections.Subscription, now events.Time) (events.Time, *Rejection) {
+	switch {
+	case cmd.EndedAt == 0:
+		return now, nil
+	case cmd.EndedAt <= s.StartedAt:
+		return 0, Reject(Invalid, "terminatedAt %s is not after startedAt %s", cmd.EndedAt, s.StartedAt)
+	}
+	for i := range s.Periods {
+		p := &s.Periods[i]
+		if !p.Closing && cmd.EndedAt < p.Start {
+			return 0, Reject(BilledSince, "subscription %s was renewed at %s, after terminatedAt %s", cmd.Subscription, p.Start, cmd.EndedAt)
+		}
+		if a := b.Accruals.Get(projections.PeriodKey{Subscription: cmd.Subscription, Period: p.N}); cmd.EndedAt < now && a != nil && a.Latest >= cmd.EndedAt {
+			return 0, Reject(BilledSince, "subscription %s was used at %s, after terminatedAt %s", cmd.Subscription, a.Latest, cmd.EndedAt)
+		}
+	}
+	return min(cmd.EndedAt, now), nil
 }
 
 // whoEnds returns who a subscription is ended by: the customer, whose user must be allowed to, or the merchant.
@@ -336,7 +362,7 @@ func terminate(b *projections.Books, c Context, id events.SubscriptionID, s *pro
 	for i := range s.Periods {
 		p := s.Periods[i]
 		if !p.Closing {
-			p.End = max(at, p.Start)
+			p.End = max(e.EndedAt, p.Start)
 			d.add(c, at, events.InvoiceClosing{Invoice: p.Invoice, Subscription: id, Period: p.N, End: p.End, GraceEnd: p.End})
 		}
 		bill.issue(id, &p, at, d)

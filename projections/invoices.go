@@ -9,8 +9,9 @@ import (
 // Accrual is what an invoice that is not issued yet has come to.
 type Accrual struct {
 	Invoice events.InvoiceID
-	Lines   []OpenLine // in the order of their first usage
-	Instant events.Sum // what was debited at once, before tax: the base of the platform fee
+	Lines   []OpenLine  // in the order of their first usage
+	Instant events.Sum  // what was debited at once, before tax: the base of the platform fee
+	Latest  events.Time // when the latest of its usage happened; 0 where there is none
 
 	joint bool // the lines' Events are one and the same, hashes in memory included
 }
@@ -284,6 +285,7 @@ func (b *Books) accrue(rec *events.Record, e *events.UsageReported, a *Accrual) 
 			a.Instant = a.Instant.Add(u.Nanos)
 		}
 	}
+	a.Latest = max(a.Latest, e.HappenedAt)
 	a.append(e, rec.Hash)
 }
 

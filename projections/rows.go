@@ -91,6 +91,7 @@ func accrualRows() rowCodec[Accrual] {
 	return rowCodec[Accrual]{
 		append: func(b []byte, v *Accrual) []byte {
 			b = appendSum(append(b, v.Invoice[:]...), v.Instant)
+			b = binary.AppendVarint(b, int64(v.Latest))
 			b = binary.AppendUvarint(b, uint64(len(v.Lines)))
 			for i := range v.Lines {
 				b = v.Lines[i].append(b, &v.Lines[0].Events, i > 0)
@@ -100,7 +101,7 @@ func accrualRows() rowCodec[Accrual] {
 		parse: func(b []byte, v *Accrual) error {
 			r := rowReader{b: b}
 			r.fixed(v.Invoice[:])
-			v.Instant = r.sum()
+			v.Instant, v.Latest = r.sum(), events.Time(r.int())
 			n := r.uint()
 			if n > uint64(len(r.b)) { // a line has more than a byte
 				return errRow

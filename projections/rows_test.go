@@ -49,7 +49,7 @@ func TestRowCodecs(t *testing.T) {
 		other.Price, other.Term = events.PriceID{3}, "another"
 		third.Price, third.Events = events.PriceID{4}, Frontier{7, hashes(3)}
 		roundTrip(t, accrualRows(), Accrual{Invoice: events.InvoiceID{9}, Instant: s, Lines: []OpenLine{line}, joint: true})
-		roundTrip(t, accrualRows(), Accrual{Invoice: events.InvoiceID{9}, Instant: s, Lines: []OpenLine{line, other}, joint: true})
+		roundTrip(t, accrualRows(), Accrual{Invoice: events.InvoiceID{9}, Instant: s, Latest: 1_700_000_000_000_000_001, Lines: []OpenLine{line, other}, joint: true})
 		roundTrip(t, accrualRows(), Accrual{Invoice: events.InvoiceID{9}, Instant: s, Lines: []OpenLine{line, other, third}})
 	}
 	for _, s := range sums(t) {

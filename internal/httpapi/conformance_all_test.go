@@ -108,6 +108,7 @@ func (c *conformance) subscriptionsAndUsage(s *shop) {
 	c.try("listSubscriptions", 200, "GET", "/v0/subscriptions?include=customer&consumerId="+s.consumer, "")
 	c.portals(*s)
 	c.try("updateSubscription", 200, "PATCH", "/v0/subscriptions/"+s.subscription, `{"renewalReminderDays":7}`)
+	c.refused("updateSubscription", 400, "PATCH", "/v0/subscriptions/"+s.subscription, `{"status":"terminated","terminatedAt":"2001-01-01T00:00:00Z"}`)
 	c.refused("createUsageEvent", 422, "POST", "/v0/usage", c.usage(*s, "u-0", 100))
 	c.try("createTopUp", 201, "POST", "/v0/wallets/"+s.wallet+"/topups", `{"amount":"20","method":"sandbox"}`)
 

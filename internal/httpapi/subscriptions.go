@@ -209,7 +209,7 @@ func nanosText(n events.Nanos) string { return strconv.FormatInt(int64(n), 10) }
 type SubscriptionUpdate struct {
 	EndingAt               *string `json:"endingAt,omitempty" format:"date-time" nullable:"true"`
 	Status                 string  `json:"status,omitempty" enum:"active,terminated"`
-	TerminatedAt           string  `json:"terminatedAt,omitempty" format:"date-time"`
+	TerminatedAt           string  `json:"terminatedAt,omitempty" format:"date-time" doc:"With the status terminated: when it is to have ended, if nothing was billed since; later than now stands for now"`
 	TerminatedBy           string  `json:"terminatedBy,omitempty"`
 	TerminationReason      string  `json:"terminationReason,omitempty" maxLength:"1000"`
 	AutoCharge             *bool   `json:"autoCharge,omitempty"`

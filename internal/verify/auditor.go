@@ -79,6 +79,7 @@ type period struct {
 	opened  events.Seq // the record that opened it
 	start   events.Time
 	end     events.Time // exclusive
+	latest  events.Time // when the latest of its usage happened
 	lines   []*line
 	instant events.Sum // debited at once
 }
@@ -252,6 +253,7 @@ func (a *auditor) usage(rec *events.Record, e *events.UsageReported) error {
 		return fmt.Errorf("it reports nothing")
 	}
 	a.reported++
+	p.latest = max(p.latest, e.HappenedAt)
 	var cost, accrued, tax events.Sum // of what is debited at once, with tax; of what is owed
 	for i := range e.Lines {
 		u := &e.Lines[i]

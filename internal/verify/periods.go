@@ -73,6 +73,9 @@ func (a *auditor) closing(rec *events.Record, e events.InvoiceClosing) error {
 	if end < p.start || end > p.end || e.End == 0 && end != p.end || e.GraceEnd != e.End {
 		return fmt.Errorf("period %d of subscription %s ends at %s, not at %s", e.Period, e.Subscription, end, p.end)
 	}
+	if end < rec.At && e.End != 0 && p.latest >= end {
+		return fmt.Errorf("subscription %s is said to have ended at %s, and was used at %s", e.Subscription, end, p.latest)
+	}
 	p.end = end
 	return nil
 }

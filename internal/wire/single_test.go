@@ -242,8 +242,8 @@ var bodies = []struct {
 		},
 	},
 	{
-		"UpdateSubscription", `{"subscriptionId":"$sub","status":"terminated","terminationReason":"moved away"}`,
-		commands.TerminateSubscription{Subscription: sub, Reason: events.Sealed{Key: consumer, Box: []byte("subscription.reason moved away")}},
+		"UpdateSubscription", `{"subscriptionId":"$sub","status":"terminated","terminatedAt":"2024-01-15T10:30:00Z","terminationReason":"moved away"}`,
+		commands.TerminateSubscription{Subscription: sub, EndedAt: at("2024-01-15T10:30:00Z"), Reason: events.Sealed{Key: consumer, Box: []byte("subscription.reason moved away")}},
 	},
 	{
 		"TerminateSubscription", `{"subscriptionId":"$sub","reason":"moved away"}`,

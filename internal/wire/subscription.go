@@ -161,7 +161,7 @@ func (d *Decoder) updateSubscription(c *call, f *fields) (commands.Command, erro
 	}
 	cmd.Reminders, cmd.ReminderDays = f.reminders()
 	status := f.change("status", 32)
-	f.time("terminatedAt", optional) // a subscription ends when it is ended
+	ended := f.time("terminatedAt", optional)
 	reason := f.change("terminationReason", 1000)
 	if status.Given && status.To != "active" && status.To != "terminated" {
 		f.wrong("status", "must be active or terminated")
@@ -169,10 +169,13 @@ func (d *Decoder) updateSubscription(c *call, f *fields) (commands.Command, erro
 	if f.bad == nil && reason.Given && status.To != "terminated" {
 		f.wrong("terminationReason", "needs status terminated")
 	}
+	if f.bad == nil && ended != 0 && status.To != "terminated" {
+		f.wrong("terminatedAt", "needs status terminated; a subscription ends by itself at endingAt")
+	}
 	if err := f.finish(); err != nil || status.To != "terminated" {
 		return cmd, err
 	}
-	return d.terminating(c, cmd.Subscription, reason.To)
+	return d.terminating(c, commands.TerminateSubscription{Subscription: cmd.Subscription, EndedAt: ended}, reason.To)
 }
 
 func (d *Decoder) terminateSubscription(c *call, f *fields) (commands.Command, error) {
@@ -181,18 +184,17 @@ func (d *Decoder) terminateSubscription(c *call, f *fields) (commands.Command, e
 	if err := f.finish(); err != nil {
 		return nil, err
 	}
-	return d.terminating(c, sub, reason)
+	return d.terminating(c, commands.TerminateSubscription{Subscription: sub}, reason)
 }
 
 // terminating returns the end of a subscription, with its reason sealed.
-func (d *Decoder) terminating(c *call, sub events.SubscriptionID, reason string) (commands.Command, error) {
-	cmd := commands.TerminateSubscription{Subscription: sub}
-	consumer, ok, err := d.opts.Directory.SubscriptionConsumer(c.ctx, sub)
+func (d *Decoder) terminating(c *call, cmd commands.TerminateSubscription, reason string) (commands.Command, error) {
+	consumer, ok, err := d.opts.Directory.SubscriptionConsumer(c.ctx, cmd.Subscription)
 	if err != nil {
-		return nil, fmt.Errorf("looking up subscription %s: %w", sub, err)
+		return nil, fmt.Errorf("looking up subscription %s: %w", cmd.Subscription, err)
 	}
 	if !ok {
-		return nil, commands.Reject(commands.NotFound, "no subscription %s", sub)
+		return nil, commands.Reject(commands.NotFound, "no subscription %s", cmd.Subscription)
 	}
 	cmd.Reason, err = d.seal(consumer, PurposeReason, []byte(reason))
 	return cmd, err
