@@ -78,3 +78,33 @@ func TestLineItems(t *testing.T) {
 	}
 	w.call(w.key, "GET", path, "").code(t, 400, "INVALID")
 }
+
+// TestInvoiceTax: an invoice says what was taxed so far, then that its tax is the same, and nothing of a tax where it is never issued.
+func TestInvoiceTax(t *testing.T) {
+	w := newWorld(t, nil)
+	s := w.newShop()
+	w.do(200, "PATCH", "/v0/customers/"+s.customer, `{"taxRates":9}`)
+	w.do(201, "POST", "/v0/wallets/"+s.wallet+"/topups", `{"amount":"20","method":"sandbox"}`)
+	w.do(201, "POST", "/v0/usage", w.usage(s, "call-1", 2500))
+	invoice := func(status string) map[string]any {
+		t.Helper()
+		list := w.do(200, "GET", "/v2/invoices?status="+status+"&subscriptionId="+s.subscription, "")["data"].([]any)
+		if len(list) != 1 {
+			t.Fatalf("the invoices that are %s are %v", status, list)
+		}
+		return list[0].(map[string]any)
+	}
+	if tax := invoice("ACTIVE")["tax"].(map[string]any); tax["estimatedTax"] != "4500000" || tax["reconciled"] != false || tax["actualTax"] != nil {
+		t.Errorf("while it is open, the tax is %v", tax)
+	}
+	w.do(200, "PATCH", "/v0/testClocks/"+s.clock, `{"advanceBy":"P1M2D"}`)
+	paid := invoice("PAID")
+	if tax := paid["tax"].(map[string]any); tax["estimatedTax"] != "4500000" || tax["actualTax"] != "4500000" || tax["difference"] != "0" ||
+		tax["adjustmentNeeded"] != false || tax["adjustmentApplied"] != false || tax["reconciled"] != true || tax["reconciledAt"] != paid["paidAt"] {
+		t.Errorf("once it is issued, the tax is %v", tax)
+	}
+	w.do(200, "PATCH", "/v0/testClocks/"+s.clock, `{"advanceBy":"P1M2D"}`)
+	if tax := invoice("CANCELLED")["tax"]; tax != nil {
+		t.Errorf("of an invoice that is never issued, the tax is %v", tax)
+	}
+}

@@ -43,9 +43,33 @@ type Invoice struct {
 	PaymentURL     *string       `json:"paymentUrl" format:"uri" nullable:"true" doc:"While it is ISSUED or PAYMENT_FAILED, and something is left to pay"`
 	InFlight       bool          `json:"paymentInFlight"`
 	FailureReason  *string       `json:"failureReason" nullable:"true"`
+	Tax            *InvoiceTax   `json:"tax,omitempty" doc:"None where the invoice is never issued"`
 	LineItems      *InvoiceLines `json:"lineItems,omitempty" doc:"If asked for with expand=lineItems"`
 	CreatedAt      events.Time   `json:"createdAt" format:"date-time"`
 	UpdatedAt      events.Time   `json:"updatedAt" format:"date-time"`
+}
+
+// InvoiceTax compares the tax that was charged with what an invoice says. Each charge is taxed once, at the rate that holds then, and
+// the invoice has these taxes: so there is never a difference, and nothing to adjust.
+type InvoiceTax struct {
+	EstimatedTax      string       `json:"estimatedTax" doc:"In nanos: of what was charged so far"`
+	ActualTax         string       `json:"actualTax,omitempty" doc:"In nanos: of the invoice, once it is issued"`
+	Difference        string       `json:"difference,omitempty" doc:"In nanos, once it is issued"`
+	AdjustmentNeeded  bool         `json:"adjustmentNeeded"`
+	AdjustmentApplied bool         `json:"adjustmentApplied"`
+	Reconciled        bool         `json:"reconciled" doc:"It is issued"`
+	ReconciledAt      *events.Time `json:"reconciledAt,omitempty" format:"date-time"`
+}
+
+// taxOf returns the comparison for an invoice, nil where it is never issued.
+func taxOf(q *query.Invoice) *InvoiceTax {
+	switch {
+	case q.Issued != 0:
+		return &InvoiceTax{EstimatedTax: q.Tax.Digits(), ActualTax: q.Tax.Digits(), Difference: "0", Reconciled: true, ReconciledAt: &q.IssuedAt}
+	case q.Status == projections.InvoiceCancelled:
+		return nil
+	}
+	return &InvoiceTax{EstimatedTax: q.Tax.Digits()}
 }
 
 // InvoiceLines is a part of the lines of an invoice.
@@ -87,7 +111,7 @@ func (c *call) renderInvoice(q *query.Invoice) (Invoice, error) {
 		UnpaidAmount: q.Unpaid.String(), DueAt: maybe(q.DueAt), PaidAt: maybe(q.PaidAt), CreatedAt: q.Start, UpdatedAt: q.Start,
 		Permalink: orNull(q.Permalink), PDFURL: orNull(q.PDF),
 	}
-	v.InFlight = q.InFlight
+	v.InFlight, v.Tax = q.InFlight, taxOf(q)
 	if q.PaymentURL != "" {
 		v.PaymentURL = &q.PaymentURL
 	}
