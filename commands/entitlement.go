@@ -226,6 +226,7 @@ func reset(b *projections.Books, c Context, id events.EntitlementID, e *projecti
 type consumption struct {
 	id    events.EntitlementID
 	units events.Sum
+	of    []int // the properties that take them, in order
 }
 
 // consumed finds the metered entitlements that usage takes units of, or what is overdue on one of them.
@@ -245,21 +246,50 @@ func (u *usageScratch) consumed(b *projections.Books, c Context, cmd *ReportUsag
 		if e.Terms.Type != events.FeatureMetered || !e.ActiveAt(u.now) {
 			continue
 		}
-		units := cmd.Properties[i].Quantity
-		if r.Aggregation == events.AggregateCount {
-			units = 1
-		}
-		sum := events.SumOfWhole(units)
+		sum := events.SumOfWhole(u.unitsOf(cmd, i))
 		for j := range taken {
 			if taken[j].id == id {
 				taken[j].units, sum = taken[j].units.Plus(sum), events.Sum{}
+				taken[j].of = append(taken[j].of, i)
 			}
 		}
 		if !sum.IsZero() {
-			taken = append(taken, consumption{id, sum})
+			taken = append(taken, consumption{id, sum, []int{i}})
 		}
 	}
 	return taken, overdue
+}
+
+// burnAll takes what usage consumes out of grants, and finds the units that are not charged for that: of each entitlement, what its grants have
+// goes to its properties in their order, whole units only, and is not charged where the price says so.
+func (u *usageScratch) burnAll(b *projections.Books, c Context, cmd *ReportUsage, taken []consumption) (burned []events.EntitlementUsed) {
+	u.granted = u.granted[:0]
+	for _, t := range taken {
+		used := burn(b, c, t, u.now)
+		burned = append(burned, used)
+		left := used.Units.Plus(used.Overage.Neg()).Whole()
+		for _, i := range t.of {
+			n := min(u.unitsOf(cmd, i), left)
+			if left -= n; n > 0 && u.rates[i].Discounted {
+				u.granted = append(u.granted, granted{i, n})
+			}
+		}
+	}
+	return burned
+}
+
+// granted is units of a property that are not charged.
+type granted struct {
+	property int
+	units    int64
+}
+
+// unitsOf returns how many units a property of usage is of.
+func (u *usageScratch) unitsOf(cmd *ReportUsage, i int) int64 {
+	if u.rates[i].Aggregation == events.AggregateCount {
+		return 1
+	}
+	return cmd.Properties[i].Quantity
 }
 
 // burn takes units from an entitlement's grants: from each what it has, in their order. What none has is overage.

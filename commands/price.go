@@ -80,7 +80,7 @@ func createPrice(b *projections.Books, c Context, cmd CreatePrice, d *decision) 
 	if _, r := merchantOf(b, c); r != nil {
 		return r
 	}
-	if r := priceable(b, c, cmd.Metric, cmd.Fee, cmd.Term, cmd.Model); r != nil {
+	if r := priceable(b, c, cmd.Metric, cmd.Fee, &t); r != nil {
 		return r
 	}
 	if r := priceFeatureOK(b, c, &cmd); r != nil {
@@ -97,7 +97,7 @@ func createPrice(b *projections.Books, c Context, cmd CreatePrice, d *decision) 
 
 // priceable refuses what cannot have a price of the given term: an aggregate that is known only at the end of a
 // period cannot be charged as it happens.
-func priceable(b *projections.Books, c Context, metric events.MetricID, fee events.FeeID, term events.Term, model events.Model) *Rejection {
+func priceable(b *projections.Books, c Context, metric events.MetricID, fee events.FeeID, t *projections.Tariff) *Rejection {
 	if !fee.IsZero() {
 		_, r := feeOfMerchant(b, c, fee)
 		return r
@@ -106,10 +106,12 @@ func priceable(b *projections.Books, c Context, metric events.MetricID, fee even
 	switch {
 	case r != nil || m.Aggregation.Adds():
 		return r
-	case term == events.Instant:
+	case t.Term == events.Instant:
 		return Reject(Invalid, "paymentTerm instant is for metrics that are a SUM or a COUNT; this one is %s", m.Aggregation)
-	case model != events.Standard && (model != events.Volume || m.Aggregation == events.AggregateAvg):
-		return Reject(Invalid, "model %s is not for metrics that are %s", model, m.Aggregation)
+	case t.GrantDiscount:
+		return Reject(Invalid, "grantDiscountEnabled is for metrics that are a SUM or a COUNT; this one is %s", m.Aggregation)
+	case t.Model != events.Standard && (t.Model != events.Volume || m.Aggregation == events.AggregateAvg):
+		return Reject(Invalid, "model %s is not for metrics that are %s", t.Model, m.Aggregation)
 	}
 	return nil
 }
@@ -131,6 +133,8 @@ func tariffOK(t *projections.Tariff, ofFee bool) *Rejection {
 		return Reject(Invalid, "billingCadence %.40q is none of P1M, P3M, P1Y", t.Cadence)
 	case t.Quantity != 0:
 		return Reject(Invalid, "quantity is for prices of fees")
+	case t.GrantDiscount && t.Model != events.Standard:
+		return Reject(Invalid, "grantDiscountEnabled is for prices of model standard; this one is %s", t.Model)
 	}
 	f := Formula{t.Model, t.UnitPrice, t.Min, t.Max, t.Gradient, t.Part}
 	return f.wellFormed()
@@ -230,7 +234,7 @@ func updatePrice(b *projections.Books, c Context, cmd UpdatePrice, d *decision) 
 	t.Cadence, t.Quantity, t.GrantDiscount = cmd.Cadence.over(t.Cadence), cmd.Quantity.over(t.Quantity), cmd.GrantDiscount.over(t.GrantDiscount)
 	f := cmd.Formula.over(Formula{t.Model, t.UnitPrice, t.Min, t.Max, t.Gradient, t.Part})
 	t.Model, t.UnitPrice, t.Min, t.Max, t.Gradient, t.Part = f.Model, f.UnitPrice, f.Min, f.Max, f.Gradient, f.Part
-	if r := first(tariffOK(&t, !p.Fee.IsZero()), priceable(b, c, p.Metric, p.Fee, t.Term, t.Model)); r != nil {
+	if r := first(tariffOK(&t, !p.Fee.IsZero()), priceable(b, c, p.Metric, p.Fee, &t)); r != nil {
 		return r
 	}
 	d.add(c, c.Now, events.PriceRevised{

@@ -39,6 +39,8 @@ type usageScratch struct {
 	rates  []*projections.Rate // of the properties, in their order
 	period *projections.Period
 
+	granted []granted // units that grants have
+
 	events   slab[events.UsageReported]
 	lines    slab[events.UsageLine]
 	postings slab[events.Posting]
@@ -83,6 +85,12 @@ func reportUsage(b *projections.Books, c Context, cmd *ReportUsage, d *decision)
 	if r := u.place(b, cmd); r != nil {
 		return r
 	}
+	taken, overdue := u.consumed(b, c, cmd)
+	if !overdue.isZero() {
+		d.overdue = overdue
+		return nil
+	}
+	burned := u.burnAll(b, c, cmd, taken)
 	e, cost, r := u.price(cmd)
 	if r != nil {
 		return r
@@ -91,16 +99,11 @@ func reportUsage(b *projections.Books, c Context, cmd *ReportUsage, d *decision)
 	if r != nil || !d.overdue.isZero() {
 		return r
 	}
-	taken, overdue := u.consumed(b, c, cmd)
-	if !overdue.isZero() {
-		d.overdue = overdue
-		return nil
-	}
 	if r := u.pay(b, c, cmd, e, from, cost, d); r != nil {
 		return r
 	}
-	for i := range taken {
-		d.add(c, u.now, burn(b, c, taken[i], u.now))
+	for i := range burned {
+		d.add(c, u.now, burned[i])
 	}
 	return nil
 }
@@ -263,11 +266,14 @@ func (u *usageScratch) price(cmd *ReportUsage) (e *events.UsageReported, c charg
 			return nil, c, r
 		}
 		l := &e.Lines[i]
-		units := cmd.Properties[i].Quantity
-		if r.Aggregation == events.AggregateCount {
-			units = 1
+		units, free := u.unitsOf(cmd, i), int64(0)
+		for _, g := range u.granted {
+			if g.property == i {
+				free = g.units
+			}
 		}
-		ok := u.line(l, card, r, &cmd.Properties[i], units)
+		ok := u.line(l, card, r, &cmd.Properties[i], units-free)
+		l.Granted = free
 		sum := &c.accrued
 		if r.Term == events.Instant {
 			sum = &c.instant

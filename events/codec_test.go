@@ -56,6 +56,7 @@ func drawUsage(t *rapid.T) *UsageReported {
 			Tax:      Nanos(rapid.Int64Range(-3, 3).Draw(t, "tax")),
 			TaxRate:  TaxRate(rapid.Uint32Range(0, 3).Draw(t, "tax rate")),
 			At:       Nanos(rapid.Int64Range(0, 3).Draw(t, "price")),
+			Granted:  rapid.Int64Range(0, 3).Draw(t, "granted"),
 		})
 	}
 	for range rapid.IntRange(0, 6).Draw(t, "postings") {

@@ -230,7 +230,7 @@ func cutUsage(b []byte) (*UsageReported, []byte) {
 }
 
 func (l *UsageLine) cut(b []byte) []byte {
-	if len(b) == 0 || b[0] < majorMap|5 || b[0] > majorMap|8 { // the last three fields are there where they apply
+	if len(b) == 0 || b[0] < majorMap|5 || b[0] > majorMap|9 { // the last four fields are there where they apply
 		return nil
 	}
 	left := int(b[0]&0x1F) - 5
@@ -253,8 +253,13 @@ func (l *UsageLine) cut(b []byte) []byte {
 		at, b = cutInt(b, 8)
 		left--
 	}
+	if l.Granted = 0; left > 0 && len(b) > 0 && b[0] == 9 {
+		l.Granted, b = cutInt(b, 9)
+		left--
+	}
 	l.Quantity, l.Revision, l.Nanos, l.Tax, l.TaxRate, l.At = quantity, uint32(revision), Nanos(nanos), Nanos(tax), TaxRate(rate), Nanos(at)
-	if left != 0 || quantity < 1 || revision > 1<<32-1 || rate > 1<<32-1 || !l.Nanos.valid() || !l.Tax.valid() || !l.At.valid() {
+	if left != 0 || quantity < 1 || revision > 1<<32-1 || rate > 1<<32-1 || !l.Nanos.valid() || !l.Tax.valid() || !l.At.valid() ||
+		l.Granted < 0 {
 		return nil
 	}
 	return b

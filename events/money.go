@@ -144,6 +144,15 @@ func SumOfWhole(n int64) Sum {
 // Add returns s + n.
 func (s Sum) Add(n Nanos) Sum { return s.Plus(SumOf(n)) }
 
+// Whole returns how many whole units s has, which is not below zero, or the largest number where they are more.
+func (s Sum) Whole() int64 {
+	whole := new(big.Int).Quo(s.Big(), big.NewInt(int64(NanosPerUnit)))
+	if !whole.IsInt64() {
+		return math.MaxInt64
+	}
+	return whole.Int64()
+}
+
 // Plus returns s + t.
 func (s Sum) Plus(t Sum) Sum {
 	lo, carry := bits.Add64(s.lo, t.lo, 0)

@@ -29,7 +29,8 @@ type UsageLine struct {
 	Nanos    Nanos    `cbor:"5,keyasint" json:"amountNanos"` // before tax
 	Tax      Nanos    `cbor:"6,keyasint,omitzero" json:"taxNanos,omitzero"`
 	TaxRate  TaxRate  `cbor:"7,keyasint,omitzero" json:"taxRate,omitzero"`
-	At       Nanos    `cbor:"8,keyasint,omitzero" json:"priceNanos,omitzero"` // as reported; of models that need it
+	At       Nanos    `cbor:"8,keyasint,omitzero" json:"priceNanos,omitzero"`      // as reported; of models that need it
+	Granted  int64    `cbor:"9,keyasint,omitzero" json:"grantedQuantity,omitzero"` // units that grants have, which are not charged
 }
 
 // Limits of a usage event.
@@ -108,6 +109,9 @@ func (l *UsageLine) append(b []byte) []byte {
 	if l.At != 0 {
 		n++
 	}
+	if l.Granted != 0 {
+		n++
+	}
 	b = appendHead(b, majorMap, n)
 	b = appendBytes(append(b, 1), l.Metric[:])
 	b = appendInt(append(b, 2), l.Quantity)
@@ -122,6 +126,9 @@ func (l *UsageLine) append(b []byte) []byte {
 	}
 	if l.At != 0 {
 		b = appendInt(append(b, 8), int64(l.At))
+	}
+	if l.Granted != 0 {
+		b = appendInt(append(b, 9), l.Granted)
 	}
 	return b
 }
@@ -148,7 +155,7 @@ func (e *UsageReported) valid() bool {
 		len(e.Postings) <= maxPostings && len(e.Metadata.Box) <= maxMetadataBox
 	for i := range e.Lines {
 		l := &e.Lines[i]
-		ok = ok && l.Quantity >= 1 && l.Nanos.valid() && l.Tax.valid() && l.At.valid()
+		ok = ok && l.Quantity >= 1 && l.Granted >= 0 && l.Nanos.valid() && l.Tax.valid() && l.At.valid()
 	}
 	for i := range e.Postings {
 		ok = ok && e.Postings[i].Nanos.valid()
@@ -248,6 +255,10 @@ func (l *UsageLine) read(r *reader) {
 			l.TaxRate = TaxRate(r.uintMax(1<<32 - 1))
 		case 8:
 			l.At = r.nanos()
+		case 9:
+			if l.Granted = r.int(); l.Granted < 0 {
+				r.fail("%d units granted", l.Granted)
+			}
 		default:
 			r.skip()
 		}

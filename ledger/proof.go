@@ -210,6 +210,7 @@ func checkLine(line *events.Record, closed *events.InvoiceLineClosed, usage []ev
 		return fmt.Errorf("proof of line %s: record %d: %s is %v, want %v", closed.Line, seq, what, got, want)
 	}
 	var quantity, nanos, tax events.Sum
+	counted := events.SumOf(events.Nanos(len(usage))) // of a metric that counts, each event is a unit
 	var tree frontier
 	of := lineOf{closed: closed}
 	if u, ok := usage[0].Event.(*events.UsageReported); ok {
@@ -228,7 +229,7 @@ func checkLine(line *events.Record, closed *events.InvoiceLineClosed, usage []ev
 			return wrong(rec.Seq, "its place", "after the line was closed", "before")
 		}
 		before = rec.Seq
-		quantity = quantity.Add(events.Nanos(part.Quantity))
+		quantity, counted = quantity.Add(events.Nanos(part.Quantity-part.Granted)), counted.Add(events.Nanos(-part.Granted))
 		nanos, tax = nanos.Add(part.Nanos), tax.Add(part.Tax)
 		_ = tree.add(rec.Hash, func(uint8, uint64, tlog.Hash) error { return nil }) // which is the only error there could be
 	}
@@ -237,7 +238,7 @@ func checkLine(line *events.Record, closed *events.InvoiceLineClosed, usage []ev
 		return wrong(line.Seq, "first and last usage", [2]events.Seq{usage[0].Seq, before}, [2]events.Seq{closed.First, closed.Last})
 	case tree.root() != closed.Root:
 		return wrong(line.Seq, "root of the usage", tree.root(), closed.Root)
-	case closed.Aggregation == "" && quantity != closed.Quantity && closed.Quantity != events.SumOf(events.Nanos(len(usage))): // of a metric that counts, each event is a unit
+	case closed.Aggregation == "" && quantity != closed.Quantity && counted != closed.Quantity:
 		return wrong(line.Seq, "quantity of the usage", quantity, closed.Quantity)
 	case closed.Term == events.Instant && (nanos != closed.Nanos || tax != closed.Tax):
 		return wrong(line.Seq, "amount and tax of the usage", [2]events.Sum{nanos, tax}, [2]events.Sum{closed.Nanos, closed.Tax})

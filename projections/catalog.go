@@ -136,6 +136,7 @@ type Rate struct {
 	Cadence     events.Cadence     `cbor:"13,keyasint,omitempty"` // of a fee
 	Quantity    uint32             `cbor:"14,keyasint,omitzero"`  // of a fee
 	Feature     events.FeatureID   `cbor:"20,keyasint,omitzero"`  // that who subscribes is entitled to
+	Discounted  bool               `cbor:"21,keyasint,omitempty"` // units that grants have are not charged
 }
 
 // CardAt returns what p charges in a period that was opened by a record.
@@ -307,7 +308,7 @@ func (b *Books) price(rec *events.Record, p *Plan) {
 		rate := Rate{
 			Metric: price.Metric, Price: id, Revision: t.Revision, Model: t.Model, Term: t.Term, UnitPrice: t.UnitPrice,
 			Min: t.Min, Max: t.Max, Gradient: t.Gradient, Part: t.Part, Fee: price.Fee, Cadence: t.Cadence, Quantity: t.Quantity,
-			Feature: price.Feature,
+			Feature: price.Feature, Discounted: t.GrantDiscount,
 		}
 		if !price.Fee.IsZero() {
 			p.Card.Fees = append(p.Card.Fees, rate)

@@ -88,12 +88,12 @@ func (m *LineMore) take(quantity int64, at events.Time, first bool) {
 	}
 }
 
-// Units returns how many units a usage of the given quantity adds to l.
-func (l *OpenLine) Units(quantity int64) int64 {
+// Units returns how many units usage adds to l: those that are charged.
+func (l *OpenLine) Units(u *events.UsageLine) int64 {
 	if l.Counts {
-		return 1
+		return 1 - u.Granted
 	}
-	return quantity
+	return u.Quantity - u.Granted
 }
 
 // Line returns the line of usage at a price, a revision of it and a rate of tax, or nil if it has no usage yet.
@@ -272,7 +272,7 @@ func (b *Books) accrue(rec *events.Record, e *events.UsageReported, a *Accrual) 
 			a.Lines = append(a.Lines, b.newLine(rec, u))
 			l = &a.Lines[len(a.Lines)-1]
 		}
-		l.Quantity = l.Quantity.Add(events.Nanos(l.Units(u.Quantity)))
+		l.Quantity = l.Quantity.Add(events.Nanos(l.Units(u)))
 		l.Nanos = l.Nanos.Add(u.Nanos)
 		if u.Tax != 0 {
 			l.Tax = l.Tax.Add(u.Tax)

@@ -24,7 +24,7 @@ func (b *Books) join(rec *events.Record, key PeriodKey, of events.LineKind, line
 			l = &a.Lines[len(a.Lines)-1]
 		}
 		times := events.Nanos(sign)
-		l.Quantity = l.Quantity.Add(times * events.Nanos(l.Units(u.Quantity)))
+		l.Quantity = l.Quantity.Add(times * events.Nanos(l.Units(u)))
 		l.Nanos, l.Tax, l.Last = l.Nanos.Add(times*u.Nanos), l.Tax.Add(times*u.Tax), rec.Seq
 		l.Events.Append(rec.Hash)
 	}

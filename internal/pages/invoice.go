@@ -166,7 +166,7 @@ func (v *lineView) take(u *query.UsageEvent) {
 			v.More = true
 			return
 		}
-		v.Usage = append(v.Usage, lineUsage{*u, part.Quantity, part.Amount})
+		v.Usage = append(v.Usage, lineUsage{*u, part.Quantity - part.Granted, part.Amount})
 	}
 }
 

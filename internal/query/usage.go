@@ -45,7 +45,8 @@ type UsageProperty struct {
 	Revision uint32          `json:"revision"`
 	Amount   events.Sum      `json:"amountNanos"`
 	Tax      events.Sum      `json:"taxNanos"`
-	Reported string          `json:"price,omitempty"` // in units, where it was reported with the usage
+	Reported string          `json:"price,omitempty"`           // in units, where it was reported with the usage
+	Granted  int64           `json:"grantedQuantity,omitempty"` // units that grants had, which are not charged
 }
 
 // UsageBilling is what a usage event cost, all properties together.
@@ -115,7 +116,7 @@ func (r *reading) renderUsage(rec *events.Record, invoices map[uint32]events.Inv
 	for i := range e.Lines {
 		l := &e.Lines[i]
 		u.Properties = append(u.Properties, UsageProperty{
-			l.Metric, l.Quantity, l.Price, l.Revision, events.SumOf(l.Nanos), events.SumOf(l.Tax), reported(l.At),
+			l.Metric, l.Quantity, l.Price, l.Revision, events.SumOf(l.Nanos), events.SumOf(l.Tax), reported(l.At), l.Granted,
 		})
 	}
 	if _, ok := invoices[e.Period]; !ok {

@@ -102,14 +102,17 @@ func (l *life) use(p *person) {
 func (l *life) used(a *agreement, of *period, from *hold, list []property, name string, happened time.Time, body map[string]any) {
 	p, s := a.person, a.person.shop
 	e := &used{name: name, a: a, period: of.n, from: from}
-	costs := make([]charge, len(list))
+	costs, free := make([]charge, len(list)), make([]int64, len(list))
 	for i, q := range list {
+		if q.discounted {
+			free[i] = min(q.units(), a.units.balance(l.time(s)))
+		}
 		before := of.lines[q.tariff]
 		if before == nil {
 			before = new(usageLine)
 		}
 		if q.adds() {
-			costs[i] = s.levy(a.rate(q.tariff), before.charge, q.cost(before.units, q.units(), q.at))
+			costs[i] = s.levy(a.rate(q.tariff), before.charge, q.cost(before.units, q.units()-free[i], q.at))
 		}
 		if q.instant {
 			e.main, e.net, e.tax = e.main+costs[i].gross(), e.net+costs[i].net, e.tax+costs[i].tax
@@ -143,7 +146,7 @@ func (l *life) used(a *agreement, of *period, from *hold, list []property, name 
 			of.lines[q.tariff] = new(usageLine)
 		}
 		at := of.lines[q.tariff]
-		at.charge, at.units, at.count = at.plus(costs[i]), at.units+q.units(), at.count+1
+		at.charge, at.units, at.count = at.plus(costs[i]), at.units+q.units()-free[i], at.count+1
 		at.reports = append(at.reports, report{q.quantity, happened})
 		if q.featured {
 			a.units.burn(q.units(), l.time(s))

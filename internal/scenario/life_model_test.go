@@ -84,6 +84,7 @@ type tariff struct {
 	name, aggregation, model string
 	instant                  bool // paid as it is used
 	featured                 bool // usage takes units of the metered feature
+	discounted               bool // and those that grants have are not charged
 	unit, low, high          int64
 	gradient                 int64
 	percentage               int64 // in hundredths of a percent

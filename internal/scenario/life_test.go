@@ -119,7 +119,7 @@ func (l *life) merchant(i int) {
 		{name: "falls", aggregation: "SUM", model: "volume", instant: true, unit: 2 * scale, low: some(), high: 2 * scale, gradient: -scale / 1000},
 		{name: "offers", aggregation: "SUM", model: "dynamic", instant: true, low: 1, high: some()},
 		{name: "counts", aggregation: "COUNT", model: "standard", instant: true, unit: 10 * some()},
-		{name: "bytes", aggregation: "SUM", model: "standard", unit: some(), featured: true},
+		{name: "bytes", aggregation: "SUM", model: "standard", unit: some(), featured: true, discounted: l.rng.IntN(2) == 0},
 		{name: "rises", aggregation: "SUM", model: "volume", unit: 1, low: 1, high: some(), gradient: scale / 1000},
 		{name: "parts", aggregation: "SUM", model: "percentage", percentage: 1 + l.rng.Int64N(999), low: some(), high: 100*scale - some()},
 		{name: "mean", aggregation: "AVG", model: "standard", unit: some()},
@@ -219,6 +219,7 @@ func (l *life) priceOf(s *shop, t *tariff) map[string]any {
 		"paymentTerm": map[bool]string{true: "instant", false: "in_arrears"}[t.instant],
 	}
 	if t.featured {
+		body["grantDiscountEnabled"] = t.discounted
 		body["feature"] = map[string]any{"featureId": l.w.names[s.name+"-feature"], "entitlementTemplate": map[string]any{
 			"type": "metered", "usagePeriod": map[string]any{"interval": "P1W"}, "issueAfterReset": s.allowance, "resetMaxRollover": s.rollover,
 		}}

@@ -1,6 +1,7 @@
 package verify
 
 import (
+	"cmp"
 	"fmt"
 	"math/big"
 
@@ -34,7 +35,10 @@ type auditor struct {
 	regions   map[events.OrganizationID]string // of consumers, for tax
 	grants    map[events.GrantID]*grant
 	alerts    map[events.AlertID]*alert
-	sold      events.GrantID // bought by the record before, and granted by this one
+	features  map[events.EntitlementID]events.FeatureID
+	covers    map[events.FeatureID][]cover // of the latest usage
+	coversOf  events.CommandID             // its command
+	sold      events.GrantID               // bought by the record before, and granted by this one
 	issued    uint64
 	reported  uint64
 }
@@ -124,12 +128,14 @@ func newAuditor() *auditor {
 		regions:   make(map[events.OrganizationID]string),
 		grants:    make(map[events.GrantID]*grant),
 		alerts:    make(map[events.AlertID]*alert),
+		features:  make(map[events.EntitlementID]events.FeatureID),
+		covers:    make(map[events.FeatureID][]cover),
 	}
 }
 
 // check takes the next record. It returns what is wrong with it, or nil.
 func (a *auditor) check(rec *events.Record) error {
-	if err := a.delivered(rec); err != nil {
+	if err := cmp.Or(a.delivered(rec), a.covered(rec)); err != nil {
 		return err
 	}
 	switch e := rec.Event.(type) {
@@ -261,6 +267,9 @@ func (a *auditor) usage(rec *events.Record, e *events.UsageReported) error {
 		if err != nil {
 			return fmt.Errorf("property %d: %w", i, err)
 		}
+		if err := a.discounted(rec, l.price, u); err != nil {
+			return err
+		}
 		l.add(rec, u, a.metrics[u.Metric], 1)
 		if l.term == events.Instant {
 			cost, tax = cost.Add(u.Nanos).Add(u.Tax), tax.Add(u.Tax)
@@ -291,12 +300,12 @@ func (a *auditor) usage(rec *events.Record, e *events.UsageReported) error {
 	return a.move(e.Wallet, debited.Neg(), e.Balance)
 }
 
-// units returns how many units a property counts for.
+// units returns how many units of a property are charged.
 func units(u *events.UsageLine, agg events.Aggregation) int64 {
 	if agg == events.AggregateCount {
-		return 1
+		return 1 - u.Granted
 	}
-	return u.Quantity
+	return u.Quantity - u.Granted
 }
 
 func (l *line) add(rec *events.Record, u *events.UsageLine, agg events.Aggregation, sign int64) {

@@ -17,6 +17,7 @@ type price struct {
 	id     priceRevision
 	metric events.MetricID
 	fee    events.FeeID
+	of     events.FeatureID // whose grants its usage burns
 	events.PriceRevised
 }
 
@@ -55,16 +56,16 @@ func (a *auditor) catalog(rec *events.Record) error {
 		if e.Revision != 1 || a.newest[e.Price] != 0 {
 			return fmt.Errorf("price %s begins at revision %d", e.Price, e.Revision)
 		}
-		return a.setPrice(&price{priceRevision{e.Price, 1}, e.Metric, e.Fee, events.PriceRevised{
+		return a.setPrice(&price{priceRevision{e.Price, 1}, e.Metric, e.Fee, e.Feature, events.PriceRevised{
 			Price: e.Price, Revision: 1, Model: e.Model, Term: e.Term, UnitPrice: e.UnitPrice, Min: e.Min, Max: e.Max, Gradient: e.Gradient,
-			Part: e.Part, Cadence: e.Cadence, Quantity: e.Quantity,
+			Part: e.Part, Cadence: e.Cadence, Quantity: e.Quantity, GrantDiscount: e.GrantDiscount,
 		}})
 	case events.PriceRevised:
 		before := a.prices[priceRevision{e.Price, e.Revision - 1}]
 		if before == nil || a.newest[e.Price] != e.Revision-1 {
 			return fmt.Errorf("price %s has no revision before %d", e.Price, e.Revision)
 		}
-		if err := a.setPrice(&price{priceRevision{e.Price, e.Revision}, before.metric, before.fee, e}); err != nil {
+		if err := a.setPrice(&price{priceRevision{e.Price, e.Revision}, before.metric, before.fee, before.of, e}); err != nil {
 			return err
 		}
 		for _, p := range a.plans {

@@ -31,6 +31,8 @@ func (a *auditor) entitlement(rec *events.Record) error {
 			entitlement: e.Entitlement, amount: e.Amount, left: e.Amount.Plus(e.Used.Neg()), least: e.MinRollover, most: e.MaxRollover,
 			allowance: e.Code == projections.GrantOfAllowance,
 		}
+	case events.EntitlementIssued:
+		a.features[e.Entitlement] = e.Feature
 	case events.EntitlementUsed:
 		return a.unitsUsed(e)
 	case events.EntitlementReset:
@@ -65,6 +67,51 @@ func (a *auditor) unitsUsed(e events.EntitlementUsed) error {
 	}
 	if sum != e.Units || e.Overage.Sign() < 0 {
 		return fmt.Errorf("%s units are used, and %s taken or beyond the grants", e.Units, sum)
+	}
+	left := e.Units.Plus(e.Overage.Neg()).Whole()
+	for _, c := range a.covers[a.features[e.Entitlement]] {
+		n := min(c.units, left)
+		if left -= n; !c.discounted {
+			n = 0
+		}
+		if c.granted != n {
+			return fmt.Errorf("%d units of %d are not charged, and the grants of entitlement %s have %d", c.granted, c.units, e.Entitlement, n)
+		}
+	}
+	delete(a.covers, a.features[e.Entitlement])
+	return nil
+}
+
+// cover is what usage has taken of a feature at a price: how many units, and how many of them it was not charged for.
+type cover struct {
+	units, granted int64
+	discounted     bool
+}
+
+// discounted remembers what a property of usage was not charged for, until it is seen that grants had it.
+func (a *auditor) discounted(rec *events.Record, p *price, u *events.UsageLine) error {
+	c := cover{units(u, a.metrics[u.Metric]) + u.Granted, u.Granted, p.GrantDiscount}
+	if c.granted < 0 || c.granted > c.units || c.granted > 0 && (!c.discounted || p.of.IsZero()) {
+		return fmt.Errorf("%d of %d units at price %s are not charged", c.granted, c.units, p.id.price)
+	}
+	if !p.of.IsZero() {
+		a.covers[p.of], a.coversOf = append(a.covers[p.of], c), rec.Command
+	}
+	return nil
+}
+
+// covered checks that all that was not charged was burned by the command that reported it.
+func (a *auditor) covered(rec *events.Record) error {
+	if len(a.covers) == 0 || rec.Command == a.coversOf {
+		return nil
+	}
+	defer clear(a.covers)
+	for feature, of := range a.covers {
+		for _, c := range of {
+			if c.granted > 0 {
+				return fmt.Errorf("the usage before was not charged for %d units, and no grants of feature %s had them", c.granted, feature)
+			}
+		}
 	}
 	return nil
 }
