@@ -77,10 +77,8 @@ func decide(b *projections.Books, c Context, cmd Command, d *decision) *Rejectio
 		return decideCatalog(b, c, cmd, d)
 	case RefundUsage, CorrectUsage, ApproveInvoice, CancelInvoice, WriteOffInvoice, PayInvoice, CreateLineItem, RefundInvoice, VoidInvoiceRefund, CreateDispute, ResolveDispute, CreateAlert:
 		return decideBilling(b, c, cmd, d)
-	case CreateCustomer:
-		return createCustomer(b, c, cmd, d)
-	case EraseConsumer:
-		return eraseConsumer(b, c, cmd, d)
+	case CreateCustomer, UpdateCustomer, DeleteCustomer, CreateConsumer, UpdateConsumer, EraseConsumer:
+		return decideCustomer(b, c, cmd, d)
 	case TopUp:
 		return topUp(b, c, cmd, d)
 	case CreateWallet:
@@ -113,12 +111,6 @@ func decide(b *projections.Books, c Context, cmd Command, d *decision) *Rejectio
 		return createTestClock(b, c, cmd, d)
 	case DeleteTestClock:
 		return deleteTestClock(b, c, cmd, d)
-	case UpdateCustomer:
-		return updateCustomer(b, c, cmd, d)
-	case DeleteCustomer:
-		return deleteCustomer(b, c, cmd, d)
-	case UpdateConsumer:
-		return updateConsumer(b, c, cmd, d)
 	case AdvanceTestClock:
 		return advanceTestClock(b, c, cmd, d)
 	}
@@ -152,6 +144,7 @@ func (UpdatePrice) main() events.Kind           { return events.KindPriceRevised
 func (DeletePrice) main() events.Kind           { return events.KindPriceDeleted }
 func (UpdatePlan) main() events.Kind            { return events.KindPlanUpdated }
 func (CreateCustomer) main() events.Kind        { return events.KindCustomerCreated }
+func (CreateConsumer) main() events.Kind        { return events.KindConsumerCreated }
 func (CreateWallet) main() events.Kind          { return events.KindWalletOpened }
 func (EraseConsumer) main() events.Kind         { return events.KindConsumerErased }
 func (UpdateSubscription) main() events.Kind    { return events.KindSubscriptionUpdated }

@@ -24,9 +24,37 @@ type CreateCustomer struct {
 	TaxRates  []events.TaxRateOf // each plan and each metric at most once, and at most one for all
 }
 
+// CreateConsumer makes a managed consumer with its wallet, and no customer yet; or finds the one that [CreateCustomer] would take for the
+// e-mail address. What is personal comes sealed in the same way.
+type CreateConsumer struct {
+	Candidate events.OrganizationID
+	Email     events.Digest
+	Profile   events.Sealed
+	Region    string
+}
+
 // EraseConsumer destroys the key of a consumer's personal data. Amounts stay.
 type EraseConsumer struct {
 	Consumer events.OrganizationID
+}
+
+// decideCustomer answers a command about customers and consumers.
+func decideCustomer(b *projections.Books, c Context, cmd any, d *decision) *Rejection {
+	switch cmd := cmd.(type) {
+	case CreateCustomer:
+		return createCustomer(b, c, cmd, d)
+	case UpdateCustomer:
+		return updateCustomer(b, c, cmd, d)
+	case DeleteCustomer:
+		return deleteCustomer(b, c, cmd, d)
+	case CreateConsumer:
+		return createConsumer(b, c, cmd, d)
+	case UpdateConsumer:
+		return updateConsumer(b, c, cmd, d)
+	case EraseConsumer:
+		return eraseConsumer(b, c, cmd, d)
+	}
+	panic("commands: impossible: a command without a rule")
 }
 
 func createCustomer(b *projections.Books, c Context, cmd CreateCustomer, d *decision) *Rejection {
@@ -37,9 +65,9 @@ func createCustomer(b *projections.Books, c Context, cmd CreateCustomer, d *deci
 	if r := taxRatesOK(b, c, cmd.TaxRates); r != nil {
 		return r
 	}
-	id := cmd.Consumer
+	id, newcomer := cmd.Consumer, CreateConsumer{cmd.Candidate, cmd.Email, cmd.Profile, cmd.Region}
 	if id.IsZero() {
-		if r := candidateOK(cmd); r != nil {
+		if r := candidateOK(newcomer); r != nil {
 			return r
 		}
 		id = b.ConsumerByEmail(c.Merchant, cmd.Email)
@@ -52,7 +80,7 @@ func createCustomer(b *projections.Books, c Context, cmd CreateCustomer, d *deci
 	if r := mayReuse(b, c, id); r != nil {
 		return r
 	}
-	if id.IsZero() && (b.Consumers.Get(cmd.Candidate) != nil || b.Merchants.Get(cmd.Candidate) != nil) {
+	if id.IsZero() && taken(b, cmd.Candidate) {
 		return Reject(Conflict, "organization %s exists already", cmd.Candidate)
 	}
 	owner := id
@@ -70,21 +98,55 @@ func createCustomer(b *projections.Books, c Context, cmd CreateCustomer, d *deci
 
 	if id.IsZero() {
 		id = cmd.Candidate
-		e := events.ConsumerCreated{
-			Consumer: id, Type: events.Managed, Email: cmd.Email, Profile: cmd.Profile, Region: cmd.Region, StandsIn: !b.FullConsumer(cmd.Email).IsZero(),
-		}
-		d.add(c, c.Now, e)
-		if !e.StandsIn { // a full consumer pays from its own
-			d.add(c, c.Now, events.WalletOpened{
-				Wallet: events.Derive[events.WalletNoun](c.ID, 1), Owner: id, Currency: m.Currency, Bound: c.Merchant,
-			})
-		}
+		addManaged(b, c, newcomer, m.Currency, d)
 	}
 	d.main = len(d.drafts)
 	d.add(c, c.Now, events.CustomerCreated{
 		Customer: events.Derive[events.CustomerNoun](c.ID, 0), Consumer: id, TaxRates: cmd.TaxRates, External: cmd.External, Details: cmd.Details,
 	})
 	return nil
+}
+
+func createConsumer(b *projections.Books, c Context, cmd CreateConsumer, d *decision) *Rejection {
+	m, r := merchantOf(b, c)
+	if r != nil {
+		return r
+	}
+	if id := b.ConsumerByEmail(c.Merchant, cmd.Email); !id.IsZero() {
+		d.existing = &Receipt{Status: Duplicate, Seq: b.Consumers.Get(id).Profile, ID: Ref{refOrganization, id}}
+		return nil
+	}
+	if cmd.Candidate.IsZero() && !cmd.Email.IsZero() {
+		return Reject(Busy, "the consumer with this address has gone just now; repeat")
+	}
+	if r := candidateOK(cmd); r != nil {
+		return r
+	}
+	if taken(b, cmd.Candidate) {
+		return Reject(Conflict, "organization %s exists already", cmd.Candidate)
+	}
+	addManaged(b, c, cmd, m.Currency, d)
+	return nil
+}
+
+// addManaged adds a consumer that the merchant manages, with a wallet that pays no other. Where a full consumer has the address, which has
+// not authorized the merchant, it stands in for that one, and has no wallet.
+func addManaged(b *projections.Books, c Context, cmd CreateConsumer, currency events.Currency, d *decision) {
+	e := events.ConsumerCreated{
+		Consumer: cmd.Candidate, Type: events.Managed, Email: cmd.Email, Profile: cmd.Profile, Region: cmd.Region,
+		StandsIn: !b.FullConsumer(cmd.Email).IsZero(),
+	}
+	d.add(c, c.Now, e)
+	if !e.StandsIn { // a full consumer pays from its own
+		d.add(c, c.Now, events.WalletOpened{
+			Wallet: events.Derive[events.WalletNoun](c.ID, 1), Owner: cmd.Candidate, Currency: currency, Bound: c.Merchant,
+		})
+	}
+}
+
+// taken reports whether an identity is an organization's already.
+func taken(b *projections.Books, id events.OrganizationID) bool {
+	return b.Consumers.Get(id) != nil || b.Merchants.Get(id) != nil
 }
 
 // goesWith reports whether a key is destroyed when a consumer is erased: its own, and those of the consumers that it has claimed.
@@ -94,7 +156,7 @@ func goesWith(b *projections.Books, key, consumer events.OrganizationID) bool {
 }
 
 // candidateOK refuses a command that lacks what a new consumer needs.
-func candidateOK(cmd CreateCustomer) *Rejection {
+func candidateOK(cmd CreateConsumer) *Rejection {
 	if cmd.Email.IsZero() || cmd.Candidate.IsZero() || cmd.Profile.IsZero() {
 		return Reject(Invalid, "give either consumerId or a consumer with name and email")
 	}
@@ -104,13 +166,13 @@ func candidateOK(cmd CreateCustomer) *Rejection {
 	return nil
 }
 
-// mayReuse refuses a consumer, if there is one, that the merchant does not manage (D30).
+// mayReuse refuses a consumer, if there is one, that the merchant does not manage, or not any more since it was claimed (D30).
 func mayReuse(b *projections.Books, c Context, id events.OrganizationID) *Rejection {
 	if id.IsZero() {
 		return nil
 	}
 	row := b.Consumers.Get(id)
-	if row == nil || row.Erased || row.Type == events.Managed && row.Manager != c.Merchant {
+	if row == nil || row.Erased || !row.ClaimedBy.IsZero() || row.Type == events.Managed && row.Manager != c.Merchant {
 		return Reject(NotFound, "no consumer %s", id)
 	}
 	if row.Type != events.Managed && !b.HasAuthorized(id, c.Merchant) {

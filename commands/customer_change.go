@@ -129,7 +129,7 @@ func blocking[T fmt.Stringer](blockers []Blocker, kind string, ids []T, status f
 
 func updateConsumer(b *projections.Books, c Context, cmd UpdateConsumer, d *decision) *Rejection {
 	row := b.Consumers.Get(cmd.Consumer)
-	if row == nil || row.Erased || !c.Operator && row.Type == events.Managed && row.Manager != c.Merchant {
+	if row == nil || row.Erased || !row.ClaimedBy.IsZero() || !c.Operator && row.Type == events.Managed && row.Manager != c.Merchant {
 		return Reject(NotFound, "no consumer %s", cmd.Consumer)
 	}
 	if row.Type != events.Managed && !c.Operator {

@@ -47,6 +47,7 @@ func TestRepeats(t *testing.T) {
 		}, just(CreatePrice{})},
 		{"CreatePlan", plan("p", "llm"), just(CreatePlan{})},
 		{"CreateCustomer", customer("carl"), customer("dora")},
+		{"CreateConsumer", consumer("carl"), consumer("dora")},
 		{"EraseConsumer", just(EraseConsumer{Consumer: orgOf("alice")}), just(EraseConsumer{Consumer: orgOf("bob")})},
 		{"EraseConsumer by an operator", nobody(just(EraseConsumer{Consumer: orgOf("alice")})), nil},
 		{"CreateSubscription", join("bobs", "bob", "pro", terms{}), join("bobs", "bob", "pro", terms{ending: "2025-03-01 00:00"})},

@@ -20,10 +20,11 @@ type CreatePayment struct {
 	Term      time.Duration // of the link; 0 for 30 days
 }
 
-// SetupPaymentMethod asks a customer for a payment method to be stored, by a link.
+// SetupPaymentMethod asks a customer for a payment method to be stored, by a link; or a consumer, which need not be a customer yet.
 type SetupPaymentMethod struct {
 	Customer  events.CustomerID
-	Details   events.Sealed // metadata
+	Consumer  events.OrganizationID // instead of Customer
+	Details   events.Sealed         // metadata
 	OnSuccess string
 	OnFailure string
 	ExpiresAt events.Time // zero for 30 days from now
@@ -104,12 +105,8 @@ func setupPaymentMethod(b *projections.Books, c Context, cmd SetupPaymentMethod,
 	if r := redirects(cmd.OnSuccess, cmd.OnFailure); r != nil {
 		return r
 	}
-	customer := b.Customers.Get(cmd.Customer)
-	if customer == nil || customer.Deleted || customer.Merchant != c.Merchant {
-		return Reject(NotFound, "no customer %s", cmd.Customer)
-	}
-	if b.Consumers.Get(customer.Consumer).Erased {
-		return Reject(Conflict, "consumer %s is erased", customer.Consumer)
+	if r := askedFor(b, c, &cmd); r != nil {
+		return r
 	}
 	term := paymentTerm
 	if !cmd.ExpiresAt.IsZero() {
@@ -119,9 +116,29 @@ func setupPaymentMethod(b *projections.Books, c Context, cmd SetupPaymentMethod,
 		return Reject(Invalid, "expiresAt must be in the future, and at most 30 days away")
 	}
 	openSession(c, c.Now, term, events.SessionOpened{
-		Mode: events.SetupMode, Customer: cmd.Customer, Consumer: customer.Consumer, Save: true, Details: cmd.Details,
+		Mode: events.SetupMode, Customer: cmd.Customer, Consumer: cmd.Consumer, Save: true, Details: cmd.Details,
 		OnSuccess: cmd.OnSuccess, OnFailure: cmd.OnFailure,
 	}, d)
+	return nil
+}
+
+// askedFor makes a command name both the customer, if there is one, and the consumer behind it.
+func askedFor(b *projections.Books, c Context, cmd *SetupPaymentMethod) *Rejection {
+	if !cmd.Consumer.IsZero() {
+		if _, r := merchantOf(b, c); r != nil {
+			return r
+		}
+		cmd.Customer = b.CustomerOf(c.Merchant, cmd.Consumer)
+		return mayReuse(b, c, cmd.Consumer)
+	}
+	customer := b.Customers.Get(cmd.Customer)
+	if customer == nil || customer.Deleted || customer.Merchant != c.Merchant {
+		return Reject(NotFound, "no customer %s", cmd.Customer)
+	}
+	if b.Consumers.Get(customer.Consumer).Erased {
+		return Reject(Conflict, "consumer %s is erased", customer.Consumer)
+	}
+	cmd.Consumer = customer.Consumer
 	return nil
 }
 

@@ -270,7 +270,7 @@ func (s *Sequencer) businessOf(r *Request) (m events.OrganizationID) {
 		UpdateProduct, UpdateMetric, CreateFee, UpdateFee, DeleteFee, UpdatePrice, DeletePrice, UpdatePlan,
 		CreateSubscription, TerminateSubscription, CreateTestClock, AdvanceTestClock,
 		CreateEntitlement, CreateFeature, UpdateFeature, DeleteFeature, IssueEntitlement, CreateGrant, PurchaseGrant, VoidGrant,
-		CreateAuthorization, WithdrawAuthorization, UpdateCustomer, DeleteCustomer, UpdateConsumer, DeleteTestClock,
+		CreateAuthorization, WithdrawAuthorization, UpdateCustomer, DeleteCustomer, CreateConsumer, UpdateConsumer, DeleteTestClock,
 		CreatePayment, SetupPaymentMethod, RemovePaymentMethod, UpdateSubscription, CreateWallet:
 		// must name it
 	}

@@ -154,6 +154,15 @@ func customer(name string) step {
 	}
 }
 
+// consumer makes a consumer with its wallet, and no customer.
+func consumer(name string) step {
+	return func(w *world) *Request {
+		w.named(name+"-wallet", 1)
+		w.ids[name+"-org"] = orgOf(name)
+		return just(CreateConsumer{Candidate: orgOf(name), Email: digestOf(name), Profile: sealedFor(orgOf(name), "name"), Region: "DE"})(w)
+	}
+}
+
 // fund adds dollars to a customer's wallet.
 func fund(customer, amount string) step {
 	return func(w *world) *Request {

@@ -48,8 +48,6 @@ func createWallet(b *projections.Books, c Context, cmd CreateWallet, d *decision
 	}
 	consumer := b.Consumers.Get(cmd.Owner)
 	switch {
-	case !consumer.ClaimedBy.IsZero():
-		return Reject(NotFound, "no consumer %s", cmd.Owner)
 	case !b.AwaitedBy(c.Merchant, cmd.Owner, consumer).IsZero():
 		return Reject(Forbidden, "consumer %s must authorize this merchant itself: send it an authorization link", cmd.Owner)
 	case len(consumer.Wallets) >= maxWallets:

@@ -26,6 +26,12 @@ type ConsumerCreate struct {
 	Address AddressCreate `json:"address"`
 }
 
+// ManagedCreate is what a consumer without a customer is made of.
+type ManagedCreate struct {
+	MerchantID string `json:"merchantId,omitempty" pattern:"^org_[a-zA-Z0-9]+$"`
+	ConsumerCreate
+}
+
 // CustomerCreate is what a customer is made of: one of consumer and consumerId is given.
 type CustomerCreate struct {
 	MerchantID string             `json:"merchantId" pattern:"^org_[a-zA-Z0-9]+$"`
@@ -65,6 +71,18 @@ type ConsumerUpdate struct {
 	Address *AddressCreate `json:"address,omitempty"`
 }
 
+// OffSessionMethodCreate says what a consumer is asked to store, and where it goes from the page on which it does.
+type OffSessionMethodCreate struct {
+	PaymentMethod string `json:"paymentMethod" enum:"card"`
+	ReturnURL     string `json:"returnUrl" format:"uri"`
+}
+
+// OffSessionMethodSetup says where a consumer stores a payment method.
+type OffSessionMethodSetup struct {
+	Object   string `json:"object"` // "offSessionPaymentMethodSetup"
+	SetupURL string `json:"setupUrl"`
+}
+
 func (a *API) customers() []operation {
 	const tag, path = "Customers", "/v0/customers"
 	return []operation{{
@@ -100,6 +118,20 @@ func (a *API) customers() []operation {
 			return removed[events.CustomerNoun](c, "customer", "DeleteCustomer", "customerId")
 		},
 	}, {
+		id: "createConsumer", method: http.MethodPost, path: "/v0/consumers", tag: tag, summary: "Make a consumer without a customer, or find the one that there is",
+		body: bodyOf[ManagedCreate](), handle: a.createConsumer,
+		answers: map[int]bodyType{200: bodyOf[query.APIConsumer](), 201: bodyOf[query.APIConsumer]()},
+	}, {
+		id: "createOffSessionPaymentMethod", method: http.MethodPost, path: "/v0/consumers/{id}/offSessionPaymentMethods", tag: tag,
+		summary: "Make a link by which a consumer stores a payment method",
+		body:    bodyOf[OffSessionMethodCreate](), answers: answers[OffSessionMethodSetup](http.StatusCreated), handle: func(c *call) (answer, error) {
+			id, err := pathID[events.OrganizationNoun](c, "id", "consumer")
+			if err != nil {
+				return answer{}, err
+			}
+			return made(c, "SetupOffSessionMethod", http.StatusCreated, c.setup, named("consumerId", id.String()))
+		},
+	}, {
 		id: "getConsumer", method: http.MethodGet, path: "/v0/consumers/{id}", tag: tag, summary: "Show a consumer",
 		answers: answers[query.APIConsumer](http.StatusOK), handle: func(c *call) (answer, error) { return shown(c, "consumer", c.consumer) },
 	}, {
@@ -121,6 +153,25 @@ func (a *API) createCustomer(c *call) (answer, error) {
 	}
 	customer, err := c.customer(id)
 	return answer{d.status(http.StatusCreated, http.StatusOK), CustomerCreated{customer.ID, customer.TaxAddress}}, err
+}
+
+func (a *API) createConsumer(c *call) (answer, error) {
+	d, err := c.carryOut("CreateConsumer")
+	if err != nil {
+		return answer{}, err
+	}
+	id, err := idOf[events.OrganizationNoun](&d)
+	if err != nil {
+		return answer{}, err
+	}
+	consumer, err := c.consumer(id)
+	return answer{d.status(http.StatusCreated, http.StatusOK), consumer}, err
+}
+
+// setup returns where a consumer stores the payment method that it is asked for.
+func (c *call) setup(id events.SessionID) (OffSessionMethodSetup, error) {
+	s, err := c.session(id)
+	return OffSessionMethodSetup{"offSessionPaymentMethodSetup", s.URL}, err
 }
 
 func (c *call) customer(id events.CustomerID) (query.APICustomer, error) {

@@ -161,11 +161,13 @@ type GetConsumerArgs struct {
 	Consumer events.OrganizationID `json:"consumerId"`
 }
 
-// GetConsumer answers who a consumer is, to a merchant of which it is a customer.
+// GetConsumer answers who a consumer is, to a merchant that manages it, or of which it is a customer, or that it has authorized.
 func (s *Service) GetConsumer(ctx context.Context, who wire.Who, args GetConsumerArgs) (v APIConsumer, err error) {
 	err = s.read(ctx, who, At{AtLeast: args.AtLeast}, func(r *reading) error {
 		row := r.books.Consumers.Get(args.Consumer)
-		if row == nil || !r.who.everything() && row.Manager != who.Merchant && r.books.CustomerOf(who.Merchant, args.Consumer).IsZero() {
+		known := r.who.everything() || row != nil && row.Manager == who.Merchant ||
+			r.books.HasAuthorized(args.Consumer, who.Merchant) || !r.books.CustomerOf(who.Merchant, args.Consumer).IsZero()
+		if row == nil || !known {
 			return missing("consumer", args.Consumer.String())
 		}
 		profile, err := r.consumerProfile(row.Sealed)

@@ -24,7 +24,7 @@ func decimals(n events.Nanos) string {
 type ListedSession struct {
 	ID          events.SessionID     `json:"id"`
 	Object      string               `json:"object"`     // "payment_session"
-	EntityType  string               `json:"entityType"` // what is paid for: subscription, topup, payment or invoice; customer in mode setup
+	EntityType  string               `json:"entityType"` // what is paid for: subscription, topup, payment or invoice; in mode setup customer, or consumer where it is no customer
 	EntityID    string               `json:"entityId"`
 	EntityLabel *string              `json:"entityLabel"`
 	Amount      string               `json:"amount"` // in units
@@ -139,6 +139,9 @@ func entityOf(row *projections.Session) (kind, id string) {
 		return "invoice", row.Invoice.String()
 	case !row.Subscription.IsZero():
 		return "subscription", row.Subscription.String()
+	}
+	if row.Customer.IsZero() {
+		return "consumer", row.Consumer.String()
 	}
 	return "customer", row.Customer.String()
 }

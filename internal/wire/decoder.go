@@ -36,10 +36,10 @@ func Names() []string {
 	return []string{
 		"ReportUsage", "CreateMerchant", "UpdateMerchant", "CreateKey", "RevokeKey", "CreateProduct", "CreateMetric",
 		"CreatePrice", "CreatePlan", "CreateCustomer", "EraseConsumer", "TopUp",
-		"CreatePayment", "SetupPaymentMethod", "RemovePaymentMethod", "UpdateSubscription", "PaySession", "CancelSession",
+		"CreatePayment", "SetupPaymentMethod", "SetupOffSessionMethod", "RemovePaymentMethod", "UpdateSubscription", "PaySession", "CancelSession",
 		"CreateAuthorization", "CompleteAuthorization", "RefuseAuthorization", "WithdrawAuthorization", "UpdateUser", "SignIn", "SignOut", "AddPasskey", "RemovePasskey", "UsePasskey", "CreatePortal", "RevokePortal", "CreateSubscription",
 		"TerminateSubscription", "CreateTestClock", "AdvanceTestClock",
-		"UpdateCustomer", "DeleteCustomer", "UpdateConsumer", "DeleteTestClock",
+		"UpdateCustomer", "DeleteCustomer", "CreateConsumer", "UpdateConsumer", "DeleteTestClock",
 		"RefundUsage", "CorrectUsage", "ApproveInvoice", "CancelInvoice", "WriteOffInvoice", "PayInvoice", "CreateLineItem", "RefundInvoice", "VoidInvoiceRefund",
 		"UpdateProduct", "UpdateMetric", "CreateFee", "UpdateFee", "DeleteFee", "UpdatePrice", "DeletePrice", "UpdatePlan",
 		"CreateEntitlement", "CreateFeature", "UpdateFeature", "DeleteFeature", "IssueEntitlement", "CreateGrant", "VoidGrant",
@@ -55,7 +55,7 @@ func Waits(name string) bool {
 		return true
 	case "RefundUsage", "CorrectUsage", "CreateDispute", "ResolveDispute", "CreateAlert", "WriteOffInvoice", "CreateLineItem", "RefundInvoice", "VoidInvoiceRefund":
 		return true
-	case "IngestEvent", "IssueEntitlement", "CreateCustomer", "UpdateCustomer", "UpdateConsumer", "CreateSubscription", "TerminateSubscription", "AdvanceTestClock":
+	case "IngestEvent", "IssueEntitlement", "CreateCustomer", "UpdateCustomer", "CreateConsumer", "UpdateConsumer", "CreateSubscription", "TerminateSubscription", "AdvanceTestClock":
 		return true
 	}
 	return false

@@ -43,6 +43,8 @@ func (d *Decoder) pay(c *call, name string, f *fields) (_ commands.Command, know
 		cmd, err = d.createPayment(c, f)
 	case "SetupPaymentMethod":
 		cmd, err = d.setupPaymentMethod(c, f)
+	case "SetupOffSessionMethod":
+		cmd, err = setupOffSessionMethod(f)
 	case "RemovePaymentMethod":
 		cmd = commands.RemovePaymentMethod{
 			Customer: id[events.CustomerNoun](f, "customerId", required), Method: id[events.MethodNoun](f, "paymentMethodId", required),
@@ -115,6 +117,17 @@ func (d *Decoder) setupPaymentMethod(c *call, f *fields) (commands.Command, erro
 	var err error
 	cmd.Details, err = d.sealFor(c.ctx, cmd.Customer, PurposePayment, toJSON(PaymentDetails{Metadata: metadata}))
 	return cmd, err
+}
+
+// setupOffSessionMethod reads which consumer is asked for a payment method, and where it goes from the page. Cards are all that is stored.
+func setupOffSessionMethod(f *fields) (commands.Command, error) {
+	cmd := commands.SetupPaymentMethod{Consumer: id[events.OrganizationNoun](f, "consumerId", required)}
+	f.oneOf("paymentMethod", required, "card")
+	if cmd.OnSuccess = f.url("returnUrl"); cmd.OnSuccess == "" && f.bad == nil {
+		f.wrong("returnUrl", "is required")
+	}
+	cmd.OnFailure = cmd.OnSuccess
+	return cmd, f.finish()
 }
 
 // paySession reads a card, of which nothing but the provider's name for it goes on from here, or what stands for one.

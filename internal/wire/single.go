@@ -60,6 +60,9 @@ func (d *Decoder) command(c *call, name string, f *fields) (commands.Command, er
 	if cmd, ok, err := d.billing(c, name, f); ok {
 		return cmd, err
 	}
+	if cmd, known, err := d.customers(c, name, f); known {
+		return cmd, err
+	}
 	if cmd, known, err := d.pay(c, name, f); known {
 		return cmd, err
 	}
@@ -78,20 +81,8 @@ func (d *Decoder) command(c *call, name string, f *fields) (commands.Command, er
 	case "RevokeKey":
 		cmd := commands.RevokeKey{Key: id[events.KeyNoun](f, "keyId", required)}
 		return cmd, f.finish()
-	case "CreateCustomer":
-		return d.createCustomer(c, f)
-	case "UpdateCustomer":
-		return d.updateCustomer(c, f)
-	case "DeleteCustomer":
-		cmd := commands.DeleteCustomer{Customer: id[events.CustomerNoun](f, "customerId", required)}
-		return cmd, f.finish()
-	case "UpdateConsumer":
-		return d.updateConsumer(c, f)
 	case "DeleteTestClock":
 		cmd := commands.DeleteTestClock{Clock: f.clock("testClockId", required)}
-		return cmd, f.finish()
-	case "EraseConsumer":
-		cmd := commands.EraseConsumer{Consumer: id[events.OrganizationNoun](f, "consumerId", required)}
 		return cmd, f.finish()
 	case "CreateWallet":
 		return d.createWallet(c, f)

@@ -143,6 +143,18 @@ var bodies = []struct {
 			TaxRates: []events.TaxRateOf{{Rate: 20 * events.OnePercent}, {Metric: metricA, Rate: 550_000}},
 		},
 	},
+	{
+		"CreateConsumer", `{"name":"Ada","email":" Ada@Example.COM ","address":{"country":"GB"}}`,
+		commands.CreateConsumer{
+			Candidate: newcomer, Email: digest("email", "ada@example.com"), Region: "", Profile: events.Sealed{
+				Key: newcomer, Box: []byte(`consumer.profile {"name":"Ada","email":" Ada@Example.COM ","address":{"country":"GB"}}`),
+			},
+		},
+	},
+	{
+		"CreateConsumer", `{"name":"n","email":"Known@example.com","address":{}}`,
+		commands.CreateConsumer{Email: digest("email", "known@example.com")},
+	},
 	{"EraseConsumer", `{"consumerId":"$consumer"}`, commands.EraseConsumer{Consumer: consumer}},
 	{
 		"CreateWallet", `{"ownedBy":"$consumer","currency":"USD","name":"n","tag":"t","description":"d","timezone":"Europe/Berlin","initialBalance":"250"}`,
@@ -172,6 +184,10 @@ var bodies = []struct {
 		commands.SetupPaymentMethod{
 			Customer: customer, ExpiresAt: at("2024-01-15T10:30:00Z"), Details: events.Sealed{Key: consumer, Box: []byte(`payment.details {"metadata":{"a":"1"}}`)},
 		},
+	},
+	{
+		"SetupOffSessionMethod", `{"consumerId":"$consumer","paymentMethod":"card","returnUrl":"https://shop.example/back"}`,
+		commands.SetupPaymentMethod{Consumer: consumer, OnSuccess: "https://shop.example/back", OnFailure: "https://shop.example/back"},
 	},
 	{"RemovePaymentMethod", `{"customerId":"$customer","paymentMethodId":"$method"}`, commands.RemovePaymentMethod{Customer: customer, Method: method}},
 	{
@@ -449,6 +465,11 @@ func TestCommandsRefused(t *testing.T) {
 		{"CreateCustomer", `{"consumer":{"name":"n","email":"nobody","address":{}}}`, "is no e-mail address"},
 		{"CreateCustomer", `{"consumer":{"name":"n","email":"e@x","address":{"country":"Deutschland"}}}`, "consumer.address.country has too many characters"},
 		{"CreateCustomer", `{"consumer":{"name":"n","email":"e@x","address":{"country":"d1"}}}`, "consumer.address.country must be two capital letters"},
+		{"CreateConsumer", `{"email":"e@x","address":{}}`, "name is required"},
+		{"CreateConsumer", `{"name":"n","email":"e@x"}`, "address is required"},
+		{"CreateConsumer", `{"name":"n","email":"nobody","address":{}}`, `email "nobody" is no e-mail address`},
+		{"SetupOffSessionMethod", `{"consumerId":"$consumer","paymentMethod":"cheque","returnUrl":"https://shop.example/"}`, "paymentMethod must be card"},
+		{"SetupOffSessionMethod", `{"consumerId":"$consumer","paymentMethod":"card"}`, "returnUrl is required"},
 		{"CreateCustomer", `{"consumerId":"$merchant","taxId":"x"}`, "no consumer $merchant"},
 		{"CreateSubscription", `{"name":"n","planId":"$plan","startedAt":"2024-01-15T10:30:00Z"}`, "customer or customerId is required, one of them"},
 		{"CreateSubscription", `{"name":"n","planId":"$plan","startedAt":"2024-01-15T10:30:00Z","customer":{"name":"n","email":"a@b","address":{"country":"US","zipCode":"1"}}}`, "address.state is required"},
@@ -617,7 +638,7 @@ func TestWaits(t *testing.T) {
 			waiting++
 		}
 	}
-	if waiting != 23 || Waits("ReportUsage") {
+	if waiting != 24 || Waits("ReportUsage") {
 		t.Errorf("%d commands wait", waiting)
 	}
 	if r := (Who{Role: events.AuditorKey}).MayWrite(merchant); r == nil {

@@ -48,12 +48,8 @@ func (d *Decoder) createSubscription(c *call, f *fields) (commands.Command, erro
 		cmd.Name, err = d.sealFor(c.ctx, cmd.Customer, PurposeName, []byte(name))
 		return cmd, err
 	}
-	address, ok := NormaliseEmail(profile.Email)
-	if !ok {
-		return nil, invalid("customer.email %.60q is no e-mail address", profile.Email)
-	}
-	cmd.New = &commands.CreateCustomer{Email: d.opts.Keyring.EmailDigest(address), TaxRates: rates}
-	if err := d.consumer(c, cmd.New, profile); err != nil {
+	cmd.New = &commands.CreateCustomer{TaxRates: rates}
+	if err := d.consumer(c, cmd.New, "customer.email", profile); err != nil {
 		return nil, err
 	}
 	holder := cmd.New.Consumer
