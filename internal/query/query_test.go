@@ -1,6 +1,7 @@
 package query_test
 
 import (
+	"context"
 	"encoding/json"
 	"slices"
 	"testing"
@@ -302,6 +303,52 @@ func TestUsage(t *testing.T) {
 		if !slices.Equal(got, seqs) || list.Total != uint64(len(seqs)) {
 			t.Errorf("%s: usage at %v, want %v", sub, got, seqs)
 		}
+	}
+}
+
+// standing is views that hold all but the newest records, and get no further.
+type standing struct {
+	*memory
+	awaited *int // how often somebody waited for more
+}
+
+func (v standing) Rows() (query.Rows, error) { return v.at(v.head() / 2) }
+
+func (v standing) Wait(_ context.Context, seq events.Seq) error {
+	if seq > v.head()/2 {
+		*v.awaited++
+		return context.DeadlineExceeded
+	}
+	return nil
+}
+
+// TestUsageIsShownAtOnce holds that an answer to usage does not wait for the views where they know its invoice already.
+func TestUsageIsShownAtOnce(t *testing.T) {
+	mem := newMemory(everything())
+	awaited := 0
+	s := query.New(query.Options{Views: standing{mem, &awaited}, Log: mem, Opener: mem, Head: mem.head})
+	known := make(map[events.SubscriptionID]uint32)
+	shown := 0
+	for i := range mem.records {
+		switch e := mem.records[i].Event.(type) {
+		case events.InvoiceOpened:
+			if events.Seq(i) < mem.head()/2 {
+				known[e.Subscription] = max(known[e.Subscription], e.Period)
+			}
+		case *events.UsageReported:
+			if n, ok := known[e.Subscription]; !ok || e.Period > n || events.Seq(i) < mem.head()/2 {
+				continue
+			}
+			list, err := s.UsageAt(t.Context(), operator, []events.Seq{events.Seq(i + 1)})
+			if err != nil || list[0].Billing.Invoice.IsZero() {
+				t.Fatalf("usage of record %d is %+v, %v", i+1, list, err)
+			}
+			shown++
+		default:
+		}
+	}
+	if shown == 0 || awaited > 0 {
+		t.Errorf("%d usage events beyond the views were shown, and the views awaited %d times", shown, awaited)
 	}
 }
 

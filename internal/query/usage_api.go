@@ -16,7 +16,7 @@ func (s *Service) UsageAt(ctx context.Context, who wire.Who, seqs []events.Seq) 
 	if len(seqs) == 0 {
 		return nil, nil
 	}
-	for _, at := range []At{{}, {AtLeast: slices.Max(seqs)}} {
+	for _, at := range []At{{AtLeast: 1}, {AtLeast: slices.Max(seqs)}} { // without a sequence, it would wait for a moment
 		whole := true
 		list = list[:0]
 		err = s.read(ctx, who, at, func(r *reading) error {
