@@ -90,6 +90,10 @@ func TestAuthorization(t *testing.T) {
 			when: accept("link", "alice"),
 		},
 		{
+			name:  "a card of a session from before is stored where its other ones have gone",
+			given: []step{setup("card", "alice"), invite("link", "alice", ""), accept("link", "alice"), pay("card")}, when: charged("card", good),
+		},
+		{
 			name: "two links, one person", given: []step{invite("link", "zoe", ""), func(w *world) *Request {
 				w.named("second", authorizationNumber)
 				return just(CreateAuthorization{Candidate: orgOf("zoe-again"), Email: digestOf("zoe"), Address: sealedFor(orgOf("zoe-again"), "address")})(w)

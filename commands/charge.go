@@ -152,12 +152,15 @@ func receive(b *projections.Books, c Context, s *projections.Session, q *events.
 
 // store adds the card of a charge to those that its consumer can be charged with.
 func store(b *projections.Books, c Context, q *events.ChargeRequested, now events.Time, d *decision) {
-	consumer := b.Consumers.Get(q.Consumer)
-	if consumer.Erased {
+	consumer, owner := b.Consumers.Get(q.Consumer), q.Consumer
+	if !consumer.ClaimedBy.IsZero() { // since the session was opened; what is stored now goes where what was stored before has gone
+		owner = consumer.ClaimedBy
+	}
+	if b.Consumers.Get(owner).Erased {
 		return
 	}
 	e := events.MethodStored{
-		Method: events.Derive[events.MethodNoun](c.ID, 5), Consumer: q.Consumer, Provider: q.Provider, Card: q.Card,
+		Method: events.Derive[events.MethodNoun](c.ID, 5), Consumer: owner, Provider: q.Provider, Card: q.Card,
 		Bound: consumer.Manager, Details: q.Details, Charge: q.Charge,
 	}
 	if e.Details.Key != q.Consumer {
