@@ -157,7 +157,7 @@ func (e *elsewhere) read(b business, nc *nats.Conn) {
 	must(e.t, err)
 	var opened struct{ Name string }
 	must(e.t, json.Unmarshal(m.Data, &opened))
-	sub, err := nc.SubscribeSync(nc.NewRespInbox())
+	sub, err := nc.SubscribeSync(nc.NewInbox())
 	must(e.t, err)
 	must(e.t, nc.PublishRequest("$JS.API.CONSUMER.MSG.NEXT.LEDGER."+opened.Name, sub.Subject, []byte(`{"batch":4,"no_wait":true}`)))
 	for range 4 {

@@ -199,7 +199,7 @@ func timeout(t testing.TB) context.Context {
 // server said at the end.
 func next(t testing.TB, nc *nats.Conn, c Consumer, n int) (got []*nats.Msg, end string) {
 	t.Helper()
-	sub, err := nc.SubscribeSync(nc.NewRespInbox())
+	sub, err := nc.SubscribeSync(nc.NewInbox()) // NewRespInbox would let a request that comes after take a late message for its answer
 	if err != nil {
 		t.Fatal(err)
 	}

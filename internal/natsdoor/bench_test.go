@@ -71,7 +71,7 @@ func benchmarkRequests(b *testing.B, what string, size int) {
 	}
 	window := make(chan struct{}, max(2000/size, 20))
 	var refused atomic.Int64
-	inbox := w.merchant.nc.NewRespInbox()
+	inbox := w.merchant.nc.NewInbox()
 	sub, err := w.merchant.nc.Subscribe(inbox, func(m *nats.Msg) {
 		if what != "echo" && !strings.Contains(string(m.Data[:min(len(m.Data), 60)]), `"accepted"`) {
 			refused.Add(1)

@@ -217,7 +217,7 @@ func TestQueues(t *testing.T) {
 		}
 	})
 	w.found()
-	inbox := w.merchant.nc.NewRespInbox()
+	inbox := w.merchant.nc.NewInbox()
 	sub, err := w.merchant.nc.SubscribeSync(inbox)
 	if err != nil {
 		t.Fatal(err)
@@ -267,7 +267,7 @@ func TestCloseInHaste(t *testing.T) {
 		}
 	})
 	w.found()
-	inbox := w.merchant.nc.NewRespInbox()
+	inbox := w.merchant.nc.NewInbox()
 	sub, err := w.merchant.nc.SubscribeSync(inbox)
 	if err != nil {
 		t.Fatal(err)
@@ -327,7 +327,7 @@ func TestClose(t *testing.T) {
 	w.found()
 	w.openStreams()
 	const n = 500
-	inbox := w.merchant.nc.NewRespInbox()
+	inbox := w.merchant.nc.NewInbox()
 	sub, err := w.merchant.nc.SubscribeSync(inbox)
 	if err != nil {
 		t.Fatal(err)
