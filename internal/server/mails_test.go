@@ -106,27 +106,36 @@ func messageID(m string) string {
 	return id
 }
 
-// TestMails writes to consumers of renewals and invoices: what waits for a mail server that is down is not lost, a refused address
-// holds nobody up, a restart tells nothing twice, and who wants no mail gets none.
-func TestMails(t *testing.T) {
+// freeAddr returns an address on which nobody listens.
+func freeAddr(t *testing.T) string {
+	t.Helper()
 	free, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
-	addr := free.Addr().String()
 	if err := free.Close(); err != nil {
 		t.Fatal(err)
 	}
-	p, box := openShop(t), new(inbox)
-	serve := func() {
-		err := p.s.Serve(t.Context(), server.Doors{
-			NATS: natsbus.Options{Listen: "127.0.0.1:0"}, Mail: mail.Options{URL: "smtp://" + addr, From: "Tally <billing@tally.example>"},
-		})
-		if err != nil {
-			t.Fatal(err)
-		}
+	return free.Addr().String()
+}
+
+// serveMail opens the doors with a mail server at addr.
+func (p *shop) serveMail(addr string) {
+	p.t.Helper()
+	err := p.s.Serve(p.t.Context(), server.Doors{
+		NATS: natsbus.Options{Listen: "127.0.0.1:0"}, Mail: mail.Options{URL: "smtp://" + addr, From: "Tally <billing@tally.example>"},
+	})
+	if err != nil {
+		p.t.Fatal(err)
 	}
-	serve()
+}
+
+// TestMails writes to consumers of renewals and invoices: what waits for a mail server that is down is not lost, a refused address
+// holds nobody up, a restart tells nothing twice, and who wants no mail gets none.
+func TestMails(t *testing.T) {
+	addr := freeAddr(t)
+	p, box := openShop(t), new(inbox)
+	p.serveMail(addr)
 	product := p.do("CreateProduct", `{"name":"LLM","description":"d"}`)["id"].(string)
 	metric := p.do("CreateMetric", `{"productId":"`+product+`","name":"Calls","description":"d","unit":"call","aggregation":"COUNT"}`)["id"].(string)
 	price := p.do("CreatePrice", `{"billableMetricId":"`+metric+`","model":"standard","paymentTerm":"instant","invoiceDisplayName":"Calls","properties":{"unitPrice":"2"}}`)["id"].(string)
@@ -152,7 +161,7 @@ func TestMails(t *testing.T) {
 	got := box.await(t, 3)
 	p.close()
 	p.open()
-	serve()
+	p.serveMail(addr)
 	p.do("UpdateCustomer", `{"customerId":"`+customers[2]+`","notificationSettings":{"renewalReminder":true}}`)
 	p.do("AdvanceTestClock", `{"testClockId":"`+clock+`","currentTime":"2031-03-13T12:00:00Z"}`)
 	got = box.await(t, len(got)+2)
@@ -187,24 +196,9 @@ func TestMails(t *testing.T) {
 // the letter comes, with the identity that it has.
 func TestDeferredMail(t *testing.T) {
 	p, box := openShop(t), &inbox{busy: 2}
-	free, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	addr := free.Addr().String()
-	if err := free.Close(); err != nil {
-		t.Fatal(err)
-	}
+	addr := freeAddr(t)
 	box.listen(t, addr)
-	serve := func() {
-		err := p.s.Serve(t.Context(), server.Doors{
-			NATS: natsbus.Options{Listen: "127.0.0.1:0"}, Mail: mail.Options{URL: "smtp://" + addr, From: "Tally <billing@tally.example>"},
-		})
-		if err != nil {
-			t.Fatal(err)
-		}
-	}
-	serve()
+	p.serveMail(addr)
 	product := p.do("CreateProduct", `{"name":"LLM","description":"d"}`)["id"].(string)
 	metric := p.do("CreateMetric", `{"productId":"`+product+`","name":"Calls","description":"d","unit":"call","aggregation":"COUNT"}`)["id"].(string)
 	price := p.do("CreatePrice", `{"billableMetricId":"`+metric+`","model":"standard","paymentTerm":"instant","invoiceDisplayName":"Calls","properties":{"unitPrice":"2"}}`)["id"].(string)
@@ -224,7 +218,7 @@ func TestDeferredMail(t *testing.T) {
 	got := box.await(t, 2)
 	p.close()
 	p.open()
-	serve()
+	p.serveMail(addr)
 	low("three", `["c@example.com"]`)
 	got = box.await(t, len(got)+1)
 	box.mu.Lock()
@@ -248,7 +242,7 @@ func TestDeferredMail(t *testing.T) {
 	}
 	p.close()
 	p.open()
-	serve()
+	p.serveMail(addr)
 	low("four", `["d@example.com"]`)
 	if got = box.await(t, 5); len(got) != 5 || !strings.Contains(got[4], "To: <d@") {
 		t.Errorf("after another restart: %q", got)
