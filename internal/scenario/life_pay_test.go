@@ -124,6 +124,7 @@ func (l *life) completed(p *person, s *session) {
 	switch {
 	case s.a.checkout == s:
 		l.begin(s.a)
+		l.until(p.shop, l.time(p.shop)) // its first period may be over by then: it ends with the plan's anchor
 	case s.a.ended.IsZero():
 		l.takeOpen(s.a)
 	}
