@@ -368,14 +368,21 @@ func TestForgeries(t *testing.T) {
 	}
 }
 
+// subscriber signs somebody up who has paid for usage, and returns the subscription.
+func (w *world) subscriber() (sub string) {
+	w.t.Helper()
+	_, _ = w.signUp("ada@acorn.example")
+	home := w.get("/home").wants(w.t, 200)
+	sub = hidden(home.body, "subscription")
+	w.Do("TopUp", `{"walletId":"`+hidden(home.body, "wallet")+`","amount":"10","method":"sandbox"}`)
+	w.Use(w.Ask("Subscription", `{"subscriptionId":"`+sub+`"}`, "customerId"), 3, 10)
+	return sub
+}
+
 // TestInvoicePDF reads an invoice's file: it says what the page says, in other letters too, and is the same file each time.
 func TestInvoicePDF(t *testing.T) {
 	w := newWorld(t)
-	_, _ = w.signUp("ada@acorn.example")
-	home := w.get("/home").wants(t, 200)
-	sub := hidden(home.body, "subscription")
-	w.Do("TopUp", `{"walletId":"`+hidden(home.body, "wallet")+`","amount":"10","method":"sandbox"}`)
-	w.Use(w.Ask("Subscription", `{"subscriptionId":"`+sub+`"}`, "customerId"), 3, 10)
+	sub := w.subscriber()
 	w.Do("CreateLineItem", `{"subscriptionId":"`+sub+`","displayName":"Συμβουλή (Москва)","currency":"USD","quantity":3,"unitPrice":0.05,"invoiceAt":null}`)
 	w.Do("TerminateSubscription", `{"subscriptionId":"`+sub+`","reason":"test"}`)
 	at := regexp.MustCompile(`/invoices/[^"]+`).FindString(w.get("/home").body)
@@ -403,11 +410,7 @@ func TestInvoicePDF(t *testing.T) {
 // it is. Of another invoice there is no such note.
 func TestCreditNote(t *testing.T) {
 	w := newWorld(t)
-	_, _ = w.signUp("ada@acorn.example")
-	home := w.get("/home").wants(t, 200)
-	sub := hidden(home.body, "subscription")
-	w.Do("TopUp", `{"walletId":"`+hidden(home.body, "wallet")+`","amount":"10","method":"sandbox"}`)
-	w.Use(w.Ask("Subscription", `{"subscriptionId":"`+sub+`"}`, "customerId"), 3, 10)
+	sub := w.subscriber()
 	_, portal := w.Portal(sub)
 	w.Do("TerminateSubscription", `{"subscriptionId":"`+sub+`","reason":"test"}`)
 	invoice := regexp.MustCompile(`/invoices/[^"]+`).FindString(w.get("/home").body)
