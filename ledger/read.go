@@ -149,12 +149,15 @@ const scanChunk = 1024
 // before an error are good.
 func (s source) readChunk(ctx context.Context, from, to events.Seq, want func([]byte) bool) ([]events.Record, error) {
 	to = min(to, from+scanChunk-1)
-	arena := make([]byte, 0, 384*scanChunk)
 	type place struct {
 		seq events.Seq
 		end int
 	}
-	places := make([]place, 0, scanChunk)
+	var arena []byte
+	var places []place
+	if want == nil { // all
+		arena, places = make([]byte, 0, 384*scanChunk), make([]place, 0, scanChunk)
+	}
 	err := s.scanBytes(ctx, from, to, func(seq events.Seq, b []byte) error {
 		if want == nil || want(b) {
 			arena = append(arena, b...)

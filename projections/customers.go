@@ -57,7 +57,7 @@ type Consumer struct {
 
 	Claimed   []events.OrganizationID `cbor:"9,keyasint,omitempty"` // managed ones that are this full one's now
 	ClaimedBy events.OrganizationID   `cbor:"10,keyasint,omitzero"`
-	Strangers []events.OrganizationID `cbor:"21,keyasint,omitempty"` // merchants whose customer it is by a claim alone: it has authorized none of them yet
+	Strangers []events.OrganizationID `cbor:"11,keyasint,omitempty"` // merchants whose customer it is by a claim alone: it has authorized none of them yet
 }
 
 // Customer is the relation of a merchant to a consumer.

@@ -6,6 +6,7 @@ import (
 	"math/big"
 	"reflect"
 	"strconv"
+	"strings"
 	"testing"
 
 	"tallystick/events"
@@ -221,5 +222,51 @@ func TestTablesAreApart(t *testing.T) {
 			t.Errorf("%s has the key %#x of %s, or a name that is taken", info.Name, info.ID, other)
 		}
 		ids[info.ID], names[info.Name] = info.Name, true
+	}
+}
+
+// TestRowKeys checks that every field of the rows that are stored as maps has a key of its own: of two with the same key, neither is kept.
+func TestRowKeys(t *testing.T) {
+	seen := make(map[reflect.Type]bool)
+	var walk func(reflect.Type)
+	walk = func(r reflect.Type) {
+		switch r.Kind() { //nolint:exhaustive // the others hold no structs
+		case reflect.Pointer, reflect.Slice, reflect.Array, reflect.Map:
+			walk(r.Elem())
+			return
+		case reflect.Struct:
+		default:
+			return
+		}
+		if seen[r] {
+			return
+		}
+		seen[r] = true
+		keys := make(map[string]string)
+		for i := range r.NumField() {
+			f := r.Field(i)
+			walk(f.Type)
+			key, _, _ := strings.Cut(f.Tag.Get("cbor"), ",")
+			if key == "" || key == "-" {
+				continue
+			}
+			if other, ok := keys[key]; ok {
+				t.Errorf("%v: %s and %s have the key %s", r, other, f.Name, key)
+			}
+			keys[key] = f.Name
+		}
+	}
+	books := reflect.TypeFor[Books]()
+	for i := range books.NumField() {
+		f := books.Field(i)
+		if f.Type.Kind() != reflect.Pointer || f.Type.Elem().Kind() != reflect.Struct {
+			continue
+		}
+		if rows, ok := f.Type.Elem().FieldByName("rows"); ok {
+			walk(rows.Type.Elem())
+		}
+	}
+	if len(seen) < 50 {
+		t.Errorf("only %d structs were looked at", len(seen))
 	}
 }

@@ -1,17 +1,20 @@
 package query
 
 import (
+	"errors"
+
 	"tallystick/events"
 	"tallystick/projections"
 )
 
-// A subject finds, in the newest books, whose usage and invoices a question about the past needs. It returns nil where that cannot be
+// A subject finds, in the newest books, whose records a question about the past needs. It returns nil where that cannot be
 // told, and then all of the past is restored. Nothing of a consumer's moves to another but by a claim, which moves all of it, so the
-// newest books know of every subscription that the consumer ever had.
+// newest books know of everything that the consumer ever had.
 type subject func(*reading) (*projections.Extract, error)
 
-// mostSubscriptions is with how many subscriptions of one consumer a look at each record for them would cost more than it saves.
-const mostSubscriptions = 64
+// mostNames is with how many customers, subscriptions and wallets of one consumer a look at each record for them would cost more than
+// it saves.
+const mostNames = 128
 
 func ofWallet(args WalletArgs) subject {
 	return func(r *reading) (*projections.Extract, error) {
@@ -60,16 +63,24 @@ func ofInvoice(id events.InvoiceID) subject {
 	}
 }
 
-// extractOf returns all subscriptions of a consumer's customers.
+// extractOf returns what the records of a consumer name it by. A claim leaves the customers and wallets of a managed consumer linked to
+// it, and links them to the one that has claimed it.
 func (r *reading) extractOf(consumer events.OrganizationID) (*projections.Extract, error) {
 	x := new(projections.Extract)
-	err := r.links(projections.LinkCustomersOfConsumer, consumer, func(customer [16]byte) error {
-		return r.links(projections.LinkSubscriptionsOfCustomer, customer, func(id [16]byte) error {
-			x.Subscriptions = append(x.Subscriptions, events.SubscriptionID(id))
-			return nil
-		})
-	})
-	if err != nil || len(x.Subscriptions) > mostSubscriptions {
+	name := func(id [16]byte) error {
+		x.Names = append(x.Names, id)
+		return nil
+	}
+	if row := r.books.Consumers.Get(consumer); row != nil {
+		for _, id := range row.Claimed {
+			x.Names = append(x.Names, id)
+		}
+	}
+	err := errors.Join(name(consumer), r.links(projections.LinkWallets, consumer, name),
+		r.links(projections.LinkCustomersOfConsumer, consumer, func(customer [16]byte) error {
+			return errors.Join(name(customer), r.links(projections.LinkSubscriptionsOfCustomer, customer, name))
+		}))
+	if err != nil || len(x.Names) > mostNames {
 		return nil, err
 	}
 	return x, nil
