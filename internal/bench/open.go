@@ -101,6 +101,7 @@ func large(ctx context.Context, o Options, secret string, res *Open) (w *world, 
 	if err = s.Views.WaitFor(ctx, s.Sequencer.Applied()); err != nil {
 		return nil, err
 	}
+	<-s.Filled()
 	res.AsOfMillis, err = w.asOf(ctx, o, s.Sequencer.Applied())
 	w.s, w.merchants = nil, w.merchants[:1]
 	return w, err

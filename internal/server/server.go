@@ -325,6 +325,9 @@ func (s *Server) takeIn(ctx context.Context, stored *views.Reader) {
 	}
 }
 
+// Filled returns a channel that is closed once the rules have all their rows in memory, or cannot get them.
+func (s *Server) Filled() <-chan struct{} { return s.filled }
+
 // unheld waits until the ledger may record of its own accord. A server that is opened quietly may only once it is given a command, or
 // Serve has found that the stream holds nothing which the log does not (D18).
 func (s *Server) unheld(ctx context.Context) error {
