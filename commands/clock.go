@@ -83,7 +83,7 @@ func advanceTestClock(b *projections.Books, c Context, cmd AdvanceTestClock, d *
 	if cmd.Clock.IsZero() {
 		return Reject(Invalid, "name the test clock")
 	}
-	if r := first(billable("currentTime", cmd.To), clockUsable(b, c, cmd.Clock)); r != nil {
+	if r := first(clockUsable(b, c, cmd.Clock), billable("currentTime", cmd.To)); r != nil {
 		return r
 	}
 	clock := b.Clocks.Get(cmd.Clock)

@@ -18,6 +18,7 @@ import (
 // event that nothing listens to is accepted, and nothing is recorded of it.
 type IngestEvent struct {
 	Customer   events.CustomerID
+	External   string // the merchant's own id of the customer, where that was given; Customer is zero if nobody has it
 	Type       string
 	HappenedAt events.Time  // zero means now
 	Data       []EventValue // in the order of their paths
@@ -33,6 +34,9 @@ type EventValue struct {
 func ingestEvent(b *projections.Books, c Context, cmd *IngestEvent, d *decision) *Rejection {
 	if r := first(text("type", cmd.Type, maxName), billable("timestamp", cmd.HappenedAt)); r != nil {
 		return r
+	}
+	if cmd.Customer.IsZero() {
+		return Reject(NotFound, "no customer has the externalId %.60q", cmd.External)
 	}
 	customer := b.Customers.Get(cmd.Customer)
 	if customer == nil || customer.Merchant != c.Merchant {

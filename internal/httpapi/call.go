@@ -193,6 +193,7 @@ func (w *writes) of(key events.KeyID) events.Seq {
 // done is what became of a command.
 type done struct {
 	receipts []commands.Receipt
+	key      string // idempotency key of a single command
 	secret   string // of a key that was made just now
 }
 
@@ -209,6 +210,12 @@ func (c *call) carryOut(name string, beside ...wire.Given) (d done, err error) {
 		return d, err
 	}
 	defer work.Release()
+	if work.Meters {
+		return d, commands.Reject(commands.Invalid, "this operation takes usage events; a CloudEvent of another type is for /v0/events")
+	}
+	if !work.Batch {
+		d.key = work.Requests[0].Key
+	}
 	if work.Batch != c.op.batch {
 		return d, commands.Reject(commands.Invalid, "this operation takes one usage event, and /v0/usage/batch takes several, as {\"events\":[…]}")
 	}

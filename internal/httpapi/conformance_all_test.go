@@ -173,7 +173,7 @@ func (c *conformance) meterEvents(s shop) {
 		c.t.Errorf("the event is %v, and repeated %v", got, again)
 	}
 	c.refused("ingestEvent", 409, "POST", "/v0/events", strings.Replace(small, "large", "small", 1))
-	c.refused("ingestEvent", 404, "POST", "/v0/events", strings.Replace(small, s.customer, "cus_01ARZ3NDEKTSV4RRFFQ69G5FAV", 1))
+	c.refused("ingestEvent", 404, "POST", "/v0/events", strings.Replace(strings.Replace(small, s.customer, "cus_01ARZ3NDEKTSV4RRFFQ69G5FAV", 1), "e-1", "e-2", 1))
 	c.refused("ingestEvent", 400, "POST", "/v0/events", strings.Replace(strings.Replace(small, "5.0", "5.5", 1), "e-1", "e-2", 1))
 	if other := c.do(202, "POST", "/v0/events", strings.Replace(strings.Replace(small, "llm.call", "llm.chat", 1), "e-1", "e-3", 1)); other["id"] != nil || other["type"] != "llm.chat" {
 		c.t.Errorf("an event that nothing counts is %v", other)
@@ -182,6 +182,45 @@ func (c *conformance) meterEvents(s shop) {
 	if newest := list["events"].([]any)[0].(map[string]any); newest["id"] != got["id"] || newest["source"] != "gateway" || fmt.Sprint(newest["data"]) != "map[model:large usage:map[tokens:5]]" {
 		c.t.Errorf("the newest event is %v", newest)
 	}
+	c.dimensions(s)
+}
+
+// dimensions names what the shop's metric can be divided by, reports events of a customer that the merchant calls by an id of its own, one of them a
+// CloudEvent, and asks the meter.
+func (c *conformance) dimensions(s shop) {
+	c.do(200, "PATCH", "/v0/billableMetrics/"+s.metric, `{"groupBy":{"model":"$.model","team":"$.metadata.model"}}`)
+	event := `{"type":"llm.call","source":"gateway","externalSubject":"c-1","externalId":"call_7","idempotencyKey":"gateway/9","data":{"usage":{"tokens":7},"model":"small"}}`
+	c.clients.answersOnly = true // existing clients name a subject
+	defer func() { c.clients.answersOnly = false }()
+	got := c.try("ingestEvent", 202, "POST", "/v0/events", event)
+	if got["subject"] != s.customer || got["externalSubject"] != "c-1" || got["externalId"] != "call_7" {
+		c.t.Errorf("the event is %v", got)
+	}
+	cloud := `{"specversion":"1.0","id":"9","source":"gateway","type":"llm.call","externalsubject":"c-1","externalid":"call_7","data":{"usage":{"tokens":7},"model":"small"}}`
+	if again := c.do(202, "POST", "/v0/events", cloud); again["id"] != got["id"] || again["idempotencyKey"] != "gateway/9" || again["externalSubject"] != "c-1" {
+		c.t.Errorf("the event is %v, and as a CloudEvent %v", got, again)
+	}
+	c.refused("ingestEvent", 404, "POST", "/v0/events", strings.Replace(strings.Replace(event, "c-1", "c-77", 1), "gateway/9", "gateway/10", 1))
+	c.refused("ingestEvent", 400, "POST", "/v0/events", strings.Replace(event, `"externalSubject":"c-1",`, "", 1))
+	c.refused("ingestEvent", 400, "POST", "/v0/events", strings.Replace(cloud, "1.0", "0.3", 1))
+	c.refused("createUsageEvent", 400, "POST", "/v0/usage", cloud)
+	c.refused("batchCreateUsageEvents", 400, "POST", "/v0/usage/batch", `{"events":[`+cloud+`]}`)
+
+	path := "/v0/billableMetrics/" + s.metric + "/meter?from=2020-01-01T00:00:00Z&to=2100-01-01T00:00:00Z"
+	groups := func(query string) string {
+		return fmt.Sprint(c.try("getBillableMetricMeter", 200, "GET", path+query, "")["groupedValues"])
+	}
+	for query, want := range map[string]string{
+		"&groupBy=model":      "[map[groupBy:map[] value:107] map[groupBy:map[model:large] value:5] map[groupBy:map[model:small] value:7]]",
+		"&groupBy=team":       "[map[groupBy:map[] value:12] map[groupBy:map[team:large] value:107]]",
+		"&groupBy=team,model": "[map[groupBy:map[model:large] value:5] map[groupBy:map[model:small] value:7] map[groupBy:map[team:large] value:107]]",
+		"&groupBy=model&filterGroupBy=" + url.QueryEscape(`{"model":"small","customerId":"`+s.customer+`"}`): "[map[groupBy:map[model:small] value:7]]",
+	} {
+		if got := groups(query); got != want {
+			c.t.Errorf("by %s the meter shows %s, want %s", query, got, want)
+		}
+	}
+	c.refused("getBillableMetricMeter", 400, "GET", path+"&groupBy=colour", "")
 }
 
 func (c *conformance) disputes(s shop) {

@@ -28,7 +28,7 @@ func (c *conformance) billing(s shop, paid string) {
 	c.try("createLineItem", 201, "POST", lines, line)
 	c.try("createLineItem", 200, "POST", lines, line)
 	c.refused("createLineItem", 409, "POST", lines, strings.Replace(line, `:40`, `:41`, 1))
-	c.refused("createLineItem", 404, "POST", lines, strings.Replace(line, s.subscription, "sub_01ARZ3NDEKTSV4RRFFQ69G5FAV", 1))
+	c.refused("createLineItem", 404, "POST", lines, strings.Replace(strings.Replace(line, s.subscription, "sub_01ARZ3NDEKTSV4RRFFQ69G5FAV", 1), "l-1", "l-2", 1))
 	c.refused("createLineItem", 409, "POST", lines, fmt.Sprintf(`{"invoiceId":%q,"displayName":"Late","currency":"USD","quantity":1,"unitPrice":1}`, paid))
 	c.try("listLineItems", 200, "GET", lines+"?status=pending&subscriptionId="+s.subscription, "")
 	c.try("listLineItems", 200, "GET", lines+"?invoiceId="+paid, "")

@@ -1,43 +1,61 @@
 package httpapi
 
 import (
+	"cmp"
+	"fmt"
 	"net/http"
 
 	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
 
 	"tallystick/events"
-	"tallystick/internal/query"
-	"tallystick/internal/wire"
 )
 
 // EventCreate is what a meter event is made of.
 type EventCreate struct {
-	Type           string         `json:"type" minLength:"1" maxLength:"255" doc:"Which metrics count it: those with this eventType"`
-	Source         string         `json:"source" minLength:"1" maxLength:"255" doc:"Who says so"`
-	Subject        string         `json:"subject" minLength:"1" doc:"The customer"`
-	Namespace      string         `json:"namespace,omitempty" maxLength:"255"`
-	Timestamp      string         `json:"timestamp,omitempty" format:"date-time" doc:"When it happened; default: now"`
-	IdempotencyKey string         `json:"idempotencyKey,omitempty" maxLength:"255" doc:"Default: one that is made up and answered"`
-	Data           map[string]any `json:"data" doc:"In which metrics find their values"`
+	Type            string         `json:"type" minLength:"1" maxLength:"255" doc:"Which metrics count it: those with this eventType"`
+	Source          string         `json:"source" minLength:"1" maxLength:"255" doc:"Who says so"`
+	Subject         string         `json:"subject,omitempty" pattern:"^cus_[a-zA-Z0-9]+$" doc:"The customer. This or externalSubject is required"`
+	ExternalSubject string         `json:"externalSubject,omitempty" maxLength:"255" doc:"The externalId of the customer"`
+	Namespace       string         `json:"namespace,omitempty" maxLength:"255"`
+	Timestamp       string         `json:"timestamp,omitempty" format:"date-time" doc:"When it happened; default: now"`
+	IdempotencyKey  string         `json:"idempotencyKey,omitempty" maxLength:"255" doc:"Default: one that is made up and answered"`
+	ExternalID      string         `json:"externalId,omitempty" pattern:"^[a-zA-Z0-9_-]{1,255}$" doc:"Your own id of the event"`
+	Data            map[string]any `json:"data" doc:"In which metrics find their values, and their dimensions"`
 }
 
 // Event is a meter event that was taken.
 type Event struct {
-	ID             string       `json:"id,omitempty" doc:"Of the usage event that it is; none where nothing counts events of this type"`
-	Object         string       `json:"object" enum:"event"`
-	Type           string       `json:"type"`
-	Source         string       `json:"source"`
-	Subject        string       `json:"subject"`
-	Namespace      string       `json:"namespace,omitempty"`
-	Timestamp      *events.Time `json:"timestamp,omitempty" format:"date-time"`
-	IdempotencyKey string       `json:"idempotencyKey,omitempty"`
+	ID              string       `json:"id,omitempty" doc:"Of the usage event that it is; none where nothing counts events of this type"`
+	Object          string       `json:"object" enum:"event"`
+	Type            string       `json:"type"`
+	Source          string       `json:"source"`
+	Subject         string       `json:"subject,omitempty" doc:"The customer; of an event that nothing counts, if it was named"`
+	ExternalSubject string       `json:"externalSubject,omitempty"`
+	Namespace       string       `json:"namespace,omitempty"`
+	Timestamp       *events.Time `json:"timestamp,omitempty" format:"date-time"`
+	IdempotencyKey  string       `json:"idempotencyKey,omitempty"`
+	ExternalID      string       `json:"externalId,omitempty"`
 }
 
 func (a *API) events() []operation {
 	return []operation{{
-		id: "ingestEvent", method: http.MethodPost, path: "/v0/events", tag: "Usage", summary: "Report an event, for the metrics that count its type",
-		body: bodyOf[EventCreate](), answers: answers[Event](http.StatusAccepted), handle: a.ingestEvent,
+		id: "ingestEvent", method: http.MethodPost, path: "/v0/events", tag: "Usage",
+		summary: "Report an event, for the metrics that count its type. It may be a CloudEvent 1.0 in JSON, with the attributes externalsubject and externalid",
+		body:    bodyOf[EventCreate](), loose: true, answers: answers[Event](http.StatusAccepted), handle: a.ingestEvent,
 	}}
+}
+
+// saidEvent is what is repeated in the answer to an event, in either form.
+type saidEvent struct {
+	Type            string `json:"type"`
+	Source          string `json:"source"`
+	Subject         string `json:"subject"`
+	Namespace       string `json:"namespace"`
+	ExternalSubject string `json:"externalSubject"`
+	ExternalID      string `json:"externalId"`
+	CloudSubject    string `json:"externalsubject"` // of a CloudEvent
+	CloudID         string `json:"externalid"`
 }
 
 // ingestEvent takes an event. It is billed before it is answered, so what is wrong with it is said at once.
@@ -46,9 +64,13 @@ func (a *API) ingestEvent(c *call) (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
+	var said saidEvent
+	if err := json.Unmarshal(c.body, &said, jsontext.AllowDuplicateNames(true)); err != nil { // in its data, where it does no harm
+		return answer{}, fmt.Errorf("reading an event that was taken: %w", err)
+	}
 	v := Event{
-		Object: "event", Type: c.said("type"), Source: c.said("source"), Subject: c.said("subject"), Namespace: c.said("namespace"),
-		IdempotencyKey: c.said("idempotencyKey"),
+		Object: "event", Type: said.Type, Source: said.Source, Subject: said.Subject, Namespace: said.Namespace, IdempotencyKey: d.key,
+		ExternalSubject: cmp.Or(said.ExternalSubject, said.CloudSubject), ExternalID: cmp.Or(said.ExternalID, said.CloudID),
 	}
 	seq := d.one().Seq
 	if seq == 0 {
@@ -59,21 +81,6 @@ func (a *API) ingestEvent(c *call) (answer, error) {
 		return answer{}, err
 	}
 	u := &list[0]
-	v.ID, v.Timestamp, v.IdempotencyKey = u.ID.String(), &u.Timestamp, u.Key
+	v.ID, v.Subject, v.Timestamp = u.ID.String(), u.Customer.String(), &u.Timestamp
 	return answer{http.StatusAccepted, v}, nil
-}
-
-// said returns a text of the body, "" where there is none.
-func (c *call) said(name string) string {
-	s, _ := c.fields[name].(string)
-	return s
-}
-
-// meterEventOf returns the meter event that reported usage, or nil.
-func meterEventOf(u *query.UsageEvent) *wire.MeterEvent {
-	m := new(wire.MeterEvent)
-	if text := u.Metadata[wire.MeterEventKey]; text == "" || json.Unmarshal([]byte(text), m) != nil || m.Type == "" {
-		return nil
-	}
-	return m
 }

@@ -3,6 +3,7 @@ package httpapi_test
 import (
 	"encoding/json"
 	"flag"
+	"maps"
 	"math/rand/v2"
 	"net/url"
 	"slices"
@@ -57,10 +58,10 @@ func (g *forger) forge(t *testing.T, w *world, seed uint64, body []byte) {
 
 // forger makes requests of the API's description.
 type forger struct {
-	rng        *rand.Rand
-	operations []forged
-	schemas    map[string]any
-	ids        []string
+	rng         *rand.Rand
+	operations  []forged
+	schemas     map[string]any
+	own, theirs identities // of the merchant, and of another
 }
 
 // forged is an operation to make requests of.
@@ -72,9 +73,9 @@ type forged struct {
 
 func newForger(w *world) *forger {
 	doc := w.call("", "GET", "/openapi.json", "").body
-	s := w.newShop()
 	g := &forger{schemas: doc["components"].(map[string]any)["schemas"].(map[string]any)}
-	g.ids = []string{s.product, s.metric, s.price, s.plan, s.customer, s.subscription, s.wallet, s.clock, w.merchant, w.other}
+	auditor := w.newAuditor()
+	g.own, g.theirs = w.populate(auditor), w.asOther().populate(auditor)
 	for path, item := range doc["paths"].(map[string]any) {
 		for method, o := range item.(map[string]any) {
 			op := forged{method: strings.ToUpper(method), path: path}
@@ -100,7 +101,7 @@ func (g *forger) target(op forged) string {
 		name, schema := param["name"].(string), param["schema"].(map[string]any)
 		switch {
 		case param["in"] == "path":
-			target = strings.Replace(target, "{"+name+"}", url.PathEscape(g.text(prefixOf(op.path))), 1)
+			target = strings.Replace(target, "{"+name+"}", url.PathEscape(g.id(kindOf(op.path, name))), 1)
 		case param["in"] == "query" && (param["required"] == true || g.seldom(3)):
 			text, ok := g.value(schema, 0).(string)
 			if !ok {
@@ -113,17 +114,85 @@ func (g *forger) target(op forged) string {
 	return target + "?" + query.Encode()
 }
 
-// prefixOf returns what the identities in a path begin with, as far as it is known here.
-func prefixOf(path string) string {
-	for part, prefix := range map[string]string{
-		"/products/": "prod_", "/billableMetrics/": "bm_", "/prices/": "price_", "/plans/": "plan_", "/customers/": "cus_",
-		"/subscriptions/": "sub_", "/wallets/": "acc_", "/testClocks/": "tc_", "/consumers/": "org_",
-	} {
-		if strings.Contains(path, part) {
-			return prefix
-		}
+// kindOf returns the kind of the identity that a parameter of a path is.
+func kindOf(path, param string) string {
+	before, _, _ := strings.Cut(path, "/{"+param+"}")
+	switch before[strings.LastIndexByte(before, '/')+1:] {
+	case "products":
+		return "prod"
+	case "billableMetrics":
+		return "bm"
+	case "fees":
+		return "fee"
+	case "prices":
+		return "price"
+	case "plans":
+		return "plan"
+	case "customers":
+		return "cus"
+	case "consumers":
+		return "org"
+	case "subscriptions", "price":
+		return "sub"
+	case "portal":
+		return "prt"
+	case "wallets":
+		return "acc"
+	case "topups":
+		return "top"
+	case "alerts":
+		return "alrt"
+	case "testClocks":
+		return "tc"
+	case "keys":
+		return "key"
+	case "usage":
+		return "usg"
+	case "disputes":
+		return "disp"
+	case "features":
+		return "feat"
+	case "entitlements":
+		return "ent"
+	case "grants":
+		return "grt"
+	case "invoices":
+		return "inv"
+	case "refunds":
+		return "crn"
+	case "payments":
+		return "pay"
+	case "paymentSessions":
+		return "ps"
+	case "paymentMethods":
+		return "pm"
+	case "authorization":
+		return "auth"
 	}
-	return ""
+	panic("a path that is not known here: " + path)
+}
+
+// id returns an identity of a kind: mostly one that exists, of the merchant or of another one.
+func (g *forger) id(kind string) string {
+	list := g.own[kind]
+	if g.seldom(3) {
+		list = g.theirs[kind]
+	}
+	switch {
+	case g.seldom(8) || len(list) == 0:
+		return nobody(kind)
+	case g.seldom(8):
+		return g.any()
+	}
+	return list[g.rng.IntN(len(list))]
+}
+
+// any returns an identity of any kind.
+func (g *forger) any() string {
+	ids := []identities{g.own, g.theirs}[g.rng.IntN(2)]
+	kinds := slices.Sorted(maps.Keys(ids))
+	list := ids[kinds[g.rng.IntN(len(kinds))]]
+	return list[g.rng.IntN(len(list))]
 }
 
 // value returns a value of a schema, or, seldom, of another sort.
@@ -187,13 +256,9 @@ func (g *forger) object(schema map[string]any, depth int) any {
 
 // text returns a text that fits a format or a pattern, as far as it is known here.
 func (g *forger) text(fits string) string {
-	if prefix, _, ok := strings.Cut(strings.TrimPrefix(fits, "^"), "_"); ok && !g.seldom(10) {
-		for _, id := range g.ids {
-			if strings.HasPrefix(id, prefix+"_") {
-				return id
-			}
-		}
-		return prefix + "_01ARZ3NDEKTSV4RRFFQ69G5FAV"
+	kind, _, ok := strings.Cut(strings.TrimPrefix(strings.ReplaceAll(fits, "(com|ent)", "com"), "^"), "_[")
+	if ok && !g.seldom(10) {
+		return g.id(kind)
 	}
 	switch {
 	case fits == "date-time":
@@ -201,7 +266,7 @@ func (g *forger) text(fits string) string {
 	case fits == "uri":
 		return []string{"https://example.com/ok?x=1", "javascript:alert(1)", "//x"}[g.rng.IntN(3)]
 	case g.seldom(2):
-		return g.ids[g.rng.IntN(len(g.ids))]
+		return g.any()
 	}
 	return []string{"a", "Jane", "jane@example.com", "12.50", "0.000000001", "-1", "P1M", "PT1H", "DE", "USD", "tok_visa", "session", "%", "..", "名", "1e9"}[g.rng.IntN(16)]
 }

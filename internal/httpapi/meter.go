@@ -51,14 +51,8 @@ type MeterEvent struct {
 	Subject        string      `json:"subject" doc:"The customer"`
 	Time           events.Time `json:"time" format:"date-time"`
 	IdempotencyKey string      `json:"idempotencyKey"`
+	ExternalID     string      `json:"externalId,omitempty" doc:"The sender's own"`
 	Data           RawObject   `json:"data" doc:"As it came; of usage that was reported by metric, its quantity, subscription and metadata"`
-}
-
-// meterEventData is what usage that was reported by metric says of one metric.
-type meterEventData struct {
-	Quantity       int64             `json:"quantity"`
-	SubscriptionID string            `json:"subscriptionId"`
-	Metadata       map[string]string `json:"metadata,omitempty"`
 }
 
 func (a *API) meters() []operation {
@@ -97,7 +91,7 @@ func (c *call) metered() (args query.MeteredArgs, err error) {
 	return args, err
 }
 
-// meteredOf restricts what is meant to what has a dimension. A contradiction to what is meant already is refused.
+// meteredOf restricts what is meant to what has a dimension; which of them the metric has is for the query to say. A contradiction to what is meant already is refused.
 func meteredOf(args *query.MeteredArgs, field string, d query.Dimension, value string) error {
 	switch d {
 	case query.BySubject, query.ByCustomer:
@@ -118,7 +112,11 @@ func meteredOf(args *query.MeteredArgs, field string, d query.Dimension, value s
 		args.Subscription = id
 		return nil
 	}
-	return invalid(field, "can only have the dimensions of usage: subject, customerId and subscriptionId")
+	if args.Where == nil {
+		args.Where = make(map[query.Dimension]string)
+	}
+	args.Where[d] = value
+	return nil
 }
 
 func (a *API) meter(c *call) (answer, error) {
@@ -130,7 +128,7 @@ func (a *API) meter(c *call) (answer, error) {
 	if s := c.text("filterGroupBy"); s != "" {
 		var filter map[query.Dimension]string
 		if json.Unmarshal(jsontext.Value(s), &filter) != nil {
-			return answer{}, invalid("filterGroupBy", `must be an object of texts, such as {"customerId":"cus_…"}`)
+			return answer{}, invalid("filterGroupBy", `must be an object of texts, such as {"model":"large"}`)
 		}
 		for d, value := range filter {
 			if err := meteredOf(&args.MeteredArgs, "filterGroupBy", d, value); err != nil {
@@ -140,12 +138,7 @@ func (a *API) meter(c *call) (answer, error) {
 	}
 	if s := c.text("groupBy"); s != "" {
 		for d := range strings.SplitSeq(s, ",") {
-			switch d := query.Dimension(d); d {
-			case query.BySubject, query.ByCustomer, query.BySubscription:
-				args.GroupBy = append(args.GroupBy, d)
-			default:
-				return answer{}, invalid("groupBy", "can only have the dimensions of usage: subject, customerId and subscriptionId")
-			}
+			args.GroupBy = append(args.GroupBy, query.Dimension(d))
 		}
 	}
 	m, err := a.opts.Queries.Meter(c.ctx, c.who, args)
@@ -176,32 +169,19 @@ func (a *API) meterEvents(c *call) (answer, error) {
 		Pagination: query.Pagination{Limit: list.Limit, Offset: c.number("offset"), Total: list.Total},
 	}
 	for i := range list.Items {
-		e, err := renderMeterEvent(&list.Items[i], of.Metric, list.EventType)
-		if err != nil {
-			return answer{}, err
-		}
-		v.Events = append(v.Events, e)
+		v.Events = append(v.Events, renderMeterEvent(&list.Items[i], of.Metric, list.EventType))
 	}
 	return answer{http.StatusOK, v}, nil
 }
 
 // renderMeterEvent renders a usage event as an event that a metric counts: the one that reported it, if one did.
-func renderMeterEvent(u *query.UsageEvent, metric events.MetricID, kind string) (MeterEvent, error) {
+func renderMeterEvent(u *query.UsageEvent, metric events.MetricID, kind string) MeterEvent {
 	e := MeterEvent{
 		ID: u.ID.String(), Object: "meterEvent", Type: cmp.Or(kind, "usage"), Source: "/v0/usage", Subject: u.Customer.String(), Time: u.Timestamp,
-		IdempotencyKey: u.Key,
+		IdempotencyKey: u.Key, Data: RawObject(u.EventData(metric)),
 	}
-	if m := meterEventOf(u); m != nil {
-		e.Type, e.Source, e.Data = m.Type, m.Source, RawObject(m.Data)
-		return e, nil
+	if m := u.MeterEvent(); m != nil {
+		e.Type, e.Source, e.ExternalID = m.Type, m.Source, m.External
 	}
-	data := meterEventData{SubscriptionID: u.Subscription.String(), Metadata: u.Metadata}
-	for i := range u.Properties {
-		if u.Properties[i].Metric == metric {
-			data.Quantity = u.Properties[i].Quantity
-		}
-	}
-	var err error
-	e.Data, err = json.Marshal(data)
-	return e, err
+	return e
 }

@@ -28,9 +28,10 @@ type world struct {
 	operator string // keys
 	key      string
 	foreign  string
-	merchant string   // whose key is key
-	other    string   // whose key is foreign
-	clients  *clients // hold every answer against what they know
+	merchant string                    // whose key is key
+	other    string                    // whose key is foreign
+	clients  *clients                  // hold every answer against what they know
+	saw      func(key string, r reply) // is told of every answer, where it is there
 }
 
 // reply is an answer.
@@ -132,6 +133,9 @@ func (w *world) call(key, method, path, body string, headers ...string) reply {
 		}
 	}
 	w.clients.check(method, path, body, r)
+	if w.saw != nil {
+		w.saw(key, r)
+	}
 	return r
 }
 

@@ -106,6 +106,43 @@ func TestSameOverAllDoors(t *testing.T) {
 	}
 }
 
+// TestMeterEvents holds that a CloudEvent that is no usage is a meter event, alone and among usage, and the same one whichever way it comes. Of a
+// customer that nobody knows yet it waits among what is refused, and can be driven again.
+func TestMeterEvents(t *testing.T) {
+	w := open(t)
+	w.found()
+	w.openStreams()
+	w.merchant.do("UpdateMetric", `{"billableMetricId":"%s","eventType":"llm.call","valueProperty":"$.tokens"}`, w.input)
+	event := func(id, subject string, tokens int) string {
+		return fmt.Sprintf(`{"specversion":"1.0","type":"llm.call","source":"gw","id":"%s",%s,"time":"2024-01-15T09:00:00Z","data":{"tokens":%d}}`, id, subject, tokens)
+	}
+	ada := fmt.Sprintf(`"subject":"%s"`, w.customer)
+	w.send(`[` + w.usage("a", 1) + `,` + event("1", ada, 2) + `,` + w.usage("b", 1) + `]`)
+	w.send(event("2", ada, 5000))
+	w.send(event("3", `"externalsubject":"ada"`, 3))
+	w.send(event("1", ada, 2))
+	w.done()
+	if got, want := w.billed(), []string{"a", "gw/1", "b"}; !slices.Equal(got, want) {
+		t.Errorf("billed %v, want %v", got, want)
+	}
+	subject := "tally.rejected." + w.merchantID + " "
+	if got, want := w.refused(), []string{subject + "INSUFFICIENT_FUNDS 0 " + event("2", ada, 5000), subject + "NOT_FOUND 0 " + event("3", `"externalsubject":"ada"`, 3)}; !slices.Equal(got, want) {
+		t.Errorf("refused %v, want %v", got, want)
+	}
+	w.merchant.do("UpdateCustomer", `{"customerId":"%s","externalId":"ada"}`, w.customer)
+	w.merchant.request("RedriveRejected", ``)
+	plain := fmt.Sprintf(`{"type":"llm.call","source":"gw","idempotencyKey":"gw/1",%s,"timestamp":"2024-01-15T10:00:00+01:00","data":{"tokens":2}}`, ada)
+	for _, body := range []string{plain, event("1", ada, 2), strings.Replace(event("3", `"externalsubject":"ada"`, 3), ":3}", ":3.0}", 1)} {
+		m := w.merchant.request("IngestEvent", body)
+		if want := strings.Contains(body, "gw/1") || strings.Contains(body, `"id":"1"`); strings.HasPrefix(string(m.Data), `{"status":"duplicate"`) != want {
+			t.Errorf("%s is answered with %s", body, m.Data)
+		}
+	}
+	if got, want := w.billed(), []string{"a", "gw/1", "b", "gw/3"}; !slices.Equal(got, want) {
+		t.Errorf("billed %v, want %v", got, want)
+	}
+}
+
 func TestRedrive(t *testing.T) {
 	w := open(t)
 	w.found()

@@ -312,6 +312,14 @@ func (d *directory) ManagedConsumer(_ context.Context, m events.OrganizationID, 
 	return c, ok, err
 }
 
+func (d *directory) CustomerByExternal(_ context.Context, m events.OrganizationID, e events.Digest) (c events.CustomerID, err error) {
+	_, err = d.with(func(b *projections.Books) bool {
+		c = b.CustomerByExternal(m, e)
+		return !c.IsZero()
+	})
+	return c, err
+}
+
 func (d *directory) ConsumerProfile(_ context.Context, id events.OrganizationID) (sealed events.Sealed, at events.Seq, ok bool, err error) {
 	ok, err = d.with(func(b *projections.Books) bool {
 		row := b.Consumers.Get(id)

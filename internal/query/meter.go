@@ -3,9 +3,11 @@ package query
 import (
 	"cmp"
 	"context"
+	"encoding/binary"
 	"maps"
 	"math/big"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/shopspring/decimal"
@@ -47,10 +49,11 @@ func (w Window) around(t events.Time) (start, end events.Time) {
 	panic("query: impossible: a window that nobody has checked")
 }
 
-// Dimension is something by which a meter can divide what it counts.
+// Dimension is something by which a meter can divide what it counts: one of those below, or one that the metric names, whose value stands in
+// the data of the event.
 type Dimension string
 
-// The dimensions that usage has.
+// The dimensions that all usage has.
 const (
 	BySubject      Dimension = "subject" // the customer, as meter events call it
 	ByCustomer     Dimension = "customerId"
@@ -65,6 +68,7 @@ type MeteredArgs struct {
 	To           events.Time           `json:"to"`                      // exclusive
 	Customer     events.CustomerID     `json:"subject,omitzero"`        // of this customer only
 	Subscription events.SubscriptionID `json:"subscriptionId,omitzero"` // of this subscription only
+	Where        map[Dimension]string  `json:"where,omitempty"`         // whose dimensions that the metric names have these values only
 }
 
 // MeterArgs are the arguments of [Service.Meter].
@@ -89,7 +93,7 @@ type MeterWindow struct {
 	Value      decimal.Decimal
 }
 
-// MeterGroup is the value of the usage that has the same dimensions.
+// MeterGroup is the value of the usage that has the same dimensions. What has none of a name, or an empty one, is in a group without it.
 type MeterGroup struct {
 	Of    map[string]string
 	Value decimal.Decimal
@@ -105,13 +109,25 @@ type metered struct {
 	quantity     int64
 	customer     events.CustomerID
 	subscription events.SubscriptionID
+	named        map[Dimension]string // of those that are asked for
+}
+
+// dimension returns the value that usage has of a dimension, "" for none.
+func (m *metered) dimension(d Dimension) string {
+	switch d {
+	case BySubject, ByCustomer:
+		return m.customer.String()
+	case BySubscription:
+		return m.subscription.String()
+	}
+	return m.named[d]
 }
 
 // Meter answers what the usage of a metric adds up to. It counts usage events that happened in the span and were not taken back.
 // Corrections of invoiced periods are amounts on later invoices, not usage events, and are not counted.
 func (s *Service) Meter(ctx context.Context, who wire.Who, args MeterArgs) (m Meter, err error) {
 	err = s.read(ctx, who, args.At, func(r *reading) error {
-		aggregation, list, err := r.metered(&args.MeteredArgs)
+		aggregation, list, err := r.metered(&args.MeteredArgs, args.GroupBy)
 		if err != nil {
 			return err
 		}
@@ -145,38 +161,35 @@ func windowed(a events.Aggregation, list []metered, args *MeterArgs) (windows []
 
 // grouped aggregates by dimensions.
 func grouped(a events.Aggregation, list []metered, by []Dimension) (groups []MeterGroup, err error) {
-	type key struct {
-		customer     events.CustomerID
-		subscription events.SubscriptionID
-	}
-	parts := make(map[key][]metered)
-	for _, m := range list {
-		var k key
+	parts := make(map[string][]metered)
+	for i := range list {
+		var key []byte
 		for _, d := range by {
-			switch d {
-			case BySubject, ByCustomer:
-				k.customer = m.customer
-			case BySubscription:
-				k.subscription = m.subscription
-			}
+			v := list[i].dimension(d)
+			key = append(binary.AppendUvarint(key, uint64(len(v))), v...)
 		}
-		parts[k] = append(parts[k], m)
+		parts[string(key)] = append(parts[string(key)], list[i])
 	}
 	if len(parts) > maxWindows {
 		return nil, tooManyParts("groups")
 	}
-	order := slices.SortedFunc(maps.Keys(parts), func(x, y key) int {
-		return cmp.Or(slices.Compare(x.customer[:], y.customer[:]), slices.Compare(x.subscription[:], y.subscription[:]))
-	})
-	for _, k := range order {
+	for _, part := range parts {
 		of := make(map[string]string, len(by))
 		for _, d := range by {
-			if of[string(d)] = k.customer.String(); d == BySubscription {
-				of[string(d)] = k.subscription.String()
+			if v := part[0].dimension(d); v != "" {
+				of[string(d)] = v
 			}
 		}
-		groups = append(groups, MeterGroup{of, aggregate(a, parts[k])})
+		groups = append(groups, MeterGroup{of, aggregate(a, part)})
 	}
+	slices.SortFunc(groups, func(x, y MeterGroup) int {
+		for _, d := range by {
+			if c := cmp.Compare(x.Of[string(d)], y.Of[string(d)]); c != 0 {
+				return c
+			}
+		}
+		return 0
+	})
 	return groups, nil
 }
 
@@ -244,7 +257,7 @@ func (s *Service) MeterEvents(ctx context.Context, who wire.Who, args MeterEvent
 		return list, commands.Reject(commands.Invalid, "limit is %d and offset %d; 1 to %d, and 0 or more, are allowed", args.Limit, args.Offset, mostMeterEvents)
 	}
 	err = s.read(ctx, who, args.At, func(r *reading) error {
-		_, all, err := r.metered(&args.MeteredArgs)
+		_, all, err := r.metered(&args.MeteredArgs, nil)
 		if err != nil {
 			return err
 		}
@@ -261,14 +274,19 @@ func (s *Service) MeterEvents(ctx context.Context, who wire.Who, args MeterEvent
 	return list, err
 }
 
-// metered returns how a metric adds up, and the usage of it that args mean, in the order of when it happened and then of its records.
-func (r *reading) metered(args *MeteredArgs) (events.Aggregation, []metered, error) {
+// metered returns how a metric adds up, and the usage of it that args mean, in the order of when it happened and then of its records, with the
+// values of dimensions.
+func (r *reading) metered(args *MeteredArgs, by []Dimension) (events.Aggregation, []metered, error) {
 	metric := r.books.Metrics.Get(args.Metric)
 	if metric == nil || !r.who.sees(metric.Merchant) {
 		return "", nil, missing("billable metric", args.Metric.String())
 	}
 	if args.From >= args.To {
 		return "", nil, commands.Reject(commands.Invalid, "from must be before to")
+	}
+	paths, err := pathsOf(metric, args, by)
+	if err != nil {
+		return "", nil, err
 	}
 	subs, err := r.subscriptionsOf(metric.Merchant, &UsageBetweenArgs{Merchant: metric.Merchant, Customer: args.Customer, Subscription: args.Subscription})
 	if err != nil {
@@ -284,7 +302,7 @@ func (r *reading) metered(args *MeteredArgs) (events.Aggregation, []metered, err
 			}
 			rec, err := r.opts.Log.Record(seq)
 			if err == nil {
-				list = r.meter(list, &rec, args)
+				list, err = r.meter(list, &rec, args, paths)
 			}
 			return err
 		})
@@ -296,19 +314,62 @@ func (r *reading) metered(args *MeteredArgs) (events.Aggregation, []metered, err
 	return metric.Aggregation, list, nil
 }
 
-// meter appends a record to list if it is usage that args mean.
-func (r *reading) meter(list []metered, rec *events.Record, args *MeteredArgs) []metered {
-	e, ok := rec.Event.(*events.UsageReported)
-	if !ok || e.HappenedAt < args.From || e.HappenedAt >= args.To {
-		return list
+// pathsOf returns where the dimensions stand that are asked for and that a metric names.
+func pathsOf(metric *projections.Metric, args *MeteredArgs, by []Dimension) (map[Dimension]string, error) {
+	paths := make(map[Dimension]string)
+	add := func(field string, d Dimension) error {
+		if d == BySubject || d == ByCustomer || d == BySubscription {
+			return nil
+		}
+		path, ok := metric.GroupBy[string(d)]
+		if !ok {
+			names := append([]string{string(BySubject), string(ByCustomer), string(BySubscription)}, slices.Sorted(maps.Keys(metric.GroupBy))...)
+			r := commands.Reject(commands.Invalid, "%s has %.60q, which is no dimension of this metric; there are %s", field, d, strings.Join(names, ", "))
+			r.Field = field
+			return r
+		}
+		paths[d] = path
+		return nil
 	}
-	if r.books.Refunds.Get(events.Derive[events.UsageNoun](rec.Command, 0)) != nil {
-		return list
-	}
-	for i := range e.Lines {
-		if l := &e.Lines[i]; l.Metric == args.Metric {
-			list = append(list, metered{rec.Seq, e.HappenedAt, l.Quantity, e.Customer, e.Subscription})
+	for d := range args.Where {
+		if err := add("filterGroupBy", d); err != nil {
+			return nil, err
 		}
 	}
-	return list
+	for _, d := range by {
+		if err := add("groupBy", d); err != nil {
+			return nil, err
+		}
+	}
+	return paths, nil
+}
+
+// meter appends a record to list if it is usage that args mean.
+func (r *reading) meter(list []metered, rec *events.Record, args *MeteredArgs, paths map[Dimension]string) ([]metered, error) {
+	e, ok := rec.Event.(*events.UsageReported)
+	if !ok || e.HappenedAt < args.From || e.HappenedAt >= args.To {
+		return list, nil
+	}
+	i := slices.IndexFunc(e.Lines, func(l events.UsageLine) bool { return l.Metric == args.Metric })
+	if i < 0 || r.books.Refunds.Get(events.Derive[events.UsageNoun](rec.Command, 0)) != nil {
+		return list, nil
+	}
+	m := metered{seq: rec.Seq, at: e.HappenedAt, quantity: e.Lines[i].Quantity, customer: e.Customer, subscription: e.Subscription}
+	if len(paths) > 0 {
+		metadata, _, err := r.metadata(e.Metadata)
+		if err != nil {
+			return list, err
+		}
+		m.named = make(map[Dimension]string, len(paths))
+		data := dataOf(metadata, m.quantity, e.Subscription)
+		for d, path := range paths {
+			m.named[d] = textAt(data, path)
+		}
+		for d, want := range args.Where {
+			if m.named[d] != want {
+				return list, nil
+			}
+		}
+	}
+	return append(list, m), nil
 }

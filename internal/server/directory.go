@@ -128,6 +128,15 @@ func (d *directory) ManagedConsumer(ctx context.Context, merchant events.Organiz
 	return consumer, found, err
 }
 
+// CustomerByExternal implements wire.Directory.
+func (d *directory) CustomerByExternal(ctx context.Context, merchant events.OrganizationID, external events.Digest) (customer events.CustomerID, err error) {
+	_, err = d.find(ctx, func(b *projections.Books) bool {
+		customer = b.CustomerByExternal(merchant, external)
+		return !customer.IsZero()
+	})
+	return customer, err
+}
+
 // ConsumerProfile implements wire.Directory.
 func (d *directory) ConsumerProfile(ctx context.Context, id events.OrganizationID) (sealed events.Sealed, at events.Seq, found bool, err error) {
 	found, err = d.find(ctx, func(b *projections.Books) bool {

@@ -37,10 +37,7 @@ func (d *Decoder) createAlert(c *call, f *fields) (commands.Command, error) {
 	if err != nil {
 		return nil, fmt.Errorf("looking up wallet %s: %w", cmd.Wallet, err)
 	}
-	if !ok {
-		return nil, commands.Reject(commands.NotFound, "no wallet %s", cmd.Wallet)
-	}
-	if len(recipients) > 0 {
+	if ok && len(recipients) > 0 {
 		cmd.Recipients, err = d.seal(consumer, PurposeAlert, toJSON(recipients))
 	}
 	return cmd, err

@@ -67,7 +67,7 @@ func (d *Decoder) refundUsage(c *call, f *fields) (commands.Command, error) {
 		return nil, fmt.Errorf("looking up usage event %s: %w", cmd.Usage, err)
 	}
 	if !ok {
-		return nil, commands.Reject(commands.NotFound, "no usage event %s", cmd.Usage)
+		return cmd, nil
 	}
 	cmd.Original, cmd.Merchant = rec.Event.(*events.UsageReported), rec.Merchant // as UsageRecord promises
 	cmd.Reason, err = d.sealFor(c.ctx, cmd.Original.Customer, PurposeRefund, []byte(reason))
@@ -114,18 +114,19 @@ func (d *Decoder) onInvoice(c *call, f *fields, invoice events.InvoiceID) (paid 
 	return billed.Paid, reason, err
 }
 
+// billed returns what is known of an invoice, nothing of one that does not exist.
 func (d *Decoder) billed(ctx context.Context, invoice events.InvoiceID) (Billed, error) {
 	billed, ok, err := d.opts.Directory.Billed(ctx, invoice)
 	if err != nil {
-		return billed, fmt.Errorf("looking up invoice %s: %w", invoice, err)
+		return Billed{}, fmt.Errorf("looking up invoice %s: %w", invoice, err)
 	}
 	if !ok {
-		return billed, commands.Reject(commands.NotFound, "no invoice %s", invoice)
+		return Billed{}, nil
 	}
 	return billed, nil
 }
 
-// sealForSubscription seals plaintext under the key of the consumer who pays for a subscription.
+// sealForSubscription is sealFor for the consumer who pays for a subscription.
 func (d *Decoder) sealForSubscription(ctx context.Context, sub events.SubscriptionID, purpose string, plaintext []byte) (events.Sealed, error) {
 	if len(plaintext) == 0 {
 		return events.Sealed{}, nil
@@ -135,7 +136,7 @@ func (d *Decoder) sealForSubscription(ctx context.Context, sub events.Subscripti
 		return events.Sealed{}, fmt.Errorf("looking up subscription %s: %w", sub, err)
 	}
 	if !ok {
-		return events.Sealed{}, commands.Reject(commands.NotFound, "no subscription %s", sub)
+		return events.Sealed{}, nil
 	}
 	return d.seal(consumer, purpose, plaintext)
 }

@@ -36,7 +36,27 @@ var cloudAttributes = [...]struct {
 	{"data", hasData, true},
 }
 
-// cloud reads a CloudEvent 1.0 in JSON (D23): the subject is the customer, the time the timestamp, and source, a slash
+// usageType is the type of a CloudEvent that is usage. One of another type is a meter event.
+const usageType = "usage.reported"
+
+// reportsUsage reports whether the CloudEvent in front of s is usage, or whether what it is cannot be told. It takes nothing.
+func (s *scanner) reportsUsage() bool {
+	at := *s
+	defer func() { *s = at }()
+	s.i++
+	for first := true; ; first = false {
+		name, ok := s.member(first)
+		if !ok {
+			return true
+		}
+		if string(name) == "type" {
+			return s.next() != '"' || string(s.str()) == usageType
+		}
+		s.skip(1)
+	}
+}
+
+// cloud reads a CloudEvent 1.0 in JSON that is usage (D23): the subject is the customer, the time the timestamp, and source, a slash
 // and id the idempotency key. Its data has the properties and the metadata of a usage event. Extension
 // attributes, such as traceparent, say how an event travelled: they are checked and left out.
 func (d *Decoder) cloud(c *call, s *scanner, u *commands.ReportUsage) error {
@@ -63,7 +83,7 @@ func (d *Decoder) cloud(c *call, s *scanner, u *commands.ReportUsage) error {
 		case hasSource:
 			source = string(s.text("source"))
 		case hasType:
-			s.must("type", "usage.reported")
+			s.must("type", usageType)
 		case hasSubject:
 			s.id("subject", "cus_", (*[16]byte)(&u.Customer))
 		case hasMoment:
@@ -155,6 +175,74 @@ func (d *Decoder) cloudData(c *call, s *scanner, u *commands.ReportUsage) {
 		s.wrong("properties", "is required")
 	}
 	s.within("data")
+}
+
+// cloud reports whether an object is a CloudEvent.
+func (f *fields) cloud() bool {
+	return slices.ContainsFunc(f.list, func(g field) bool { return g.name == "specversion" })
+}
+
+// meterField returns the field of a meter event that an attribute of a CloudEvent is, "" if it is none. What CloudEvents has no word for are
+// extension attributes, whose names have lower case letters only.
+func meterField(attribute string) string {
+	switch attribute {
+	case "type", "source", "subject", "data", "namespace":
+		return attribute
+	case "time":
+		return "timestamp"
+	case "externalsubject":
+		return "externalSubject"
+	case "externalid":
+		return "externalId"
+	}
+	return ""
+}
+
+// cloudEvent makes of the attributes of a CloudEvent 1.0 the fields of a meter event, and returns its idempotency key (D23): from then on it
+// is read like one that was sent in the API's own form.
+func (f *fields) cloudEvent() (key string) {
+	var source, id string
+	var extensions []string
+	s := &f.d.scan
+	for i := range f.list {
+		g := &f.list[i]
+		if f.bad != nil {
+			return ""
+		}
+		if g.used {
+			continue
+		}
+		s.reset(g.raw)
+		name := meterField(g.name)
+		switch {
+		case g.name == "specversion":
+			s.must("specversion", "1.0")
+		case g.name == "id":
+			id = string(s.text("id"))
+		case g.name == "datacontenttype":
+			s.must("datacontenttype", "application/json")
+		case g.name == "dataschema":
+			s.text("dataschema")
+		case name != "":
+			if g.name == "source" {
+				source = string(s.text("source"))
+			}
+			g.name = name
+			f.done(s)
+			continue
+		default:
+			extensions = s.extension([]byte(g.name), extensions)
+		}
+		g.used = true
+		f.done(s)
+	}
+	if !f.cloud() {
+		f.wrong("specversion", "is required of a CloudEvent")
+	}
+	if key = source + "/" + id; id == "" || source == "" || len(key) > maxKey {
+		f.wrong("source and id", "are the idempotency key: neither may be empty, and together they may have 254 bytes")
+	}
+	return key
 }
 
 // maxExtensions bounds how many extension attributes a CloudEvent may have.

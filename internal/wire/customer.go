@@ -1,12 +1,10 @@
 package wire
 
 import (
-	"errors"
 	"fmt"
 
 	"tallystick/commands"
 	"tallystick/events"
-	"tallystick/ledger/keyring"
 )
 
 // customers reads a command about customers and consumers. It reports false for another command.
@@ -66,8 +64,8 @@ func (d *Decoder) createCustomer(c *call, f *fields) (commands.Command, error) {
 		return cmd, nil
 	}
 	var err error
-	cmd.Details, err = d.seal(holder, PurposeDetails, toJSON(details))
-	return cmd, missingConsumer(err, holder)
+	cmd.Details, err = d.sealForNamed(holder, PurposeDetails, toJSON(details))
+	return cmd, err
 }
 
 // createConsumer reads a consumer that is nobody's customer yet. Where the merchant has one with this address already, the address is
@@ -111,13 +109,5 @@ func (d *Decoder) consumer(c *call, cmd *commands.CreateCustomer, field string, 
 	}
 	cmd.Region, _ = commands.TaxRegionOf(profile.Address)
 	cmd.Profile, err = d.seal(cmd.Candidate, PurposeProfile, toJSON(profile))
-	return err
-}
-
-// missingConsumer makes of the error that a consumer has no key the refusal that there is no such consumer.
-func missingConsumer(err error, id events.OrganizationID) error {
-	if errors.Is(err, keyring.ErrUnknown) {
-		return commands.Reject(commands.NotFound, "no consumer %s", id)
-	}
 	return err
 }

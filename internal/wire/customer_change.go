@@ -60,6 +60,10 @@ func (d *Decoder) updateConsumer(c *call, f *fields) (commands.Command, error) {
 	if err := f.finish(); err != nil {
 		return nil, err
 	}
+	normal, valid := NormaliseEmail(email.To)
+	if name.Given && name.To == "" || email.Given && !valid {
+		return nil, invalid("a consumer has a name and an e-mail address")
+	}
 	sealed, at, ok, err := d.opts.Directory.ConsumerProfile(c.ctx, cmd.Consumer)
 	if err != nil {
 		return nil, fmt.Errorf("looking up consumer %s: %w", cmd.Consumer, err)
@@ -69,7 +73,7 @@ func (d *Decoder) updateConsumer(c *call, f *fields) (commands.Command, error) {
 		plain, err = d.opts.Keyring.Open(sealed, PurposeProfile)
 	}
 	if errors.Is(err, keyring.ErrErased) {
-		return nil, commands.Reject(commands.NotFound, "no consumer %s", cmd.Consumer)
+		return cmd, nil
 	}
 	var p events.Profile
 	if err == nil {
@@ -89,9 +93,8 @@ func (d *Decoder) updateConsumer(c *call, f *fields) (commands.Command, error) {
 	if moved {
 		p.Address = address
 	}
-	normal, valid := NormaliseEmail(p.Email)
-	if p.Name == "" || !valid {
-		return nil, invalid("a consumer has a name and an e-mail address")
+	if !email.Given {
+		normal, _ = NormaliseEmail(p.Email)
 	}
 	cmd.Base, cmd.Email = at, d.opts.Keyring.EmailDigest(normal)
 	cmd.Region, _ = commands.TaxRegionOf(p.Address)

@@ -168,6 +168,7 @@ type Work struct {
 	Requests []commands.Request // to be carried out, in the order of the body
 	Refused  []Refused          // what cannot be, in the order of the body
 	Batch    bool               // the answer is a list of receipts
+	Meters   bool               // of a report of usage: some of it are meter events
 	Secret   string             // the text of the API key that the one request makes; shown once, kept nowhere
 
 	pool    *sync.Pool

@@ -44,7 +44,7 @@ func (d *Decoder) createDispute(c *call, f *fields) (commands.Command, error) {
 		return nil, fmt.Errorf("looking up usage event %s: %w", cmd.Usage, err)
 	}
 	if !ok {
-		return nil, commands.Reject(commands.NotFound, "no usage event %s", cmd.Usage)
+		return cmd, nil
 	}
 	cmd.Original, cmd.Merchant = rec.Event.(*events.UsageReported), rec.Merchant // as UsageRecord promises
 	cmd.Message, err = d.sealFor(c.ctx, cmd.Original.Customer, PurposeDispute, []byte(message))
@@ -64,7 +64,7 @@ func (d *Decoder) resolveDispute(c *call, f *fields) (commands.Command, error) {
 		return nil, fmt.Errorf("looking up the usage event of %s: %w", cmd.Dispute, err)
 	}
 	if !ok {
-		return nil, commands.Reject(commands.NotFound, "no dispute %s", cmd.Dispute)
+		return cmd, nil
 	}
 	cmd.Original, cmd.Merchant = rec.Event.(*events.UsageReported), rec.Merchant
 	if cmd.Message, err = d.sealFor(c.ctx, cmd.Original.Customer, PurposeDispute, []byte(message)); err != nil {

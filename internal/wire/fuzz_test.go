@@ -35,6 +35,9 @@ func FuzzUsage(f *testing.F) {
 	f.Add(fill(`{"specversion":"1.0","id":"1","source":"k","type":"usage.reported","subject":"$customer","time":"2024-01-15T10:30:00.5+01:00","x":1,
 		"data":{"properties":[{"billableMetricId":"$A","quantity":374}],"metadata":{"b\ud83d\ude00":"\u00e9é"}}}`))
 	f.Add(fill(`{"customer\u0049d":"$customer","idempotencyKey":"\"\\\/\b\f\n\r\tä","timestamp":"2024-02-29T23:59:59.123456789-23:59","properties":[{"billableMetricId":"$A","quantity":9223372036854775807}]}`))
+	f.Add(fill(`[{"specversion":"1.0","id":"1","source":"k","type":"llm.call","subject":"$customer","time":"2024-01-15T10:30:00.5+01:00","x":1,"namespace":"eu",
+		"data":{"a":{"b":[1,{"c":null}],"n":-1.5e3},"t":"\u00e9","f":false,"z":null}}]`))
+	f.Add(`{"specversion":"1.0","id":"1","source":"k","type":"call","externalsubject":"c-1","externalid":"a_-7","data":{"a":{"b":1},"a.b":2}}`)
 	f.Add(`[[[[[]]]],{"a":{"b":[true,false,null,1e5,-0.5]}}]`)
 	for _, s := range []string{
 		`{"customerId":"\ud800","idempotencyKey":01}`, `{"customerId" : "x" , "\u006" : 1}`, `{"a":"\x"}`, `{"a":"\ud83d\ude0"}`, `{"a":"\ud83dx"}`, `{"a":"b\`,
@@ -66,6 +69,10 @@ func FuzzUsage(f *testing.F) {
 			}
 			r := w.Requests[at]
 			at++
+			if m, ok := r.Command.(*commands.IngestEvent); ok {
+				got[i] = fmt.Sprintf("%s %q %q %d %q %s", m.Customer, r.Key, m.Type, m.HappenedAt, m.Data, m.External)
+				continue
+			}
 			u := r.Command.(*commands.ReportUsage)
 			got[i] = fmt.Sprintf("%s %q %d %v %s", u.Customer, r.Key, u.HappenedAt, u.Properties, u.Metadata.Box)
 		}
@@ -177,6 +184,10 @@ func oracleEntry(v jsontext.Value) string {
 
 func oracleCloud(m map[string]jsontext.Value) string {
 	ok := true
+	if kind := oracleText(m, "type", &ok); ok && kind != "usage.reported" {
+		return oracleMeter(m, kind)
+	}
+	ok = true
 	must := func(name, want string) { ok = ok && oracleText(m, name, &ok) == want }
 	must("specversion", "1.0")
 	must("type", "usage.reported")
@@ -196,9 +207,21 @@ func oracleCloud(m map[string]jsontext.Value) string {
 	for name := range data {
 		ok = ok && slices.Contains([]string{"merchantId", "properties", "metadata"}, name)
 	}
-	extensions := 0
+	for _, known := range []string{"type", "subject", "time", "data"} {
+		delete(m, known)
+	}
+	key := source + "/" + id
+	if ok = ok && oracleExtensions(m); !ok || id == "" || source == "" || len(key) > maxKey {
+		return ""
+	}
+	return fmt.Sprintf("%s %q %d %v %s", customer, key, at, props, meta)
+}
+
+// oracleExtensions reports whether what is left of a CloudEvent's attributes may be there.
+func oracleExtensions(m map[string]jsontext.Value) bool {
+	ok, extensions := true, 0
 	for name, v := range m {
-		if slices.Contains([]string{"specversion", "id", "source", "type", "subject", "time", "data", "datacontenttype", "dataschema"}, name) {
+		if slices.Contains([]string{"specversion", "id", "source", "datacontenttype", "dataschema"}, name) {
 			continue
 		}
 		extensions++
@@ -211,11 +234,72 @@ func oracleCloud(m map[string]jsontext.Value) string {
 			ok = ok && json.Unmarshal(v, new(int64)) == nil
 		}
 	}
+	return ok && extensions <= maxExtensions
+}
+
+func oracleMeter(m map[string]jsontext.Value, kind string) string {
+	ok, external, at := oracleText(m, "specversion", new(true)) == "1.0", "", events.Time(0)
+	customer := events.CustomerID{}.String()
+	text := func(name string, need bool) (s string) {
+		if m[name] != nil || need {
+			s = oracleText(m, name, &ok)
+		}
+		ok = ok && utf8.RuneCountInString(s) <= 255
+		return s
+	}
+	id, source := oracleText(m, "id", &ok), text("source", true)
+	for name, want := range map[string]string{"datacontenttype": "application/json"} {
+		ok = ok && (m[name] == nil || oracleText(m, name, &ok) == want)
+	}
+	if m["dataschema"] != nil {
+		oracleText(m, "dataschema", &ok)
+	}
+	text("namespace", false)
+	if external = text("externalsubject", false); m["subject"] != nil {
+		customer = oracleID(m, "subject", &ok)
+	}
+	ok = ok && (m["subject"] == nil) != (external == "") && regexp.MustCompile(`^[a-zA-Z0-9_-]*$`).MatchString(text("externalid", false))
+	if m["time"] != nil {
+		at = oracleTime(m, "time", &ok)
+	}
+	values := oracleValues(nil, "$", m["data"])
+	ok = ok && m["data"].Kind() == '{' && len(m["data"]) <= mostEventBytes && len(values) <= mostEventValues
+	slices.SortFunc(values, func(a, b commands.EventValue) int { return cmp.Compare(a.Path, b.Path) })
+	for i := 1; i < len(values); i++ {
+		ok = ok && values[i].Path != values[i-1].Path
+	}
+	for _, known := range []string{"type", "subject", "time", "data", "namespace", "externalsubject", "externalid"} {
+		delete(m, known)
+	}
 	key := source + "/" + id
-	if !ok || id == "" || source == "" || len(key) > maxKey || extensions > maxExtensions {
+	if ok = ok && oracleExtensions(m); !ok || kind == "" || utf8.RuneCountInString(kind) > 255 || id == "" || source == "" || len(key) > maxKey {
 		return ""
 	}
-	return fmt.Sprintf("%s %q %d %v %s", customer, key, at, props, meta)
+	if external == "c-1" {
+		customer = fill("$customer")
+	}
+	return fmt.Sprintf("%s %q %q %d %q %s", customer, key, kind, at, values, external)
+}
+
+func oracleValues(all []commands.EventValue, path string, v jsontext.Value) []commands.EventValue {
+	switch v.Kind() {
+	case '{':
+		var members map[string]jsontext.Value
+		if json.Unmarshal(v, &members) == nil {
+			for name, member := range members {
+				all = oracleValues(all, path+"."+name, member)
+			}
+		}
+		return all
+	case '"':
+		var s string
+		if json.Unmarshal(v, &s) == nil {
+			return append(all, commands.EventValue{Path: path, Text: s})
+		}
+	case 'n':
+		return all
+	}
+	return append(all, commands.EventValue{Path: path, Text: string(v)})
 }
 
 func isMerchant(s string) bool {

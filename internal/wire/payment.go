@@ -167,10 +167,7 @@ func (d *Decoder) paySession(c *call, f *fields) (commands.Command, error) {
 	if err != nil {
 		return nil, fmt.Errorf("looking up payment session %s: %w", cmd.Session, err)
 	}
-	if !ok {
-		return nil, commands.Reject(commands.NotFound, "no payment session %s", cmd.Session)
-	}
-	if !consumer.IsZero() {
+	if ok && !consumer.IsZero() {
 		cmd.Details, err = d.seal(consumer, PurposeCard, toJSON(card))
 	}
 	return cmd, err

@@ -8,7 +8,6 @@ import (
 	"strings"
 	"unicode"
 
-	"tallystick/commands"
 	"tallystick/events"
 	"tallystick/ledger/keyring"
 )
@@ -76,7 +75,17 @@ func (d *Decoder) seal(consumer events.OrganizationID, purpose string, plaintext
 	return sealed, nil
 }
 
-// sealFor seals plaintext under the key of the consumer behind a customer.
+// sealForNamed is seal for a consumer that the command names; nothing if there is none, as in sealFor.
+func (d *Decoder) sealForNamed(consumer events.OrganizationID, purpose string, plaintext []byte) (events.Sealed, error) {
+	sealed, err := d.seal(consumer, purpose, plaintext)
+	if errors.Is(err, keyring.ErrUnknown) {
+		return events.Sealed{}, nil
+	}
+	return sealed, err
+}
+
+// sealFor seals plaintext under the key of the consumer behind a customer. Where there is no such customer nothing is sealed, and what comes of it is for
+// the rules to refuse, as they refuse what is another merchant's: a refusal here, before it is known whether the command is a repeat, would be told from theirs.
 func (d *Decoder) sealFor(ctx context.Context, customer events.CustomerID, purpose string, plaintext []byte) (events.Sealed, error) {
 	if len(plaintext) == 0 {
 		return events.Sealed{}, nil
@@ -86,7 +95,7 @@ func (d *Decoder) sealFor(ctx context.Context, customer events.CustomerID, purpo
 		return events.Sealed{}, fmt.Errorf("looking up customer %s: %w", customer, err)
 	}
 	if !ok {
-		return events.Sealed{}, commands.Reject(commands.NotFound, "no customer %s", customer)
+		return events.Sealed{}, nil
 	}
 	return d.seal(consumer, purpose, plaintext)
 }

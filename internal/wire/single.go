@@ -12,7 +12,7 @@ import (
 
 // single reads a command that is no usage.
 func (d *Decoder) single(c *call, name string, body []byte, beside []Given) error {
-	d.canon = append(appendText(append(d.canon[:0], 'c', 1), name), 0)
+	d.begin(name)
 	f := d.object("", body)
 	for _, g := range beside {
 		f.add(g)
@@ -38,6 +38,11 @@ func (d *Decoder) single(c *call, name string, body []byte, beside []Given) erro
 	}
 	c.work.Requests = append(c.work.Requests, r)
 	return nil
+}
+
+// begin begins the canonical form of the command called name.
+func (d *Decoder) begin(name string) {
+	d.canon = append(appendText(append(d.canon[:0], 'c', 1), name), 0)
 }
 
 // command reads the fields of one command.

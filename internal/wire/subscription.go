@@ -57,7 +57,7 @@ func (d *Decoder) createSubscription(c *call, f *fields) (commands.Command, erro
 		holder = cmd.New.Candidate
 	}
 	cmd.Name, err = d.seal(holder, PurposeName, []byte(name))
-	return cmd, missingConsumer(err, holder)
+	return cmd, err
 }
 
 // fullAddress reads an address of which the tax can be told.
@@ -189,9 +189,8 @@ func (d *Decoder) terminating(c *call, cmd commands.TerminateSubscription, reaso
 	if err != nil {
 		return nil, fmt.Errorf("looking up subscription %s: %w", cmd.Subscription, err)
 	}
-	if !ok {
-		return nil, commands.Reject(commands.NotFound, "no subscription %s", cmd.Subscription)
+	if ok {
+		cmd.Reason, err = d.seal(consumer, PurposeReason, []byte(reason))
 	}
-	cmd.Reason, err = d.seal(consumer, PurposeReason, []byte(reason))
 	return cmd, err
 }

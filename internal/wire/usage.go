@@ -33,7 +33,7 @@ const (
 	wrapper          // {"events":[…]}
 )
 
-// reportUsage reads a usage event, a CloudEvent, an array of them, or {"events":[…]}.
+// reportUsage reads a usage event, a CloudEvent, an array of them, or {"events":[…]}. CloudEvents may be meter events.
 func (d *Decoder) reportUsage(c *call, body []byte) error {
 	s := &d.scan
 	s.reset(body)
@@ -159,6 +159,11 @@ func (d *Decoder) entry(c *call, s *scanner) (shape, error) {
 		w.usage = w.usage[:len(w.usage)-1]
 		return kind, nil
 	case cloudEvent:
+		if !s.reportsUsage() {
+			err = d.meterEntry(c, s)
+			w.spans = append(w.spans, usageSpans{len(d.keys), len(w.props)})
+			return kind, err
+		}
 		err = d.cloud(c, s, u)
 	case plainEvent:
 	}
@@ -413,7 +418,9 @@ func (d *Decoder) finish(c *call) {
 		to := w.spans[i]
 		w.usage[i].Properties = w.props[from.props:to.props:to.props]
 		w.Requests[i].Key = keys[from.key:to.key]
-		w.Requests[i].Command = &w.usage[i]
+		if w.Requests[i].Command == nil { // else it is a meter event
+			w.Requests[i].Command = &w.usage[i]
+		}
 		from = to
 	}
 }

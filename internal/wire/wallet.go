@@ -27,8 +27,8 @@ func (d *Decoder) createWallet(c *call, f *fields) (commands.Command, error) {
 		return cmd, err
 	}
 	var err error
-	cmd.Label, err = d.seal(cmd.Owner, PurposeWallet, toJSON(label))
-	return cmd, missingConsumer(err, cmd.Owner)
+	cmd.Label, err = d.sealForNamed(cmd.Owner, PurposeWallet, toJSON(label))
+	return cmd, err
 }
 
 // digits returns an amount in billionths of a currency's unit, written as a string of digits; 0 where there is none.

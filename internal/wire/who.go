@@ -78,6 +78,8 @@ type Directory interface {
 	SessionConsumer(ctx context.Context, id events.SessionID) (events.OrganizationID, bool, error)
 	// ManagedConsumer returns the consumer with an e-mail address that the merchant manages, or a full one that it knows.
 	ManagedConsumer(ctx context.Context, merchant events.OrganizationID, email events.Digest) (events.OrganizationID, bool, error)
+	// CustomerByExternal returns the customer that a merchant calls by an id of its own, zero if there is none.
+	CustomerByExternal(ctx context.Context, merchant events.OrganizationID, external events.Digest) (events.CustomerID, error)
 	// ConsumerProfile returns the sealed profile of a consumer, and the record that holds it.
 	ConsumerProfile(ctx context.Context, id events.OrganizationID) (sealed events.Sealed, at events.Seq, found bool, err error)
 	// UsageRecord returns the record of a usage event.

@@ -114,6 +114,13 @@ func (f *fakeDirectory) ManagedConsumer(_ context.Context, _ events.Organization
 	return c, ok, nil
 }
 
+func (f *fakeDirectory) CustomerByExternal(_ context.Context, m events.OrganizationID, e events.Digest) (id events.CustomerID, err error) {
+	if e == digest("external", m.String(), "c-1") {
+		id = customer
+	}
+	return id, nil
+}
+
 func (f *fakeDirectory) ConsumerProfile(_ context.Context, id events.OrganizationID) (events.Sealed, events.Seq, bool, error) {
 	return events.Sealed{Key: id, Box: []byte(PurposeProfile + ` {"name":"Jane","email":"jane@example.com"}`)}, 7, id == consumer, nil
 }
@@ -335,8 +342,9 @@ func TestUsageRefused(t *testing.T) {
 		{"broken entry", `{"events":[{` + good + `},{]}`, "not valid JSON"},
 		{"deep nesting", `[` + strings.Repeat(`[`, 40) + strings.Repeat(`]`, 40) + `]`, "more than 32 levels of nesting"},
 		{"too many entries", `[` + strings.Repeat(`{`+good+`},`, 1000) + `{` + good + `}]`, "events has more than 1000 entries"},
-		{"unknown customer with metadata", strings.Replace(`{`+good+`,"metadata":{"a":"1"}}`, "$customer", "cus_01JD3W8X5KQ7M2N4P6R8T0V2W4", 1), "no customer cus_01JD3W8X5KQ7M2N4P6R8T0V2W4"},
-		{"CloudEvent of another type", `{"specversion":"1.0","type":"x"}`, "type must be usage.reported"},
+		{"CloudEvent of another type", `{"specversion":"1.0","type":"x"}`, "source and id are the idempotency key"},
+		{"CloudEvent of another type and version", `{"id":"1","source":"k","type":"x","subject":"$customer","data":{}}`, "specversion is required of a CloudEvent"},
+		{"CloudEvent of a type that is no text", `{"specversion":"1.0","type":7}`, "type must be a string"},
 		{"CloudEvent without data", `{"specversion":"1.0"}`, "id is required of a CloudEvent"},
 		{"CloudEvent with an attribute twice", `{"specversion":"1.0","specversion":"1.0"}`, "specversion is given twice"},
 		{"CloudEvent with an extension twice", `{"id":"1","x":1,"x":1}`, "x is given twice"},
@@ -374,11 +382,11 @@ func TestBatchEntries(t *testing.T) {
 	for i, r := range w.Requests {
 		u := r.Command.(*commands.ReportUsage)
 		got = append(got, fmt.Sprintf("%s %s %d %s", r.Key, u.Customer, len(u.Properties), u.Metadata.Box))
-		if want := `"idempotencyKey":"` + r.Key + `"`; !strings.Contains(string(w.Source([]int{1, 3, 6}[i])), want) {
-			t.Errorf("the source of %s is %s", r.Key, w.Source([]int{1, 3, 6}[i]))
+		if want := `"idempotencyKey":"` + r.Key + `"`; !strings.Contains(string(w.Source([]int{1, 3, 4, 6}[i])), want) {
+			t.Errorf("the source of %s is %s", r.Key, w.Source([]int{1, 3, 4, 6}[i]))
 		}
 	}
-	want := fill("a $customer 2 usage.metadata {\"a\":\"1\",\"b\":\"2\"}|b $customer 2 usage.metadata {\"a\":\"1\",\"b\":\"2\"}|d $customer 2 usage.metadata {\"a\":\"1\",\"b\":\"2\"}")
+	want := fill("a $customer 2 usage.metadata {\"a\":\"1\",\"b\":\"2\"}|b $customer 2 usage.metadata {\"a\":\"1\",\"b\":\"2\"}|c cus_01JD3W8X5KQ7M2N4P6R8T0V2W4 2 |d $customer 2 usage.metadata {\"a\":\"1\",\"b\":\"2\"}")
 	if diff := cmp.Diff(strings.Split(want, "|"), got); diff != "" {
 		t.Errorf("requests (-want +got):\n%s", diff)
 	}
@@ -395,9 +403,9 @@ func TestBatchEntries(t *testing.T) {
 		"accepted 1 ",
 		"rejected 0 events[2] must be an object: a usage event, not a string",
 		"accepted 2 ",
-		"rejected 0 no customer cus_01JD3W8X5KQ7M2N4P6R8T0V2W4",
-		"rejected 0 events[5].events is no field of a usage event",
 		"accepted 3 ",
+		"rejected 0 events[5].events is no field of a usage event",
+		"accepted 4 ",
 		"rejected 0 events[7].id is required of a CloudEvent",
 	}
 	if diff := cmp.Diff(wantSaid, said); diff != "" {
