@@ -24,7 +24,7 @@ lint:
 	$(TOOL) golangci-lint run ./...
 
 fmt:
-	$(TOOL) gofumpt -w $$(git ls-files '*.go')
+	$(TOOL) gofumpt -w $$(git ls-files '*.go' ':!*.gen.go')
 
 FUZZTIME ?= 30s
 fuzz: ## each fuzz target for FUZZTIME; what makes an input smaller is bounded, or it outlasts that and fails the target

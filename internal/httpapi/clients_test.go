@@ -36,15 +36,20 @@ func newClients(t testing.TB) *clients {
 
 // operation returns the operation that a request is, nil for one that clients do not know.
 func (c *clients) operation(method, target string) *openapi3.Operation {
+	_, op := c.route(method, target)
+	return op
+}
+
+// route is operation with the path that it stands under.
+func (c *clients) route(method, target string) (path string, op *openapi3.Operation) {
 	target, _, _ = strings.Cut(target, "?")
-	var op *openapi3.Operation
 	best := 0
-	for path, item := range c.doc.Paths.Map() {
-		if n := likeness(path, target); n > best && item.GetOperation(method) != nil {
-			best, op = n, item.GetOperation(method)
+	for known, item := range c.doc.Paths.Map() {
+		if n := likeness(known, target); n > best && item.GetOperation(method) != nil {
+			best, path, op = n, known, item.GetOperation(method)
 		}
 	}
-	return op
+	return path, op
 }
 
 // likeness returns 0 where a path is not that of a target, and else more the more parts of it are fixed.

@@ -255,6 +255,7 @@ func (c *conformance) money(s shop) {
 	c.refused("createAlert", 400, "POST", "/v0/alerts", strings.Replace(alert, "ops@", "", 1))
 	c.refused("createAlert", 404, "POST", "/v0/alerts", strings.Replace(alert, s.wallet, "acc_01ARZ3NDEKTSV4RRFFQ69G5FAV", 1))
 	c.try("listAlerts", 200, "GET", "/v0/alerts?resourceId="+s.wallet, "")
+	c.do(200, "GET", "/v0/alerts", "")
 	if got := c.try("getAlert", 200, "GET", "/v0/alerts/"+low, ""); got["enabled"] != true || got["lastNotifiedAt"] != nil || got["notifyPeriod"] != "PT60S" {
 		c.t.Errorf("the alert is %v", got)
 	}

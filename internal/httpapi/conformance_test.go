@@ -106,7 +106,10 @@ func (c *conformance) table(missing []string) string {
 		"`internal/httpapi/testdata/clients.json`, field by field, and every refusal left the log where it was. `foreign` is a try with the key of another\n" +
 		"merchant, which is answered like a try at what does not exist, or with an empty list. 403 is a try with a key that may only read.\n" +
 		"`again` is a repeat with the same `Idempotency-Key`, which gets the same answer; `other` is other content with that key, which is a 409 and\n" +
-		"records nothing. (Usage has its key in the body.)\n" +
+		"records nothing. (Usage has its key in the body.) Each identity in each request is also replaced, one by one: by one that nothing has, by another\n" +
+		"merchant's of the same kind, and by the merchant's own of other kinds; what is another's is answered to the word as what there is not.\n" +
+		"All of these requests are also made by a client that is generated from that description (`internal/httpapi/strict`), which takes no answer with a\n" +
+		"required field missing, another type, null, or an unknown word (`TestStrictClient`).\n" +
 		"Each operation also answers 429 to a key that asks too often, and 503 while the ledger cannot take commands.\n\n")
 	b.WriteString("| operation | " + strings.Join(columns, " | ") + " |\n|" + strings.Repeat(" --- |", len(columns)+1) + "\n")
 	ids := slices.SortedFunc(maps.Keys(c.rows), func(a, b string) int {

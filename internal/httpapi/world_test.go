@@ -31,6 +31,7 @@ type world struct {
 	merchant string                    // whose key is key
 	other    string                    // whose key is foreign
 	clients  *clients                  // hold every answer against what they know
+	typed    *typed                    // sends the merchant's requests, as far as it can, where it is there
 	saw      func(key string, r reply) // is told of every answer, where it is there
 }
 
@@ -106,6 +107,29 @@ func (w *world) command(name, body string) map[string]any {
 // call sends a request with a key. Headers are given as "Name: value".
 func (w *world) call(key, method, path, body string, headers ...string) reply {
 	w.t.Helper()
+	var r reply
+	sent := false
+	if w.typed != nil && key == w.key {
+		r, sent = w.typed.call(w.t.Context(), key, method, path, body, headers)
+	}
+	if !sent {
+		r = w.send(key, method, path, body, headers)
+	}
+	if len(bytes.TrimSpace(r.raw)) > 0 && strings.HasPrefix(r.header.Get("Content-Type"), "application/json") {
+		if err := json.Unmarshal(r.raw, &r.body); err != nil {
+			w.t.Fatalf("%s %s answers %s: %v", method, path, r.raw, err)
+		}
+	}
+	w.clients.check(method, path, body, r)
+	if w.saw != nil {
+		w.saw(key, r)
+	}
+	return r
+}
+
+// send sends a request as it stands.
+func (w *world) send(key, method, path, body string, headers []string) reply {
+	w.t.Helper()
 	req, err := http.NewRequestWithContext(w.t.Context(), method, w.server.APIURL()+path, strings.NewReader(body))
 	if err != nil {
 		w.t.Fatal(err)
@@ -126,15 +150,6 @@ func (w *world) call(key, method, path, body string, headers ...string) reply {
 	r := reply{status: resp.StatusCode, header: resp.Header}
 	if r.raw, err = io.ReadAll(resp.Body); err != nil {
 		w.t.Fatal(err)
-	}
-	if len(bytes.TrimSpace(r.raw)) > 0 && strings.HasPrefix(resp.Header.Get("Content-Type"), "application/json") {
-		if err := json.Unmarshal(r.raw, &r.body); err != nil {
-			w.t.Fatalf("%s %s answers %s: %v", method, path, r.raw, err)
-		}
-	}
-	w.clients.check(method, path, body, r)
-	if w.saw != nil {
-		w.saw(key, r)
 	}
 	return r
 }
