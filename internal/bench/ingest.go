@@ -76,8 +76,17 @@ type Ingest struct {
 	P99Millis         float64 `json:"p99Millis"`
 	CPUMicrosPerUsage float64 `json:"cpuMicrosPerUsage"` // of the whole process, the load generator included
 
-	RichPerSecond float64 `json:"richPerSecond,omitempty"` // the same with tax, a platform's fee and reservations that pay
-	RichRatio     float64 `json:"richRatio,omitempty"`     // RichPerSecond / the mean of plain ones before and after
+	Rich *Rich `json:"rich,omitempty"`
+}
+
+// Rich is what the same usage comes to with tax, a platform's fee and reservations that pay. It is measured twice, between plain ones, for
+// what a process measures later is slower: it has a larger heap, and the disk is busy with what came before.
+type Rich struct {
+	UsagePerSecond         float64 `json:"usagePerSecond"`
+	PlainPerSecond         float64 `json:"plainPerSecond"` // of the three plain ones
+	Ratio                  float64 `json:"ratio"`          // UsagePerSecond / PlainPerSecond
+	CPUMicrosPerUsage      float64 `json:"cpuMicrosPerUsage"`
+	PlainCPUMicrosPerUsage float64 `json:"plainCpuMicrosPerUsage"`
 }
 
 // MeasureIngest measures usage in, and then the raw limit beside it.
@@ -88,19 +97,9 @@ func MeasureIngest(ctx context.Context, o Options) (res Ingest, err error) {
 		return res, err
 	}
 	if o.Rich {
-		rich, _, err := o.measured(ctx, "rich", true)
-		if err != nil {
+		if res.Rich, err = o.rich(ctx, res); err != nil {
 			return res, err
 		}
-		again := o
-		again.Profile = ""
-		after, _, err := again.measured(ctx, "again", false)
-		if err != nil {
-			return res, err
-		}
-		// What a process measures later is slower: it has a larger heap, and the disk is busy with what came before.
-		plain := (res.UsagePerSecond + after.UsagePerSecond) / 2
-		res.RichPerSecond, res.RichRatio = rich.UsagePerSecond, rich.UsagePerSecond/plain
 	}
 	o.Progress("measuring the raw limit")
 	if o.Batch == 1 {
@@ -114,6 +113,30 @@ func MeasureIngest(ctx context.Context, o Options) (res Ingest, err error) {
 		res.Ratio = res.UsagePerSecond / res.RawPerSecond
 	}
 	return res, err
+}
+
+// rich measures rich usage and plain usage in turn, after a first plain one.
+func (o Options) rich(ctx context.Context, first Ingest) (*Rich, error) {
+	o.Profile = ""
+	// The time and the processor time that a usage event takes, summed.
+	var seconds, micros [2]float64
+	add := func(kind int, res Ingest) {
+		seconds[kind] += 1 / res.UsagePerSecond
+		micros[kind] += res.CPUMicrosPerUsage
+	}
+	add(0, first)
+	for i := range 4 {
+		kind := 1 - i%2
+		res, _, err := o.measured(ctx, fmt.Sprintf("turn-%d", i), kind == 1)
+		if err != nil {
+			return nil, err
+		}
+		add(kind, res)
+	}
+	return &Rich{
+		UsagePerSecond: 2 / seconds[1], PlainPerSecond: 3 / seconds[0], Ratio: (2 / seconds[1]) / (3 / seconds[0]),
+		CPUMicrosPerUsage: micros[1] / 2, PlainCPUMicrosPerUsage: micros[0] / 3,
+	}, nil
 }
 
 // leftover is what the measurement of a raw limit needs of the one before.
