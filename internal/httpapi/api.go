@@ -124,6 +124,7 @@ type operation struct {
 	rate    rate     // how often a key may ask for it; beside the limit on all requests
 	limits  *limiter // of rate
 	answers map[int]bodyType
+	known   map[commands.Code]int // statuses by which clients of this operation know refusals, where those are not the usual ones
 	handle  func(*call) (answer, error)
 }
 

@@ -4,6 +4,7 @@ import (
 	"net/http"
 	"time"
 
+	"tallystick/commands"
 	"tallystick/events"
 	"tallystick/internal/query"
 )
@@ -30,6 +31,10 @@ type Because struct {
 
 // billing is what is done to invoices.
 func (a *API) billing() []operation {
+	refunding := map[commands.Code]int{
+		commands.AlreadyRefunded: http.StatusBadRequest, commands.InvoiceState: http.StatusBadRequest,
+		commands.InsufficientFunds: http.StatusBadRequest, commands.AmountOutOfRange: http.StatusBadRequest,
+	}
 	const tag, path = "Invoices", "/v2/invoices"
 	ops := []operation{{
 		id: "listLineItems", method: http.MethodGet, path: path + "/lineItems", tag: tag,
@@ -50,10 +55,10 @@ func (a *API) billing() []operation {
 		},
 	}, {
 		id: "createInvoiceRefund", method: http.MethodPost, path: path + "/{id}/refunds", tag: tag, summary: "Give all of a paid invoice back",
-		body: bodyOf[Because](), answers: answers[query.APIInvoiceRefund](http.StatusCreated), handle: a.createRefund,
+		body: bodyOf[Because](), answers: answers[query.APIInvoiceRefund](http.StatusCreated), handle: a.createRefund, known: refunding,
 	}, {
 		id: "voidInvoiceRefund", method: http.MethodPost, path: path + "/{id}/refunds/{refundId}/void", tag: tag, summary: "Take such a refund back",
-		body: bodyOf[Because](), answers: answers[query.APIInvoiceRefund](http.StatusOK), handle: a.voidRefund,
+		body: bodyOf[Because](), answers: answers[query.APIInvoiceRefund](http.StatusOK), handle: a.voidRefund, known: refunding,
 	}}
 	for _, does := range []struct {
 		id, part, summary, command string

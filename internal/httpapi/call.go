@@ -61,7 +61,9 @@ func (a *API) serve(op *operation, schema *huma.Schema, ctx huma.Context) {
 		if commands.CodeOf(err) == "" && r.Context().Err() == nil {
 			a.opts.Logger.Error("a request could not be answered", "operation", op.id, "error", err)
 		}
-		result = problemOf(err).result()
+		p := problemOf(err)
+		p.status = op.known[p.rejection.Code]
+		result = p.result()
 	}
 	a.write(w, result)
 }

@@ -37,7 +37,7 @@ func (c *conformance) billing(s shop, paid string) {
 	refunds := "/v2/invoices/" + paid + "/refunds"
 	c.refused("voidInvoiceRefund", 404, "POST", refunds+"/crn_01ARZ3NDEKTSV4RRFFQ69G5FAV/void", "")
 	note := c.id("createInvoiceRefund", refunds, `{"reason":"our fault"}`)
-	c.refused("createInvoiceRefund", 422, "POST", refunds, `{"reason":"our fault"}`)
+	c.refused("createInvoiceRefund", 400, "POST", refunds, `{"reason":"our fault"}`)
 	c.try("listInvoiceRefunds", 200, "GET", refunds, "")
 	c.try("voidInvoiceRefund", 200, "POST", refunds+"/"+note+"/void", `{"reason":"it was not"}`)
 	c.refused("voidInvoiceRefund", 404, "POST", refunds+"/"+note+"/void", `{"reason":"it was not"}`)
@@ -57,6 +57,7 @@ func (c *conformance) drafts(s shop) {
 	c.try("getFeePrice", 200, "GET", "/v0/fees/"+fee+"/price/"+sub, "")
 
 	first, second := c.draft(s, sub), c.draft(s, sub)
+	c.refused("createInvoiceRefund", 400, "POST", "/v2/invoices/"+first+"/refunds", "")
 	c.refused("writeOffInvoice", 409, "POST", "/v2/invoices/"+first+"/writeOff", "")
 	c.try("approveInvoice", 200, "POST", "/v2/invoices/"+first+"/approval", "")
 	c.refused("approveInvoice", 409, "POST", "/v2/invoices/"+first+"/approval", "")

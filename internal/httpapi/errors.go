@@ -1,6 +1,7 @@
 package httpapi
 
 import (
+	"cmp"
 	"errors"
 	"net/http"
 
@@ -37,6 +38,7 @@ type FieldError struct {
 type problem struct {
 	rejection *commands.Rejection
 	fields    []FieldError // the faults of a request that is not what the description says
+	status    int          // where it is not the usual one
 }
 
 func (p *problem) Error() string { return p.rejection.Error() }
@@ -77,7 +79,7 @@ func mistaken(faults []error) *problem {
 // answer returns the status and the body that p is answered with.
 func (p *problem) answer() (int, any) {
 	r := p.rejection
-	status := r.Code.HTTPStatus()
+	status := cmp.Or(p.status, r.Code.HTTPStatus())
 	fields := p.fields
 	if len(fields) == 0 && r.Field != "" && status == http.StatusBadRequest {
 		fields = []FieldError{{Field: r.Field, Message: r.Message, Code: string(r.Code)}}
