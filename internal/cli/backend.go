@@ -33,6 +33,7 @@ type Backend interface {
 // connection says which ledger is meant, and who asks.
 type connection struct {
 	dir, server, key, merchant, inbox, ca string
+	cert, certKey                         string // our certificate and its key
 }
 
 // settle puts in what the environment says where flags say nothing. Only the first call does.
@@ -44,7 +45,7 @@ func (a *app) settle() (connection, error) {
 	for _, v := range []struct {
 		field *string
 		name  string
-	}{{&c.server, "TALLY_SERVER"}, {&c.key, "TALLY_KEY"}, {&c.merchant, "TALLY_MERCHANT"}, {&c.inbox, "TALLY_INBOX"}, {&c.ca, "TALLY_CA"}, {&c.dir, "TALLY_DATA"}} {
+	}{{&c.server, "TALLY_SERVER"}, {&c.key, "TALLY_KEY"}, {&c.merchant, "TALLY_MERCHANT"}, {&c.inbox, "TALLY_INBOX"}, {&c.ca, "TALLY_CA"}, {&c.cert, "TALLY_CLIENT_CERT"}, {&c.certKey, "TALLY_CLIENT_KEY"}, {&c.dir, "TALLY_DATA"}} {
 		if *v.field == "" && (v.name != "TALLY_SERVER" || c.dir == "") { // --data is not overruled by the environment
 			*v.field = a.Getenv(v.name)
 		}
@@ -82,7 +83,7 @@ func (a *app) open(ctx context.Context) (Backend, error) {
 	if !found {
 		return nil, err
 	}
-	c.server, c.ca = at.NATS, at.CA
+	c.server, c.ca, c.cert, c.certKey = at.NATS, at.CA, at.Cert, at.CertKey
 	if c.key == "" {
 		c.key = at.Key
 	}
@@ -95,6 +96,9 @@ type endpoint struct {
 	HTTP string `json:"http"`
 	CA   string `json:"ca"`  // PEM file of the authorities to trust; "" for the system's
 	Key  string `json:"key"` // an operator's key that lasts as long as the server
+
+	Cert    string `json:"clientCert"` // PEM file of the certificate that the NATS server wants to see; "" for none
+	CertKey string `json:"clientKey"`  // PEM file of its private key
 }
 
 // endpointFile is the name of the file with an endpoint.
@@ -127,6 +131,9 @@ func connect(c connection) (Backend, error) {
 	opts := client.Options{Key: c.key, Inbox: c.inbox, Scope: scope}
 	if c.ca != "" {
 		opts.NATS = append(opts.NATS, nats.RootCAs(c.ca))
+	}
+	if c.cert != "" {
+		opts.NATS = append(opts.NATS, nats.ClientCert(c.cert, c.certKey))
 	}
 	cl, err := client.Connect(c.server, opts)
 	if err != nil {

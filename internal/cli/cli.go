@@ -167,6 +167,8 @@ func (a *app) root() *cobra.Command {
 	flags.StringVar(&a.at.merchant, "merchant", "", "merchant to act for, such as org_01J… (default $TALLY_MERCHANT)")
 	flags.StringVar(&a.at.inbox, "inbox", "", "prefix of an auditor's inboxes, as shown with the key (default $TALLY_INBOX)")
 	flags.StringVar(&a.at.ca, "ca", "", "PEM file of the authorities that are trusted for --server over TLS (default $TALLY_CA, or the system's)")
+	flags.StringVar(&a.at.cert, "client-cert", "", "PEM file with our certificate, for a --server that verifies clients (default $TALLY_CLIENT_CERT)")
+	flags.StringVar(&a.at.certKey, "client-key", "", "PEM file with its private key (default $TALLY_CLIENT_KEY)")
 	flags.BoolVar(&a.json, "json", false, "print JSON for programs")
 	flags.BoolVarP(&a.verbose, "verbose", "v", false, "log what happens to standard error")
 	root.AddGroup(

@@ -32,8 +32,9 @@ type elsewhere struct {
 	t     *testing.T
 	dir   string
 	page  string
-	addr  string // of the NATS server
+	addr  string // of the NATS server, or servers with ",tls://" between them
 	nats  *server.Server
+	certs []nats.Option        // of a client, where the server asks for one
 	procs map[string]*exec.Cmd // by the directory they serve
 	logs  map[string]*logged
 }
@@ -76,12 +77,12 @@ func newElsewhere(t *testing.T) *elsewhere {
 
 func (e *elsewhere) quoted(file string) string { return fmt.Sprintf("%q", filepath.Join(e.dir, file)) }
 
-// certify makes an authority, and the server's certificate by it.
+// certify makes an authority, and a server's and a client's certificate by it.
 func (e *elsewhere) certify() {
 	e.t.Helper()
 	var issuer *x509.Certificate
 	var issuing ed25519.PrivateKey
-	for i, name := range []string{"ca", "server"} {
+	for i, name := range []string{"ca", "server", "client"} {
 		public, private, err := ed25519.GenerateKey(rand.Reader)
 		must(e.t, err)
 		c := &x509.Certificate{
@@ -116,16 +117,22 @@ func (e *elsewhere) documented(begin string) []string {
 // come starts the NATS server.
 func (e *elsewhere) come() {
 	e.t.Helper()
-	opts, err := server.ProcessConfigFile(filepath.Join(e.dir, "nats.conf"))
+	e.nats = e.start("nats.conf")
+}
+
+// start starts a NATS server with a configuration.
+func (e *elsewhere) start(conf string) *server.Server {
+	e.t.Helper()
+	opts, err := server.ProcessConfigFile(filepath.Join(e.dir, conf))
 	must(e.t, err)
 	opts.NoSigs, opts.NoLog = true, true
 	s, err := server.NewServer(opts)
 	must(e.t, err)
 	s.Start()
-	e.nats = s
 	if !s.ReadyForConnections(10 * time.Second) {
 		e.t.Fatal("the NATS server did not start")
 	}
+	return s
 }
 
 // away stops the NATS server.
@@ -324,7 +331,7 @@ func (e *elsewhere) join(b business, inbox string, more ...nats.Option) *nats.Co
 	nc, err := nats.Connect("tls://"+e.addr, append([]nats.Option{
 		nats.Token(b.secret), nats.CustomInboxPrefix("_INBOX_" + inbox), nats.RootCAs(filepath.Join(e.dir, "ca.pem")),
 		nats.ErrorHandler(func(*nats.Conn, *nats.Subscription, error) {}), // of what is not permitted
-	}, more...)...)
+	}, append(e.certs, more...)...)...)
 	must(e.t, err)
 	e.t.Cleanup(nc.Close)
 	return nc

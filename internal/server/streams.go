@@ -116,12 +116,17 @@ func (d *doors) writeEndpoint() error {
 		return nil
 	}
 	where := map[string]string{"nats": url, "http": d.s.HTTPURL(), "api": d.s.APIURL(), "key": d.secret}
-	if e := d.opts.NATS.External; e != nil && e.CA != "" {
-		ca, err := filepath.Abs(e.CA)
-		if err != nil {
-			return fmt.Errorf("leaving word of the server: %w", err)
+	if e := d.opts.NATS.External; e != nil {
+		for name, file := range map[string]string{"ca": e.CA, "clientCert": e.Cert, "clientKey": e.Key} {
+			if file == "" {
+				continue
+			}
+			path, err := filepath.Abs(file)
+			if err != nil {
+				return fmt.Errorf("leaving word of the server: %w", err)
+			}
+			where[name] = path
 		}
-		where["ca"] = ca
 	}
 	b, err := json.Marshal(where)
 	if err != nil {
