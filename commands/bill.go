@@ -1,6 +1,8 @@
 package commands
 
 import (
+	"slices"
+
 	"github.com/shopspring/decimal"
 
 	"tallystick/events"
@@ -254,14 +256,20 @@ func paidOf(b *projections.Books, c Context, id events.InvoiceID, paid *PaidInvo
 	return s, b.ClockNow(s.Clock, c.Now), clockUsable(b, c, s.Clock)
 }
 
-// creditOf returns the credit note of an invoice that is not void, or nil.
+// creditOf returns the credit note over all of an invoice that is not void, or nil.
 func creditOf(b *projections.Books, id events.InvoiceID) *projections.Credit {
 	if list := b.Credits.Get(id); list != nil {
-		if last := &list.Notes[len(list.Notes)-1]; last.VoidedAt == 0 {
+		if last := &list.Notes[len(list.Notes)-1]; last.VoidedAt == 0 && last.Usage.IsZero() {
 			return last
 		}
 	}
 	return nil
+}
+
+// overUsage reports whether a credit note of an invoice is over usage that was taken back while the invoice was to be paid.
+func overUsage(b *projections.Books, id events.InvoiceID, note events.CreditNoteID) bool {
+	list := b.Credits.Get(id)
+	return list != nil && slices.ContainsFunc(list.Notes, func(n projections.Credit) bool { return n.ID == note && !n.Usage.IsZero() })
 }
 
 func refundInvoice(b *projections.Books, c Context, cmd RefundInvoice, d *decision) *Rejection {
@@ -317,6 +325,9 @@ func voidInvoiceRefund(b *projections.Books, c Context, cmd VoidInvoiceRefund, d
 	s, now, r := paidOf(b, c, cmd.Invoice, &cmd.Paid)
 	if r != nil {
 		return r
+	}
+	if overUsage(b, cmd.Invoice, cmd.CreditNote) {
+		return Reject(InvoiceState, "credit note %s is over usage that was taken back, which is final", cmd.CreditNote)
 	}
 	note := creditOf(b, cmd.Invoice)
 	if note == nil || note.ID != cmd.CreditNote {

@@ -125,15 +125,45 @@ func TestRefunds(t *testing.T) {
 		{name: "after the subscription has ended there is no invoice to join", given: []step{terminateIt("sub")}, when: refundOf("two")},
 		{name: "a second time", given: []step{refundOf("one")}, when: refundOf("one"), refused: AlreadyRefunded},
 		{name: "by another merchant", given: []step{merchant("rival", seller)}, when: refundOf("one"), refused: NotFound},
-		{name: "what is owed on an invoice that is issued", given: []step{at("2025-02-16 12:00")}, when: refundOf("one"), refused: NotRefundable},
-		{name: "what is owed, where the open invoice is of more", given: []step{
-			at("2025-02-16 12:00"), use("more", "alice", "2025-02-16 11:00", q{"bytes", 30}),
+		{name: "what is owed on an invoice that is paid, where the open one is of more", given: []step{
+			at("2025-02-16 12:00"), latest, pay("owed"), latest, charged("owed", good), use("more", "alice", "2025-02-16 11:00", q{"bytes", 30}),
 		}, when: refundOf("one")},
+		{name: "what is owed on an invoice that is paid", given: []step{at("2025-02-16 12:00"), latest, pay("owed"), latest, charged("owed", good)}, when: refundOf("one"), refused: NotRefundable},
 		{name: "what never will be paid", given: []step{
 			at("2025-02-16 12:00"), use("more", "alice", "2025-02-16 11:00", q{"bytes", 30}), writeOff,
 		}, when: refundOf("one"), refused: NotRefundable},
 		{name: "what was debited, of an invoice that was written off", given: []step{at("2025-02-16 12:00"), writeOff}, when: refundOf("two")},
 		{name: "something that is no usage", when: just(RefundUsage{Usage: events.UsageID{1}}), refused: NotFound},
+	})
+}
+
+// TestOwedLess holds what becomes of an invoice that is issued and to be paid when usage is taken back which it has charged.
+func TestOwedLess(t *testing.T) {
+	setup := append(taxedShop(events.Settings{ManagedPrepaid: true, FeeBasisPoints: 1_000}), setup("card", "alice"), pay("card"), charged("card", good),
+		use("one", "alice", "2025-01-15 10:00", q{"bytes", 30}), use("two", "alice", "2025-01-15 10:00", q{"bytes", 7}), use("both", "alice", "2025-01-15 10:00", q{"tokens", 4}, q{"bytes", 3}))
+	issued := []step{at("2025-02-16 12:00"), latest}
+	with := func(more ...step) []step { return append(issued[:2:2], more...) }
+	discount := func(price string) step { return item("1", price, asIs) }
+	checkRules(t, setup, []rule{
+		{name: "it leaves less to pay, and is asked for anew", given: issued, when: refundOf("one")},
+		{name: "what was debited is in the wallet again", given: issued, when: refundOf("both")},
+		{name: "it leaves nothing to pay, and is paid", given: with(refundOf("one"), refundOf("both")), when: refundOf("two")},
+		{name: "it leaves less than half a cent to pay, and is paid", given: append([]step{discount("0.004")}, with(refundOf("one"), refundOf("both"))...), when: refundOf("two")},
+		{name: "what is left is paid", given: with(refundOf("one"), latest, pay("owed"), latest), when: charged("owed", good)},
+		{name: "after the subscription has ended", given: with(terminateIt("sub")), when: refundOf("one")},
+		{name: "after a charge has failed", given: with(payOwed("stored"), charged("owed", bad)), when: refundOf("one")},
+		{name: "after its session has failed", given: with(declinedTimes(5, "owed")), when: refundOf("one")},
+		{name: "while its payer has something to do", given: with(pay("owed"), charged("owed", projections.ChargeActionRequired)), when: refundOf("one")},
+
+		{name: "while its session is paid", given: with(pay("owed")), when: refundOf("one"), refused: Conflict},
+		{name: "while the stored method is charged", given: with(payOwed("stored")), when: refundOf("one"), refused: Conflict},
+		{name: "more than a discount leaves to pay", given: append([]step{discount("-2")}, issued...), when: refundOf("one"), refused: NotRefundable},
+		{name: "a second time", given: with(refundOf("one")), when: refundOf("one"), refused: AlreadyRefunded},
+		{name: "its session is not paid any more", given: with(refundOf("one")), when: pay("owed"), refused: Conflict},
+		{name: "what was given up", given: with(writeOff), when: refundOf("one"), refused: NotRefundable},
+		{name: "its credit note is not voided", given: with(refundOf("one"), latest, pay("owed"), latest, charged("owed", good)), when: onInvoice(func(w *world, i events.InvoiceID, p PaidInvoice) Command {
+			return VoidInvoiceRefund{Invoice: i, CreditNote: w.seq.books.Credits.Get(i).Notes[0].ID, Paid: p}
+		}), refused: InvoiceState},
 	})
 }
 
@@ -161,6 +191,17 @@ func TestRefundedOnce(t *testing.T) {
 		{name: "the invoice that shows it", given: next, when: creditNext},
 		{name: "the invoice that shows it, and the one that has charged it", given: append(next[:3:3], creditNext), when: creditIt},
 		{name: "after the subscription has ended, when no invoice shows it", given: []step{terminateIt("sub"), refundOf("one")}, when: creditIt},
+	})
+	owed := append(taxedShop(events.Settings{ManagedPrepaid: true, FeeBasisPoints: 1_000}),
+		use("one", "alice", "2025-01-15 10:00", q{"tokens", 4}, q{"bytes", 3}), use("two", "alice", "2025-01-15 10:00", q{"bytes", 30}), at("2025-02-16 12:00"), latest)
+	paid := []step{latest, pay("owed"), latest, charged("owed", good)}
+	then := func(before step, more ...step) []step { return append(append([]step{before}, paid...), more...) }
+	checkRules(t, owed, []rule{
+		{name: "an invoice after usage was taken back of it while it was to be paid", given: then(refundOf("one")), when: creditIt},
+		{name: "and its other usage after that", given: then(refundOf("one"), creditIt), when: refundOf("two"), refused: AlreadyRefunded},
+		{name: "usage that was taken back of an invoice to be paid", given: then(refundOf("one"), creditIt, void), when: refundOf("one"), refused: AlreadyRefunded},
+		{name: "an invoice after all of it was taken back", given: []step{refundOf("one"), refundOf("two")}, when: creditIt, refused: InvoiceState},
+		{name: "an invoice whose other usage the next one shows", given: then(refundOf("one"), use("more", "alice", "2025-02-16 11:00", q{"bytes", 40}), refundOf("two")), when: creditIt, refused: InvoiceState},
 	})
 }
 

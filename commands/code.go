@@ -19,7 +19,7 @@ const (
 	IdempotencyConflict   Code = "IDEMPOTENCY_CONFLICT"    // its key was used for something else
 	Conflict              Code = "CONFLICT"                // it contradicts what exists
 	AlreadyRefunded       Code = "ALREADY_REFUNDED"        // it was taken back before
-	NotRefundable         Code = "NOT_REFUNDABLE"          // it is invoiced, and only its invoice can be refunded
+	NotRefundable         Code = "NOT_REFUNDABLE"          // it is invoiced, and no invoice that is open or to be paid can take it back
 	InvoiceState          Code = "INVOICE_STATE"           // the invoice is in a state that does not allow it
 	BilledSince           Code = "BILLED_SINCE"            // the subscription was used or renewed after the time that it is to have ended at
 	AlreadyTerminated     Code = "ALREADY_TERMINATED"      // the subscription has ended

@@ -41,13 +41,17 @@ func TestDisputes(t *testing.T) {
 		{name: "declined, the event stands", given: []step{disputeOf("one")}, when: answered("one", false)},
 		{name: "a declined one may still be taken back", given: []step{disputeOf("one"), answered("one", false)}, when: refundOf("one")},
 		{name: "it is answered in a later period", given: []step{disputeOf("two"), at("2025-02-16 12:00")}, when: answered("two", true)},
+		{name: "accepted, where the event is on an issued invoice, that leaves less to pay", given: []step{disputeOf("one"), at("2025-02-16 12:00")}, when: answered("one", true)},
 		{name: "its customer goes once it is answered", given: []step{disputeOf("two"), terminateIt("sub"), at("2025-01-15 12:00"), answered("two", false), writeOff}, when: remove},
 
 		{name: "an event is disputed once", given: []step{disputeOf("one")}, when: disputeOf("one"), refused: Conflict},
 		{name: "also where the dispute was declined", given: []step{disputeOf("one"), answered("one", false)}, when: disputeOf("one"), refused: Conflict},
 		{name: "an event that was taken back", given: []step{refundOf("one")}, when: disputeOf("one"), refused: AlreadyRefunded},
 		{name: "accepted, where the event was taken back meanwhile", given: []step{disputeOf("one"), refundOf("one")}, when: answered("one", true), refused: AlreadyRefunded},
-		{name: "accepted, where the event is on an issued invoice", given: []step{disputeOf("one"), at("2025-02-16 12:00")}, when: answered("one", true), refused: NotRefundable},
+		{name: "accepted, where the event is on an invoice that is being paid", given: []step{disputeOf("one"), at("2025-02-16 12:00"), latest, pay("owed")}, when: answered("one", true), refused: Conflict},
+		{name: "accepted, where the event is on a paid invoice", given: []step{
+			disputeOf("one"), at("2025-02-16 12:00"), latest, pay("owed"), latest, charged("owed", good),
+		}, when: answered("one", true), refused: NotRefundable},
 		{name: "answered twice", given: []step{disputeOf("one"), answered("one", true)}, when: answered("one", false), refused: Conflict},
 		{name: "of what is no usage", when: just(CreateDispute{Usage: events.UsageID{1}}), refused: NotFound},
 		{name: "somebody else's event", given: []step{rival}, when: disputeOf("one"), refused: NotFound},
@@ -61,10 +65,10 @@ func TestDisputes(t *testing.T) {
 func TestRefusedDispute(t *testing.T) {
 	w := newWorld(t)
 	w.do(taxedShop(seller)...)
-	w.do(use("one", "alice", "2025-01-15 10:00", q{"bytes", 3}), disputeOf("one"), at("2025-02-16 12:00"))
+	w.do(use("one", "alice", "2025-01-15 10:00", q{"bytes", 3}), disputeOf("one"), at("2025-02-16 12:00"), latest, pay("owed"))
 	before := len(w.log.records)
-	if r := w.send(*answered("one", true)(w))[0]; r.Code != NotRefundable {
-		t.Fatalf("what is on an issued invoice is accepted: %s", r.Code)
+	if r := w.send(*answered("one", true)(w))[0]; r.Code != Conflict {
+		t.Fatalf("what is on an invoice that is being paid is accepted: %s", r.Code)
 	}
 	row := w.seq.books.Disputes.Get(events.Derive[events.DisputeNoun](recordOf(w, "one").Command, 0))
 	if len(w.log.records) != before || row.Status != projections.DisputePending {

@@ -35,10 +35,6 @@ func refundUsage(b *projections.Books, c Context, cmd RefundUsage, d *decision) 
 		Usage: cmd.Usage, Subscription: o.Subscription, Customer: o.Customer, Wallet: o.Wallet, Lines: o.Lines, Currency: o.Currency, Reason: cmd.Reason,
 		Charged: o.Period,
 	}
-	p := joining(s, o.Period)
-	if p != nil {
-		e.Joins, e.Period = true, p.N
-	}
 	if r := b.Reservations.Get(o.Reservation); r != nil && r.Status == projections.ReservationActive {
 		if r.ExpiresAt <= now && r.Parked == "" {
 			d.overdue = onReservation(o.Reservation)
@@ -47,11 +43,17 @@ func refundUsage(b *projections.Books, c Context, cmd RefundUsage, d *decision) 
 		e.Reservation = o.Reservation
 	}
 	back, owed := giveBack(&e, o)
-	if r := refundable(b, cmd, p, owed); r != nil {
+	if r := refundable(b, &cmd, owed); r != nil {
+		return r
+	}
+	if r := shown(b, c, s, &cmd, &e, owed); r != nil {
 		return r
 	}
 	e.Balance = b.BalanceOf(projections.MainAccount(o.Wallet, o.Currency)).Add(back)
 	d.add(c, now, e)
+	if !e.Invoice.IsZero() {
+		askLess(b, c, &e, owed, now, d)
+	}
 	return nil
 }
 
@@ -90,9 +92,8 @@ func giveBack(e *events.UsageRefunded, o *events.UsageReported) (back, owed even
 	return back, owed
 }
 
-// refundable refuses to give back what a credit note has given back already, or what never will be paid; to lower an invoice that is
-// issued already; and what one leaves to pay below nothing.
-func refundable(b *projections.Books, cmd RefundUsage, p *projections.Period, owed events.Nanos) *Rejection {
+// refundable refuses to give back what a credit note has given back already, or what never will be paid.
+func refundable(b *projections.Books, cmd *RefundUsage, owed events.Nanos) *Rejection {
 	switch r := b.Returns.Get(projections.PeriodKey{Subscription: cmd.Original.Subscription, Period: cmd.Original.Period}); {
 	case r == nil:
 	case r.Credited:
@@ -100,11 +101,91 @@ func refundable(b *projections.Books, cmd RefundUsage, p *projections.Period, ow
 	case r.GivenUp && owed != 0:
 		return Reject(NotRefundable, "usage event %s is not paid, and need not be: its invoice was cancelled or written off", cmd.Usage)
 	}
-	if owed == 0 || p != nil && certain(b, cmd.Original.Subscription, p).Cmp(events.SumOf(owed)) >= 0 {
+	return nil
+}
+
+// shown writes into e which invoice shows that usage is taken back: that of its period while it is open. Of one that is issued and to be
+// paid, what was owed comes off by a credit note: it is not rewritten, and leaves less to pay. Else the newest open one shows it, or none. It
+// refuses to leave less than nothing to pay, and to change what the payment provider is at work on.
+func shown(b *projections.Books, c Context, s *projections.Subscription, cmd *RefundUsage, e *events.UsageRefunded, owed events.Nanos) *Rejection {
+	p := joining(s, e.Charged)
+	if owed != 0 && (p == nil || p.N != e.Charged) {
+		switch id, bill := billFor(b, s, e); {
+		case bill == nil:
+		case !bill.Charge.IsZero():
+			return Reject(Conflict, "invoice %s is being paid; wait for the outcome, and try again", id)
+		default:
+			tax := owedTax(b, e.Lines)
+			if left := less(bill, owed, tax); left.UnpaidTax.Sign() >= 0 && left.Unpaid.Cmp(left.UnpaidTax) >= 0 {
+				e.Invoice, e.CreditNote, e.OwedTax = id, events.Derive[events.CreditNoteNoun](c.ID, 0), tax
+				return nil
+			}
+		}
+	}
+	if p != nil {
+		e.Joins, e.Period = true, p.N
+	}
+	if owed == 0 || p != nil && certain(b, e.Subscription, p).Cmp(events.SumOf(owed)) >= 0 {
 		return nil
 	}
-	return Reject(NotRefundable, "usage event %s is invoiced, or discounted, and no open invoice can take it back; refund its invoice", cmd.Usage)
+	return Reject(NotRefundable, "the invoice of usage event %s is a draft, is paid, or leaves less to pay than it has cost, and no open invoice can take it back", cmd.Usage)
 }
+
+// billFor returns the invoice of the period in which usage was charged, if it is issued and to be paid; else nil.
+func billFor(b *projections.Books, s *projections.Subscription, e *events.UsageRefunded) (events.InvoiceID, *projections.Bill) {
+	for _, id := range b.Customers.Get(s.Customer).Unpaid {
+		bill := b.Bills.Get(id)
+		if bill != nil && bill.Subscription == e.Subscription && bill.Period == e.Charged && bill.Status != projections.InvoiceDraft {
+			return id, bill
+		}
+	}
+	return events.InvoiceID{}, nil
+}
+
+// owedTax returns the tax on what accrued of usage.
+func owedTax(b *projections.Books, lines []events.UsageLine) (tax events.Nanos) {
+	for i := range lines {
+		if l := &lines[i]; b.Prices.Get(l.Price).Revision(l.Revision).Term == events.InArrears {
+			tax += l.Tax
+		}
+	}
+	return tax
+}
+
+// less returns a bill that leaves so much less to pay.
+func less(bill *projections.Bill, owed, tax events.Nanos) *projections.Bill {
+	left := *bill
+	left.Unpaid, left.UnpaidTax = left.Unpaid.Add(owed.Neg()), left.UnpaidTax.Add(tax.Neg())
+	return &left
+}
+
+// askLess adds what follows from an invoice leaving less to pay: it is paid where that is nothing, or less than half a cent. Else the payment
+// session that is open for it gives way to one for what is left.
+func askLess(b *projections.Books, c Context, e *events.UsageRefunded, owed events.Nanos, now events.Time, d *decision) {
+	bill := b.Bills.Get(e.Invoice)
+	left := less(bill, owed, e.OwedTax)
+	session := b.Sessions.Get(bill.Session)
+	asked := session != nil && session.Open()
+	o, fits := owingOf(b, e.Invoice, left)
+	settled := left.Unpaid.IsZero() || fits && o.cents() == 0
+	switch {
+	case left.Unpaid.IsZero():
+		d.add(c, now, events.InvoicePaid{Invoice: e.Invoice, Subscription: e.Subscription, PaidAt: now})
+	case settled:
+		d.add(c, now, o.paid(events.Rounding, 0, now))
+	case !fits || !asked || session.Amount == o.amount() && session.Upfront == o.cents():
+		return
+	}
+	if asked {
+		d.add(c, now, events.SessionEnded{Session: bill.Session, Status: events.SessionCancelled, Code: AmountChanged})
+	}
+	if !settled {
+		d.add(c, now, o.session(events.Derive[events.SessionNoun](c.ID, 3)))
+	}
+}
+
+// AmountChanged is why a payment session is cancelled whose invoice leaves less to pay than it did: there is another one, or it is paid.
+const AmountChanged = "amount_changed"
 
 // certain returns what a period leaves to pay whatever is still to come: what has accrued. Aggregates may become less, and fees that
 // were to be paid in advance may still be.

@@ -48,7 +48,8 @@ type FeeCharged struct {
 }
 
 // UsageRefunded records that a usage event was taken back. What was debited for it is credited again, and what accrued
-// is owed no more; as far as a period is open, a line of its invoice says so.
+// is owed no more. If its invoice is issued and not paid, a credit note against it says so, and it leaves less to pay; else, as far as
+// a period is open, a line of its invoice does.
 type UsageRefunded struct {
 	Usage        UsageID        `cbor:"1,keyasint" json:"usageEventId"`
 	Subscription SubscriptionID `cbor:"2,keyasint" json:"subscriptionId"`
@@ -63,6 +64,19 @@ type UsageRefunded struct {
 	Reason       Sealed         `cbor:"11,keyasint,omitzero" json:"reason,omitzero"`
 	Charged      uint32         `cbor:"12,keyasint" json:"chargedPeriod"`                   // in which it was charged
 	Reservation  ReservationID  `cbor:"13,keyasint,omitzero" json:"entitlementId,omitzero"` // that has paid it, and gets it back
+	Invoice      InvoiceID      `cbor:"14,keyasint,omitzero" json:"invoiceId,omitzero"`     // that leaves less to pay
+	CreditNote   CreditNoteID   `cbor:"15,keyasint,omitzero" json:"creditNoteId,omitzero"`  // against it
+	OwedTax      Nanos          `cbor:"16,keyasint,omitzero" json:"owedTaxNanos,omitzero"`  // of what that invoice leaves to pay less: the tax
+}
+
+// Owed returns what was owed for the usage and is no more, with tax.
+func (e *UsageRefunded) Owed() (owed Nanos) {
+	for _, p := range e.Postings {
+		if p.Role == ConsumerUsage {
+			owed += p.Nanos
+		}
+	}
+	return owed
 }
 
 // UsageCorrected records usage of a period that is invoiced already. It is owed, and a line of the invoice of

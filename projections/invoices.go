@@ -171,6 +171,7 @@ type Invoice struct {
 	Failure      string                `cbor:"26,keyasint,omitempty"` // why the latest charge has failed, while it is to be paid
 	RetryAt      events.Time           `cbor:"27,keyasint,omitzero"`  // when it is charged again
 	InFlight     bool                  `cbor:"28,keyasint,omitempty"` // the provider is at work
+	Credited     events.Sum            `cbor:"29,keyasint,omitzero"`  // what usage that was taken back has left less to pay of it
 }
 
 // Bill is an invoice that is drafted or issued, and neither paid nor given up: what rules need of it.
@@ -199,7 +200,8 @@ type Bill struct {
 	Parked       string                `cbor:"22,keyasint,omitempty"`
 }
 
-// Credits is the credit notes of an invoice, oldest first. At most the last is not void.
+// Credits is the credit notes of an invoice, oldest first. Those over usage come before it is paid, and are never void; of those over
+// all of it, which come later, at most the last is not void.
 type Credits struct {
 	Notes []Credit `cbor:"1,keyasint"`
 }
@@ -215,6 +217,9 @@ type Credit struct {
 	At       events.Time           `cbor:"7,keyasint"`
 	VoidedAt events.Time           `cbor:"8,keyasint,omitzero"`
 	Issued   events.Seq            `cbor:"9,keyasint"` // its record
+
+	Usage events.UsageID `cbor:"10,keyasint,omitzero"` // that was taken back; zero for all that the invoice charged
+	Less  events.Nanos   `cbor:"11,keyasint,omitzero"` // what the invoice leaves to pay less for that; the rest was debited, and is credited again
 }
 
 // Refund is what became of a usage event that was taken back.

@@ -43,12 +43,30 @@ func (b *Books) usageRefunded(rec *events.Record, e events.UsageRefunded) {
 		return
 	}
 	net, tax := events.TotalOf(e.Lines)
+	if !e.Invoice.IsZero() {
+		b.credited(rec, &e, Credit{
+			ID: e.CreditNote, Merchant: rec.Merchant, Nanos: net, Tax: tax, Currency: e.Currency, Reason: e.Reason, At: rec.At, Issued: rec.Seq,
+			Usage: e.Usage, Less: e.Owed(),
+		})
+	}
 	charged := b.Returns.edit(PeriodKey{e.Subscription, e.Charged})
 	charged.Back, charged.BackTax = charged.Back.Plus(net), charged.BackTax.Plus(tax)
 	if e.Joins {
 		shown := b.Returns.edit(PeriodKey{e.Subscription, e.Period})
 		shown.Shown, shown.ShownTax = shown.Shown.Plus(net), shown.ShownTax.Plus(tax)
 	}
+}
+
+// credited notes a credit note over usage against an invoice that is to be paid: it leaves so much less to pay.
+func (b *Books) credited(rec *events.Record, e *events.UsageRefunded, note Credit) {
+	bill := b.Bills.edit(e.Invoice)
+	assert(bill.Issued != 0 && bill.Charge.IsZero(), rec, "a credit against an invoice that is not to be paid, or being paid")
+	bill.Unpaid, bill.UnpaidTax = bill.Unpaid.Add(note.Less.Neg()), bill.UnpaidTax.Add(e.OwedTax.Neg())
+	assert(bill.Unpaid.Sign() >= 0, rec, "a credit of more than an invoice leaves to pay")
+	inv := b.Invoices.edit(e.Invoice)
+	inv.Unpaid, inv.Credited, inv.UpdatedAt = inv.Unpaid.Add(note.Less.Neg()), inv.Credited.Add(note.Less), rec.At
+	list := b.Credits.edit(e.Invoice)
+	list.Notes = append(list.Notes, note)
 }
 
 func (b *Books) usageCorrected(rec *events.Record, e events.UsageCorrected) {

@@ -214,6 +214,9 @@ func summary(rec *events.Record) string { //nolint:funlen // a case for each kin
 	case events.FeeCharged:
 		return say("%s to %s, %s", e.Fee, e.Subscription, money(events.SumOf(e.Nanos).Add(e.Tax), e.Currency))
 	case events.UsageRefunded:
+		if !e.Invoice.IsZero() {
+			return say("%s, %s less to pay of %s, balance %s", e.Usage, money(events.SumOf(e.Owed()), e.Currency), e.Invoice, decimals(e.Balance))
+		}
 		return say("%s, balance %s", e.Usage, decimals(e.Balance))
 	case events.UsageCorrected:
 		return say("%s in period %d", e.Subscription, e.Corrects)

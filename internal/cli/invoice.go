@@ -103,6 +103,9 @@ func (a *app) showLines(inv *query.Invoice) {
 	sums.add("tax", decimals(inv.Tax))
 	sums.add("total", decimals(inv.Total))
 	sums.add("paid with usage", decimals(inv.Paid))
+	if !inv.Credited.IsZero() {
+		sums.add("credited", decimals(inv.Credited))
+	}
 	sums.add("unpaid", decimals(inv.Unpaid))
 	sums.add("to the cent", inv.GrandTotal+" "+inv.Currency.String())
 	sums.write(a.Out)

@@ -42,6 +42,42 @@ func (c *conformance) billing(s shop, paid string) {
 	c.try("voidInvoiceRefund", 200, "POST", refunds+"/"+note+"/void", `{"reason":"it was not"}`)
 	c.refused("voidInvoiceRefund", 404, "POST", refunds+"/"+note+"/void", `{"reason":"it was not"}`)
 	c.drafts(s)
+	c.owedLess(s)
+}
+
+// owedLess takes usage of an invoice back that is issued and to be paid: it leaves less to pay, by a credit note that is not voided.
+func (c *conformance) owedLess(s shop) {
+	m := c.merchant
+	c.command("UpdateMerchant", fmt.Sprintf(`{"merchantId":%q,"profile":{"name":"Acme AI","email":"billing@example.com"},"settings":{"managedPrepaid":true}}`, m))
+	product := c.make("/v0/products", `{"merchantId":%q,"name":"Calls","description":"owed"}`, m)
+	metric := c.make("/v0/billableMetrics", `{"merchantId":%q,"productId":%q,"name":"Calls","description":"Calls","unit":"call","aggregation":"SUM"}`, m, product)
+	price := c.make("/v0/prices", `{"billableMetricId":%q,"model":"standard","paymentTerm":"in_arrears","invoiceDisplayName":"Calls","properties":{"unitPrice":"0.5"}}`, metric)
+	plan := c.make("/v0/plans", `{"merchantId":%q,"productId":%q,"name":"Calls","currency":"USD","billingCadence":"P1M","prices":[%q]}`, m, product, price)
+	now := c.do(200, "GET", "/v0/testClocks/"+s.clock, "")["currentTime"]
+	sub := c.make("/v0/subscriptions", `{"name":"Calls","customerId":%q,"planId":%q,"startedAt":%q,"testClockId":%q}`, s.customer, plan, now, s.clock)
+	var used [2]string
+	for i := range used {
+		used[i] = c.make("/v0/usage", `{"customerId":%q,"merchantId":%q,"idempotencyKey":"owed-%d","timestamp":%q,"properties":[{"billableMetricId":%q,"quantity":%d}]}`, s.customer, m, i, now, metric, 10+20*i)
+	}
+	dispute := c.make("/v0/disputes", `{"usageEventId":%q,"message":"We did not use that."}`, used[0])
+	c.do(200, "POST", "/v0/subscriptions/"+sub+"/termination", `{"reason":"moved on"}`)
+	invoice := c.do(200, "GET", "/v2/invoices?subscriptionId="+sub, "")["data"].([]any)[0].(map[string]any)
+	c.try("resolveDispute", 200, "PATCH", "/v0/disputes/"+dispute, `{"status":"accepted"}`)
+	path := "/v2/invoices/" + invoice["id"].(string)
+	got := c.try("getInvoice", 200, "GET", path, "")
+	if got["status"] != "ISSUED" || got["unpaidAmount"] != "15" || got["creditedAmount"] != "5" || got["grandTotal"] != invoice["grandTotal"] || got["paymentUrl"] == invoice["paymentUrl"] {
+		c.t.Errorf("the invoice is %v, and was %v", got, invoice)
+	}
+	note := c.try("listInvoiceRefunds", 200, "GET", path+"/refunds", "")["data"].([]any)[0].(map[string]any)
+	if note["total"] != "5.00" || note["usageEventId"] != used[0] {
+		c.t.Errorf("the credit note is %v", note)
+	}
+	c.refused("createInvoiceRefund", 400, "POST", path+"/refunds", "")
+	c.try("refundUsageEvent", 200, "PATCH", "/v0/usage/"+used[1], `{"refunded":true}`)
+	if got := c.do(200, "GET", path, ""); got["status"] != "PAID" || got["unpaidAmount"] != "0" || got["paymentUrl"] != nil {
+		c.t.Errorf("all was taken back, and the invoice is %v", got)
+	}
+	c.refused("voidInvoiceRefund", 400, "POST", path+"/refunds/"+note["id"].(string)+"/void", "")
 }
 
 // drafts tries what is done to the invoices of a subscription that owes a fee each month, and that wait for approval.

@@ -36,6 +36,7 @@ type Invoice struct {
 	GrandTotal     string        `json:"grandTotal"`
 	PaidAmount     string        `json:"paidAmount" doc:"Paid from the wallet"`
 	UnpaidAmount   string        `json:"unpaidAmount"`
+	CreditedAmount string        `json:"creditedAmount" doc:"What credit notes over usage have left less to pay; the total is what was paid, is unpaid, and was credited so"`
 	DueAt          *events.Time  `json:"dueAt" format:"date-time" nullable:"true"`
 	PaidAt         *events.Time  `json:"paidAt" format:"date-time" nullable:"true"`
 	Permalink      *string       `json:"permalink" format:"uri" nullable:"true" doc:"Where people look at it"`
@@ -108,7 +109,7 @@ func (c *call) renderInvoice(q *query.Invoice) (Invoice, error) {
 		SubscriptionID: q.Subscription.String(), SequenceNumber: q.Number, Status: string(q.Status), Currency: q.Currency.String(),
 		PeriodStart: q.Start, PeriodEnd: q.End, GracePeriodEnd: q.GraceEnd, AutoApprove: true, ItemCount: q.ItemCount,
 		Subtotal: q.Subtotal.String(), TotalTax: q.Tax.String(), GrandTotal: q.GrandTotal, PaidAmount: q.Paid.String(),
-		UnpaidAmount: q.Unpaid.String(), DueAt: maybe(q.DueAt), PaidAt: maybe(q.PaidAt), CreatedAt: q.Start, UpdatedAt: q.Start,
+		UnpaidAmount: q.Unpaid.String(), CreditedAmount: q.Credited.String(), DueAt: maybe(q.DueAt), PaidAt: maybe(q.PaidAt), CreatedAt: q.Start, UpdatedAt: q.Start,
 		Permalink: orNull(q.Permalink), PDFURL: orNull(q.PDF),
 	}
 	v.InFlight, v.Tax = q.InFlight, taxOf(q)

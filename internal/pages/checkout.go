@@ -26,6 +26,7 @@ type checkoutView struct {
 	Problems     []problem // with what was sent
 	Sandbox      bool
 	Return       string // where to go on, once it is over
+	Instead      string // of what is to be paid now, where that has changed; "" for nothing
 }
 
 // checkout shows a payment session. Once it is over, a page that is not framed sends its visitor on to where the session says.
@@ -71,6 +72,9 @@ func (p *Pages) showCheckout(w http.ResponseWriter, r *http.Request, s *query.Pa
 		PaymentSession: *s, Title: "Pay " + s.MerchantName, Form: p.formToken(r.URL.Path), Problems: problems,
 		Countdown: s.Clock == (events.TestClockID{}) && !s.ExpiresAt.IsZero(), Return: returnTo(s),
 	}
+	if err := p.instead(r.Context(), &view); err != nil {
+		return err
+	}
 	if s.Mode == events.SetupMode {
 		view.Title = "Add a payment method for " + s.MerchantName
 	}
@@ -92,6 +96,20 @@ func (p *Pages) showCheckout(w http.ResponseWriter, r *http.Request, s *query.Pa
 		w.Header().Set("Refresh", "3") // where there is no script to do it
 	}
 	return p.show(w, status, "checkout.html", view)
+}
+
+// instead finds where to pay what is left of an invoice, of which less is to be paid than when its session was opened.
+func (p *Pages) instead(ctx context.Context, v *checkoutView) error {
+	if v.Status != events.SessionCancelled || v.Code != commands.AmountChanged {
+		return nil
+	}
+	id, err := events.ParseID[events.InvoiceNoun](v.EntityID)
+	if err != nil {
+		return err
+	}
+	inv, err := p.opts.Queries.Invoice(ctx, reader, query.InvoiceArgs{Invoice: id})
+	v.Instead = inv.PaymentURL
+	return err
 }
 
 // payCheckout pays a payment session with the card in the form, confirms a charge, or cancels.

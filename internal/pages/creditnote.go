@@ -8,7 +8,7 @@ import (
 	"tallystick/internal/query"
 )
 
-// creditNoteView is a credit note, with the invoice that it gives back.
+// creditNoteView is a credit note, with the invoice that it gives back, or usage of.
 type creditNoteView struct {
 	invoiceView
 	Note query.CreditNote
@@ -81,8 +81,17 @@ func (v *creditNoteView) paper() *paper {
 		Tax: exact(n.Tax, v.Currency), Amount: exact(n.Amount, v.Currency),
 	}}
 	d.Notice = "The total is in your wallet again."
-	if n.VoidedAt != 0 {
+	switch back := n.Amount.Plus(n.Tax).Plus(n.Less.Neg()); {
+	case n.VoidedAt != 0:
 		d.Notice = "This credit note is void: the invoice counts as it was, and its total was taken back out of the wallet."
+	case n.Usage == nil:
+	case back.IsZero():
+		d.Notice = "So much less is to be paid of the invoice."
+	default:
+		d.Notice = fmt.Sprintf("%s less are to be paid of the invoice, and %s are in your wallet again.", exact(n.Less, v.Currency), exact(back, v.Currency))
+	}
+	if n.Usage != nil {
+		d.Items[0].Name, d.Items[0].About = "Usage that was taken back", n.Usage.String()+", "+d.Items[0].About
 	}
 	d.Closing = fmt.Sprintf("Credit note %s, issued by record %d of the ledger", d.ID, n.Sequence)
 	d.About = "This credit note, and the invoice with how each amount was computed, are shown at its address:"

@@ -101,13 +101,17 @@ func (v *invoiceView) blank(at events.Time) *paper {
 	return d
 }
 
-// Sums returns what an invoice comes to. What is paid is what of the total is not to be paid any more.
+// Sums returns what an invoice comes to. What is paid is what of the total is neither credited nor to be paid any more.
 func (v *invoiceView) Sums() []sumRow {
-	total, unpaid, paid := inCents(v.Total), inCents(v.Unpaid), inCents(v.Paid)
-	if v.Paid.Plus(v.Unpaid).Cmp(v.Total) == 0 {
-		paid = total.Plus(unpaid.Neg())
+	total, unpaid, paid, credited := inCents(v.Total), inCents(v.Unpaid), inCents(v.Paid), inCents(v.Credited)
+	if v.Paid.Plus(v.Unpaid).Plus(v.Credited).Cmp(v.Total) == 0 {
+		paid = total.Plus(unpaid.Plus(credited).Neg())
 	}
-	return append(sums(v.Subtotal, v.Tax, v.Currency), sumRow{"Paid", money(paid, v.Currency)}, sumRow{"To be paid", money(unpaid, v.Currency)})
+	rows := sums(v.Subtotal, v.Tax, v.Currency)
+	if !v.Credited.IsZero() {
+		rows = append(rows, sumRow{"Credited", money(credited, v.Currency)})
+	}
+	return append(rows, sumRow{"Paid", money(paid, v.Currency)}, sumRow{"To be paid", money(unpaid, v.Currency)})
 }
 
 // lineView is how a line of an invoice was computed.

@@ -446,6 +446,42 @@ func TestCreditNote(t *testing.T) {
 	w.get(strings.Replace(at, "/creditnotes/", "A/creditnotes/", 1)).wants(t, 404)
 }
 
+// TestOwedLess takes usage of an invoice back that is to be paid: its page names what is credited, and the credit note, which says what it is
+// of; the address where it was to be paid leads to where what is left is.
+func TestOwedLess(t *testing.T) {
+	w := newWorld(t)
+	calls := w.Do("CreateMetric", `{"name":"Calls","description":"d","unit":"calls","aggregation":"SUM","productId":"`+w.Product+`"}`)
+	price := w.Do("CreatePrice", `{"billableMetricId":"`+calls+`","model":"standard","paymentTerm":"in_arrears","invoiceDisplayName":"Calls","properties":{"unitPrice":"0.5"}}`)
+	plan := w.Do("CreatePlan", `{"name":"Later","currency":"USD","productId":"`+w.Product+`","prices":["`+price+`"]}`)
+	customer := w.Do("CreateCustomer", `{"consumer":{"name":"Managed Ltd","email":"it@managed.example","address":{"country":"DE","zipCode":"10115"}}}`)
+	now := time.Now().UTC().Format(time.RFC3339Nano)
+	sub := w.Do("CreateSubscription", `{"name":"Later","customerId":"`+customer+`","planId":"`+plan+`","startedAt":"`+now+`"}`)
+	var used []string
+	for _, n := range []string{"10", "30"} {
+		used = append(used, w.Do("ReportUsage", `{"customerId":"`+customer+`","idempotencyKey":"k`+n+`","timestamp":"`+now+`","properties":[{"billableMetricId":"`+calls+`","quantity":`+n+`}]}`))
+	}
+	w.Do("TerminateSubscription", `{"subscriptionId":"`+sub+`","reason":"test"}`)
+	list := w.Ask("Invoices", `{"subscriptionId":"`+sub+`"}`, "items")
+	invoice, before := regexp.MustCompile(`/invoices/\w+/[\w-]+`).FindString(list), regexp.MustCompile(`/checkout/[^ \]]+`).FindString(list)
+	w.get(before).wants(t, 200, "Pay 20.00 USD")
+	w.Do("RefundUsage", `{"usageEventId":"`+used[0]+`","reason":"Sent twice"}`)
+	after := regexp.MustCompile(`/checkout/[^ \]]+`).FindString(w.Ask("Invoices", `{"subscriptionId":"`+sub+`"}`, "items"))
+	w.get(before).wants(t, 200, "Less is to be paid", after)
+	w.get(after).wants(t, 200, "Pay 15.00 USD")
+	shown := w.get(invoice).wants(t, 200, "20.00 USD", "Credited", "5.00 USD", "To be paid", "15.00 USD")
+	note := regexp.MustCompile(`/invoices/[^"]+/creditnotes/\w+`).FindString(shown.body)
+	w.get(note).wants(t, 200, "Usage that was taken back", used[0], "5.00 USD", "So much less is to be paid", "Sent twice")
+	for _, want := range []string{"Usage that was taken back", "So much less is to be paid"} {
+		if text := pdfText(t, w.get(note+"/pdf").wants(t, 200).body); !strings.Contains(text, want) {
+			t.Errorf("the file does not say %q: %q", want, text)
+		}
+	}
+	w.get(regexp.MustCompile(`/invoices/[^"]+/lines/\w+`).FindString(shown.body)).wants(t, 200, "taken back on")
+	w.Do("RefundUsage", `{"usageEventId":"`+used[1]+`"}`)
+	w.get(after).wants(t, 200, "Less is to be paid", "There is nothing to pay now")
+	w.get(invoice).wants(t, 200, "paid", "Credited", "20.00 USD", "0.00 USD")
+}
+
 // pdfText returns what a PDF shows, in the order in which it is drawn.
 func pdfText(t *testing.T, file string) string {
 	t.Helper()

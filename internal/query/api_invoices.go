@@ -11,7 +11,7 @@ import (
 	"tallystick/projections"
 )
 
-// APIInvoiceRefund is a credit note over all of an invoice.
+// APIInvoiceRefund is a credit note: over all of an invoice, or over a usage event of one that is to be paid.
 type APIInvoiceRefund struct {
 	Object       string                `json:"object"` // "invoice_refund"
 	ID           events.CreditNoteID   `json:"id"`
@@ -28,6 +28,7 @@ type APIInvoiceRefund struct {
 	Reason       *string               `json:"reason"`
 	CreatedAt    events.Time           `json:"createdAt"`
 	VoidedAt     *events.Time          `json:"voidedAt"`
+	Usage        *events.UsageID       `json:"usageEventId,omitempty"`
 }
 
 // ListInvoiceRefundsArgs are the arguments of [Service.ListInvoiceRefunds].
@@ -63,7 +64,7 @@ func apiRefund(invoice events.InvoiceID, row *projections.Invoice, n *CreditNote
 	v := APIInvoiceRefund{
 		Object: "invoice_refund", ID: n.ID, Invoice: invoice, Merchant: row.Merchant, Amount: Cents(n.Amount), TaxAmount: Cents(n.Tax),
 		Total: Cents(n.Amount.Plus(n.Tax)), Currency: row.Currency, Status: "ISSUED", ExternalNote: n.ID.String(), Permalink: orNull(n.Permalink),
-		PDFURL: orNull(n.PDF), Reason: orNull(n.Reason), CreatedAt: n.IssuedAt, VoidedAt: orNull(n.VoidedAt),
+		PDFURL: orNull(n.PDF), Reason: orNull(n.Reason), CreatedAt: n.IssuedAt, VoidedAt: orNull(n.VoidedAt), Usage: n.Usage,
 	}
 	if n.VoidedAt != 0 {
 		v.Status = "VOIDED"

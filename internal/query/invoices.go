@@ -35,6 +35,7 @@ type Invoice struct {
 	GrandTotal   string                    `json:"grandTotal"` // the total in units, rounded to cents
 	Paid         events.Sum                `json:"paidNanos"`
 	Unpaid       events.Sum                `json:"unpaidNanos"`
+	Credited     events.Sum                `json:"creditedNanos"`           // by credit notes over usage, which leave less to pay
 	Issued       events.Seq                `json:"issuedSequence,omitzero"` // the record that issued it
 	IssuedAt     events.Time               `json:"issuedAt,omitzero"`
 	DueAt        events.Time               `json:"dueAt,omitzero"`
@@ -54,10 +55,10 @@ type Invoice struct {
 	PDF          string                    `json:"pdfUrl,omitempty"`
 	ItemCount    int                       `json:"itemCount"`
 	Lines        []InvoiceLine             `json:"lineItems,omitempty"`
-	Notes        []CreditNote              `json:"creditNotes,omitempty"` // oldest first; at most the last is not void
+	Notes        []CreditNote              `json:"creditNotes,omitempty"` // oldest first
 }
 
-// CreditNote is what was given back of a paid invoice.
+// CreditNote is what was given back of an invoice: all of it, once it was paid, or the charge for a usage event while it was not.
 type CreditNote struct {
 	ID        events.CreditNoteID `json:"id"`
 	Sequence  events.Seq          `json:"eventSequence"` // of its record
@@ -68,6 +69,8 @@ type CreditNote struct {
 	VoidedAt  events.Time         `json:"voidedAt,omitzero"` // the money is the merchant's again
 	Permalink string              `json:"permalink,omitempty"`
 	PDF       string              `json:"pdfUrl,omitempty"`
+	Usage     *events.UsageID     `json:"usageEventId,omitempty"` // that was taken back; none where all of the invoice was
+	Less      events.Sum          `json:"lessToPayNanos"`         // the invoice leaves to pay; the rest is in the wallet again
 }
 
 // Seller is a merchant as an invoice shows it: as of the record that held its profile when the invoice was issued.
@@ -203,7 +206,7 @@ func (r *reading) renderInvoice(id events.InvoiceID, row *projections.Invoice) (
 		ID: id, Merchant: row.Merchant, Customer: row.Customer, Subscription: row.Subscription, Period: row.Period,
 		Status: row.Status, Number: row.Number, Currency: row.Currency, Start: row.Start, End: row.End, GraceEnd: row.GraceEnd,
 		Subtotal: row.Subtotal, Tax: row.Tax, Paid: row.Paid, Unpaid: row.Unpaid, Issued: row.Issued, IssuedAt: row.IssuedAt,
-		DueAt: row.DueAt, PaidAt: row.PaidAt, Code: row.Code, ItemCount: int(row.Lines), CreatedAt: row.CreatedAt, UpdatedAt: row.UpdatedAt,
+		Credited: row.Credited, DueAt: row.DueAt, PaidAt: row.PaidAt, Code: row.Code, ItemCount: int(row.Lines), CreatedAt: row.CreatedAt, UpdatedAt: row.UpdatedAt,
 	}
 	inv.InFlight, inv.Failure, inv.RetryAt = row.InFlight, row.Failure, row.RetryAt
 	if s := r.books.Sessions.Get(row.Session); s != nil && s.Open() && row.Unpaid.Sign() > 0 {
@@ -237,6 +240,7 @@ func (r *reading) creditNotes(id events.InvoiceID) (notes []CreditNote, err erro
 		note := CreditNote{
 			ID: c.ID, Sequence: c.Issued, Amount: c.Nanos, Tax: c.Tax, IssuedAt: c.At, VoidedAt: c.VoidedAt,
 			Permalink: r.opts.Links.CreditNote(id, c.ID), PDF: r.opts.Links.CreditNotePDF(id, c.ID),
+			Usage: orNull(c.Usage), Less: events.SumOf(c.Less),
 		}
 		if note.Reason, _, err = r.text(c.Reason, wire.PurposeRefund); err != nil {
 			return nil, err

@@ -71,12 +71,13 @@ func (r *reading) extractOf(consumer events.OrganizationID) (*projections.Extrac
 		x.Names = append(x.Names, id)
 		return nil
 	}
+	var err error
 	if row := r.books.Consumers.Get(consumer); row != nil {
 		for _, id := range row.Claimed {
-			x.Names = append(x.Names, id)
+			err = errors.Join(err, name(id), r.links(projections.LinkWallets, id, name)) // those that were emptied before are not linked again
 		}
 	}
-	err := errors.Join(name(consumer), r.links(projections.LinkWallets, consumer, name),
+	err = errors.Join(err, name(consumer), r.links(projections.LinkWallets, consumer, name),
 		r.links(projections.LinkCustomersOfConsumer, consumer, func(customer [16]byte) error {
 			return errors.Join(name(customer), r.links(projections.LinkSubscriptionsOfCustomer, customer, name))
 		}))

@@ -117,7 +117,7 @@ func (l *life) used(a *agreement, of *period, from *hold, list []property, name 
 		if q.instant {
 			e.main, e.net, e.tax = e.main+costs[i].gross(), e.net+costs[i].net, e.tax+costs[i].tax
 		} else {
-			e.owed += costs[i].gross()
+			e.owed, e.owedTax = e.owed+costs[i].gross(), e.owedTax+costs[i].tax
 		}
 		e.lines = append(e.lines, other{costs[i], q.instant})
 	}
@@ -268,6 +268,13 @@ func (l *life) takeBack(p *person) {
 		return
 	}
 	e := p.events[max(0, len(p.events)-1-l.rng.IntN(20))]
+	if l.rng.IntN(2) == 0 { // rather of an invoice that is to be paid, if there is one
+		for _, of := range p.events {
+			if !of.taken && of.owed > 0 && of.unpaid() != nil {
+				e = of
+			}
+		}
+	}
 	usage := map[string]any{"usageEventId": l.w.names[e.name]}
 	total := e.main + e.owed
 	switch n := l.rng.IntN(3); {
@@ -295,7 +302,8 @@ func (l *life) takeBack(p *person) {
 	}
 }
 
-// refund takes a usage event back: all that it moved moves back, and the invoice of its period shows it, or the newest one that is open.
+// refund takes a usage event back: all that it moved moves back, and the invoice of its period shows it, or leaves less to pay if it is
+// issued and not paid; else the newest one that is open shows it.
 func (l *life) refund(e *used, command string, body map[string]any) bool {
 	if e.taken {
 		l.do("", command, body, commands.AlreadyRefunded, nil)
@@ -318,7 +326,13 @@ func (l *life) refund(e *used, command string, body map[string]any) bool {
 			return false
 		}
 	}
-	if e.owed > 0 && (joins == nil || joins.certain() < e.owed) {
+	var less *invoice
+	if e.owed > 0 && (joins == nil || joins.n != e.period) {
+		less = e.unpaid()
+	}
+	if less != nil {
+		joins = nil
+	} else if e.owed > 0 && (joins == nil || joins.certain() < e.owed) {
 		l.do("", command, body, commands.NotRefundable, nil)
 		return false
 	}
@@ -332,6 +346,9 @@ func (l *life) refund(e *used, command string, body map[string]any) bool {
 	p.shop.earned -= e.net - e.part
 	l.platform, l.tax = l.platform-e.part, l.tax-e.tax
 	e.taken = true
+	if less != nil {
+		l.owesLess(less, e)
+	}
 	for _, o := range e.lines {
 		if joins != nil {
 			joins.others = append(joins.others, other{charge{-o.net, -o.tax}, o.prepaid})

@@ -140,6 +140,7 @@ func (l *life) invoices(a *agreement) {
 		}
 		l.same(what, v, "paidNanos", inv.paid)
 		l.same(what, v, "unpaidNanos", inv.unpaid)
+		l.same(what, v, "creditedNanos", inv.credited)
 		retry := ""
 		if inv.state == "PAYMENT_FAILED" && !inv.retry.IsZero() {
 			retry = inv.retry.Format(time.RFC3339)

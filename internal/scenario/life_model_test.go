@@ -424,8 +424,9 @@ type invoice struct {
 	attempts int
 	retry    time.Time
 	session  *session // the latest for it
-	note     string   // the credit note that is not void
+	note     string   // the credit note over all of it that is not void
 	credit   charge   // its
+	credited int64    // that usage which was taken back has left less to pay
 }
 
 // hold is money that is set aside.
@@ -447,6 +448,7 @@ type session struct {
 	a        *agreement
 	invoice  *invoice
 	amount   int64
+	pays     int64 // of an invoice, the rest goes to the wallet
 	declined int
 	expires  time.Time // zero for never
 }
@@ -458,6 +460,7 @@ type used struct {
 	period   int
 	main     int64 // what it has cost at once
 	owed     int64
+	owedTax  int64 // of it
 	net      int64 // of main
 	part     int64 // of it
 	tax      int64 // of main
@@ -466,6 +469,17 @@ type used struct {
 	disputed bool
 	dispute  string // that is open
 	from     *hold  // that has paid main, nil for the wallet
+}
+
+// unpaid returns the invoice of the period in which usage was charged, if it is issued and leaves as much to pay; else nil.
+func (e *used) unpaid() *invoice {
+	for _, inv := range e.a.person.invoices {
+		if inv.a == e.a && inv.period == e.period && (inv.state == "ISSUED" || inv.state == "PAYMENT_FAILED") &&
+			inv.unpaidTax >= e.owedTax && inv.unpaid-inv.unpaidTax >= e.owed-e.owedTax {
+			return inv
+		}
+	}
+	return nil
 }
 
 // books is what the model keeps of everybody.

@@ -38,8 +38,24 @@ func (l *life) collect(inv *invoice, at time.Time) {
 
 // link opens a session for what an invoice leaves to pay.
 func (l *life) link(inv *invoice) {
-	inv.session = &session{kind: "invoice", a: inv.a, invoice: inv, amount: max(inv.cents(), least)}
+	inv.session = &session{kind: "invoice", a: inv.a, invoice: inv, amount: max(inv.cents(), least), pays: inv.cents()}
 	l.ask(inv.a.person, inv.session)
+}
+
+// owesLess lets an invoice leave less to pay, by a usage event that was taken back. The session for it asks for what is left.
+func (l *life) owesLess(inv *invoice, e *used) {
+	inv.unpaid, inv.unpaidTax, inv.credited = inv.unpaid-e.owed, inv.unpaidTax-e.owedTax, inv.credited+e.owed
+	l.accepted["(less to pay)"]++
+	if inv.cents() == 0 {
+		l.rounding -= inv.unpaid
+		l.paid(inv)
+		return
+	}
+	p := inv.a.person
+	if s := inv.session; slices.Contains(p.sessions, s) && s.pays != inv.cents() {
+		p.close(s)
+		l.link(inv)
+	}
 }
 
 // paid settles an invoice whose money has come.

@@ -249,6 +249,9 @@ func (l *letters) reminder(ctx context.Context, m *mail.Message, at query.At, e 
 func writeInvoice(m *mail.Message, inv *query.Invoice, seller string, paid bool) {
 	var text strings.Builder
 	fmt.Fprintf(&text, "invoice %d of %s comes to %s %s", inv.Number, seller, inv.GrandTotal, inv.Currency)
+	if !inv.Credited.IsZero() {
+		fmt.Fprintf(&text, ", less %s %s of credit notes", query.Cents(inv.Credited), inv.Currency)
+	}
 	unpaid, _ := inv.Unpaid.Nanos() // it was asked for, so it fits
 	owed, asked := commands.Payable(unpaid)
 	m.Subject = fmt.Sprintf("%s: invoice %d", seller, inv.Number)

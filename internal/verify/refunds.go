@@ -45,7 +45,7 @@ func (a *auditor) refund(rec *events.Record, e events.UsageRefunded) error {
 	if err := a.givesBack(e); err != nil {
 		return err
 	}
-	var debited, tax, owed events.Sum
+	var debited, tax, owed, owedTax events.Sum
 	for i := range e.Lines {
 		u := &e.Lines[i]
 		price := a.prices[priceRevision{u.Price, u.Revision}]
@@ -55,7 +55,7 @@ func (a *auditor) refund(rec *events.Record, e events.UsageRefunded) error {
 		if price.Term == events.Instant {
 			debited, tax = debited.Add(u.Nanos).Add(u.Tax), tax.Add(u.Tax)
 		} else {
-			owed = owed.Add(u.Nanos).Add(u.Tax)
+			owed, owedTax = owed.Add(u.Nanos).Add(u.Tax), owedTax.Add(u.Tax)
 		}
 		if !e.Joins {
 			continue
@@ -75,6 +75,9 @@ func (a *auditor) refund(rec *events.Record, e events.UsageRefunded) error {
 		if p.Role == events.PlatformFee {
 			fee = fee.Add(p.Nanos)
 		}
+	}
+	if err := a.lessOwed(&e, owed, owedTax); err != nil {
+		return err
 	}
 	if a.returned(e.Subscription, e.Charged).givenUp && !owed.IsZero() {
 		return fmt.Errorf("usage %s is given back %s that will never be paid", e.Usage, owed)
@@ -99,6 +102,31 @@ func (a *auditor) refund(rec *events.Record, e events.UsageRefunded) error {
 		debited = events.Sum{}
 	}
 	return a.move(e.Wallet, debited, e.Balance)
+}
+
+// lessOwed checks a credit note against an invoice that is issued and to be paid: it leaves less to pay by what was owed for usage of its
+// period, which no other invoice shows. Where there is none, the refund names no invoice.
+func (a *auditor) lessOwed(e *events.UsageRefunded, owed, tax events.Sum) error {
+	if e.Invoice.IsZero() {
+		if !e.CreditNote.IsZero() || e.OwedTax != 0 {
+			return fmt.Errorf("usage %s is refunded by credit note %s, against no invoice", e.Usage, e.CreditNote)
+		}
+		return nil
+	}
+	b, err := a.owed(e.Invoice)
+	switch {
+	case err != nil:
+		return err
+	case e.Joins || e.CreditNote.IsZero() || b.sub != e.Subscription || b.period != e.Charged:
+		return fmt.Errorf("usage %s is no usage of invoice %s, another one shows its refund, or no credit note does", e.Usage, e.Invoice)
+	case tax != events.SumOf(e.OwedTax):
+		return fmt.Errorf("the tax of what is owed less of invoice %s is %s, not %s", e.Invoice, tax, e.OwedTax)
+	}
+	b.unpaid, b.unpaidTax = b.unpaid.Plus(owed.Neg()), b.unpaidTax.Plus(tax.Neg())
+	if b.unpaidTax.Sign() < 0 || b.unpaid.Cmp(b.unpaidTax) < 0 {
+		return fmt.Errorf("invoice %s leaves %s to pay, and in it %s of tax", e.Invoice, b.unpaid, b.unpaidTax)
+	}
+	return nil
 }
 
 // returned is what was given back of what the invoice of a period has charged.

@@ -98,10 +98,26 @@ func (g *generator) refund(c *customer, p *openPeriod, now events.Time) {
 			return // declined: the usage stands
 		}
 	}
-	e := events.UsageRefunded{
+	e := refunded{events.UsageRefunded{
 		Usage: usage, Subscription: c.sub, Customer: c.id, Wallet: c.wallet, Joins: true, Period: p.n,
 		Lines: used.Lines, Currency: usd, Reason: g.seal(c.consumer), Charged: p.n,
+	}}
+	e.moveBack(c, used)
+	rec := g.emit(now, e.UsageRefunded)
+	for _, u := range used.Lines {
+		i := slices.Index(c.merchant.metrics, u.Metric)
+		x := extraLine{closed: g.usageLine(c, i, u, events.LineOfRefund, -1)}
+		x.closed.Term, x.closed.First, x.closed.Last = c.merchant.prices[i].term, rec.Seq, rec.Seq
+		x.leaves.Append(rec.Hash)
+		p.extra = append(p.extra, x)
 	}
+}
+
+// refunded is a refund in the making.
+type refunded struct{ events.UsageRefunded }
+
+// moveBack undoes the movement of usage.
+func (e *refunded) moveBack(c *customer, used *events.UsageReported) {
 	if r := c.reserved; r != nil && r.id == used.Reservation {
 		e.Reservation = r.id
 	}
@@ -116,14 +132,27 @@ func (g *generator) refund(c *customer, p *openPeriod, now events.Time) {
 		e.Postings = append(e.Postings, events.Posting{Role: role, Nanos: -q.Nanos})
 	}
 	e.Balance = c.balance
-	rec := g.emit(now, e)
-	for _, u := range used.Lines {
-		i := slices.Index(c.merchant.metrics, u.Metric)
-		x := extraLine{closed: g.usageLine(c, i, u, events.LineOfRefund, -1)}
-		x.closed.Term, x.closed.First, x.closed.Last = c.merchant.prices[i].term, rec.Seq, rec.Seq
-		x.leaves.Append(rec.Hash)
-		p.extra = append(p.extra, x)
+}
+
+// credit takes the first usage of an invoice back that is to be paid, and returns what is left of it to pay.
+func (g *generator) credit(c *customer, p *openPeriod, issued events.InvoiceIssued, now events.Time) events.Sum {
+	used := p.first.Event.(*events.UsageReported)
+	owed := events.Nanos(0)
+	for _, q := range used.Postings {
+		if q.Role == events.Receivable {
+			owed += q.Nanos
+		}
 	}
+	if p.first.Seq == p.last.Seq || owed == 0 || issued.Unpaid.Cmp(events.SumOf(owed)) <= 0 {
+		return issued.Unpaid
+	}
+	e := refunded{events.UsageRefunded{
+		Usage: events.Derive[events.UsageNoun](p.first.Command, 0), Subscription: c.sub, Customer: c.id, Wallet: c.wallet, Lines: used.Lines, Currency: usd,
+		Reason: g.seal(c.consumer), Charged: p.n, Invoice: issued.Invoice, CreditNote: events.Derive[events.CreditNoteNoun](g.env.Command, 0),
+	}}
+	e.moveBack(c, used)
+	g.emit(now, e.UsageRefunded)
+	return issued.Unpaid.Add(-owed)
 }
 
 // correct adds usage of an earlier period.
@@ -183,6 +212,7 @@ func (g *generator) afterIssue(c *customer, p *openPeriod, e events.InvoiceIssue
 			Postings: []events.Posting{{Role: events.ConsumerUsage, Nanos: owed}, {Role: events.Receivable, Nanos: -owed}},
 		})
 	case !e.Unpaid.IsZero():
+		e.Unpaid = g.credit(c, p, e, now)
 		g.collect(c, e, p.instant, now)
 	case e.Unpaid.IsZero() && fits && all > 0:
 		note := events.Derive[events.CreditNoteNoun](g.env.Command, 0)

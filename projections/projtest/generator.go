@@ -86,7 +86,8 @@ type openPeriod struct {
 	closed  bool
 	extra   []extraLine
 	extras  bool           // some that no period has by itself
-	last    *events.Record // of the usage in it
+	first   *events.Record // of the usage in it
+	last    *events.Record // likewise
 }
 
 // extraLine is a line of an invoice that is no usage.

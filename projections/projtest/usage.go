@@ -65,6 +65,9 @@ func (g *generator) report(c *customer, p *openPeriod, at events.Time) {
 	}
 	e.Balance = c.balance
 	p.last = g.emit(at, e)
+	if p.first == nil {
+		p.first = p.last
+	}
 	p.add(p.last, e, c.merchant)
 	if from == events.ReservationHold {
 		c.reserved.left = c.reserved.left.Add(-instant)

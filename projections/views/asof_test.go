@@ -232,8 +232,14 @@ func subjects(t *testing.T, r *views.Reader) (all []*aSubject) {
 			s.ids = append(s.ids, id[:])
 			return nil
 		}
-		for _, id := range row.Claimed {
+		emptied := func(id [16]byte, _ events.Seq) error {
 			s.extract.Names = append(s.extract.Names, id)
+			return nil
+		}
+		for _, id := range row.Claimed {
+			if err := errors.Join(emptied(id, 0), r.Children(t.Context(), projections.LinkWallets, id, [16]byte{}, emptied)); err != nil {
+				return err
+			}
 		}
 		all = append(all, s)
 		return errors.Join(name(id, 0), r.Children(t.Context(), projections.LinkWallets, id, [16]byte{}, name),
