@@ -1,14 +1,19 @@
 package views_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
 	"slices"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
+	"github.com/cockroachdb/pebble/v2/vfs/errorfs"
 
 	"tallystick/projections/projtest"
 	"tallystick/projections/views"
@@ -51,6 +56,18 @@ func flip(t *testing.T, fs vfs.FS, path string, offset int) {
 	_, err = f.Write(b)
 	if err := errors.Join(err, f.Close()); err != nil {
 		t.Fatal(err)
+	}
+}
+
+// flipAll changes a byte of each block of a table but the first ones, in which the checkpoint is: it opens.
+func flipAll(t *testing.T, fs vfs.FS, path string) {
+	t.Helper()
+	info, err := fs.Stat(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for offset := int(info.Size()) / 4; offset < int(info.Size())*3/4; offset += 400 {
+		flip(t, fs, path, offset)
 	}
 }
 
@@ -147,13 +164,7 @@ func TestHealsWhileRunning(t *testing.T) {
 	l := projtest.NewLog(recs[:len(recs)-50]...)
 	fs := aged(t, l)
 	for _, path := range tables(t, fs, "data/views") {
-		info, err := fs.Stat(path)
-		if err != nil {
-			t.Fatal(err)
-		}
-		for offset := 10; offset < int(info.Size())*3/4; offset += 400 {
-			flip(t, fs, path, offset)
-		}
+		flipAll(t, fs, path)
 	}
 	v := open(t, fs, l, views.Options{})
 	l.Append(recs[l.Durable():]...)
@@ -167,6 +178,55 @@ func TestHealsWhileRunning(t *testing.T) {
 	}
 	if v.Status().Generation == 1 {
 		t.Error("nothing was corrupt: this test tests nothing")
+	}
+}
+
+// TestClosedWhileHealing closes views while others are being made in place of corrupt ones: those are not left behind.
+func TestClosedWhileHealing(t *testing.T) {
+	recs := history(t, 13, 400)
+	l := projtest.NewLog(recs[:len(recs)-50]...)
+	disk := aged(t, l)
+	for _, path := range tables(t, disk, "data/views") {
+		flipAll(t, disk, path)
+	}
+	healing, goOn := make(chan struct{}), make(chan struct{})
+	var opened atomic.Bool
+	var first sync.Once
+	fs := errorfs.Wrap(disk, errorfs.InjectorFunc(func(op errorfs.Op) error {
+		if opened.Load() && strings.HasPrefix(op.Path, "data/views/000002") {
+			first.Do(func() { close(healing); <-goOn })
+		}
+		return nil
+	}))
+	v, err := views.Open("data", l, views.Options{FS: fs})
+	if err != nil {
+		t.Fatal(err)
+	}
+	opened.Store(true)
+	if err := v.Start(follow(l)); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	defer cancel()
+	l.Append(recs[l.Durable():]...)
+	select {
+	case <-healing:
+	case <-ctx.Done():
+		t.Fatalf("nothing is made again: %v", v.Status().Err)
+	}
+	closed := make(chan error, 1)
+	go func() { closed <- v.Close() }()
+	for !errors.Is(v.WaitFor(t.Context(), 0), views.ErrClosed) { // until Close has begun
+		if t.Context().Err() != nil {
+			t.Fatal(t.Context().Err())
+		}
+	}
+	close(goOn)
+	select {
+	case err := <-closed:
+		t.Log(err) // that the views were corrupt
+	case <-ctx.Done():
+		t.Fatal("Close does not return")
 	}
 }
 

@@ -40,14 +40,17 @@ func corruption(err error) error {
 
 // failure is the mark that a store is not to be used any more.
 type failure struct {
-	dead chan struct{} // closed when the store is parked
+	marked chan struct{} // closed when the store has failed
+	dead   chan struct{} // closed when the store is parked
 
 	mu  sync.Mutex // guards the fields below
 	err error      // why the store has failed, nil if it has not
 	bad error      // the first corruption that was met, nil if none was
 }
 
-func newFailure() *failure { return &failure{dead: make(chan struct{})} }
+func newFailure() *failure {
+	return &failure{marked: make(chan struct{}), dead: make(chan struct{})}
+}
 
 // fail marks the store failed: it can be closed, and no more.
 func (f *failure) fail(cause error) {
@@ -59,6 +62,7 @@ func (f *failure) fail(cause error) {
 func (f *failure) failLocked(cause error) {
 	if f.err == nil {
 		f.err = fmt.Errorf("%w: %w", ErrFailed, cause)
+		close(f.marked)
 	}
 }
 

@@ -176,6 +176,5 @@ func (v *Views) replace(ctx context.Context, g *generation) error {
 		}
 		return err
 	}
-	v.swap(g)
-	return nil
+	return v.swap(g)
 }

@@ -69,7 +69,7 @@ func CreateStore(dir string, opts Options) (*Store, error) {
 	if err != nil {
 		return nil, err
 	}
-	err = s.do(func() error {
+	err = s.await(func() error {
 		if err := s.db.Set(checkpointKey, Checkpoint{Fold: projections.FoldVersion}.append(nil), pebble.NoSync); err != nil {
 			return err
 		}
@@ -115,7 +115,13 @@ func openStore(dir string, opts Options, set func(*pebble.Options)) (*Store, err
 
 // do calls fn, which enters Pebble to change something, and returns its error. Where Pebble cannot go on, fn never
 // returns: it stays behind on a goroutine of its own, and do returns without it.
-func (s *Store) do(fn func() error) error {
+func (s *Store) do(fn func() error) error { return s.doUntil(s.fail.dead, fn) }
+
+// await is do where fn waits for the disk. Pebble tries again for ever what the disk refuses, so await returns without fn as soon as
+// the store has failed.
+func (s *Store) await(fn func() error) error { return s.doUntil(s.fail.marked, fn) }
+
+func (s *Store) doUntil(given <-chan struct{}, fn func() error) error {
 	if err := s.fail.parked(); err != nil {
 		return err
 	}
@@ -131,8 +137,8 @@ func (s *Store) do(fn func() error) error {
 	select {
 	case err := <-done:
 		return corruption(err)
-	case <-s.fail.dead:
-		return s.fail.parked()
+	case <-given:
+		return s.fail.failed()
 	}
 }
 
@@ -229,7 +235,7 @@ func (s *Store) Sync() error {
 	if err := s.fail.failed(); err != nil || s.frozen {
 		return err
 	}
-	return s.do(s.db.Flush)
+	return s.await(s.db.Flush)
 }
 
 // SyncSoon begins to bring what was flushed to disk, and does not wait for it.

@@ -231,11 +231,12 @@ func (v *Views) supervise(g *generation, runner *Runner) {
 		return
 	}
 	healed := newGeneration(n, store)
-	if err := v.run(healed); err != nil {
-		v.stand(errors.Join(err, store.Close()))
-		return
+	if err = v.run(healed); err == nil {
+		err = v.swap(healed)
 	}
-	v.swap(healed)
+	if err != nil {
+		v.stand(errors.Join(err, store.Close()))
+	}
 }
 
 // stand notes why the views stand still.
@@ -246,9 +247,17 @@ func (v *Views) stand(err error) {
 	v.err = err
 }
 
-// swap makes g the generation in use. The one before it is removed when its last reader has gone.
-func (v *Views) swap(g *generation) {
+// swap makes g the generation in use. The one before it is removed when its last reader has gone. Once the views are closed nobody would
+// stop what is put in place: then swap stops the runner of g, if it has one, and returns [ErrClosed].
+func (v *Views) swap(g *generation) error {
 	v.mu.Lock()
+	if v.closed {
+		v.mu.Unlock()
+		if g.runner == nil {
+			return ErrClosed
+		}
+		return errors.Join(ErrClosed, g.runner.Stop())
+	}
 	old := v.current
 	v.current = g
 	v.mu.Unlock()
@@ -268,6 +277,7 @@ func (v *Views) swap(g *generation) {
 			v.opts.Logger.Warn("removing views that were replaced", "generation", old.number, "err", err)
 		}
 	})
+	return nil
 }
 
 // pin returns the generation in use, and keeps it open until unpin.
