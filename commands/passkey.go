@@ -12,6 +12,7 @@ type AddPasskey struct {
 	Key        []byte // the public one, in COSE
 	Counter    uint32
 	Synced     bool
+	Challenge  events.Time // for which it was made, bound to what the user is signed in with; until when it is good
 }
 
 // RemovePasskey makes a passkey good for nothing, and ends all that its user is signed in with.
@@ -56,6 +57,14 @@ func addPasskey(b *projections.Books, c Context, cmd AddPasskey, d *decision) *R
 	}
 	if u.Passkey(cmd.Credential) != nil {
 		return Reject(Conflict, "this passkey was added already")
+	}
+	if cmd.Challenge <= c.Now {
+		return Reject(Conflict, "this challenge was good until %s", cmd.Challenge)
+	}
+	for i := range u.Passkeys { // with one that was removed what its user was signed in with has ended, and the challenge with it
+		if cmd.Challenge <= u.Passkeys[i].Made {
+			return Reject(Conflict, "for this challenge, or a later one, a passkey was made already")
+		}
 	}
 	if len(u.Passkeys) >= maxPasskeys {
 		return Reject(Conflict, "there are %d passkeys; remove one first", len(u.Passkeys))

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"strconv"
 	"testing"
+	"time"
 
 	"tallystick/events"
 )
@@ -11,8 +12,13 @@ import (
 // addKey adds zoe a passkey of a name, whose device has counted to n.
 func addKey(name string, n uint32) step {
 	return func(w *world) *Request {
-		return just(AddPasskey{User: id[events.UserNoun](w, "zoe-user"), Credential: []byte(name), Key: []byte("public"), Counter: n})(w)
+		return just(AddPasskey{User: id[events.UserNoun](w, "zoe-user"), Credential: []byte(name), Key: []byte("public"), Counter: n, Challenge: w.now.Add(10*time.Minute + time.Duration(w.sent))})(w)
 	}
+}
+
+// made says until when the challenge was good that a passkey was made for.
+func made(s step, until string) step {
+	return change(s, func(c *AddPasskey) { c.Challenge = instantOf(until) })
 }
 
 // dropKey removes it.
@@ -49,6 +55,9 @@ func TestPasskeys(t *testing.T) {
 		{name: "a passkey is added", given: given(), when: mine(addKey("phone", 0))},
 		{name: "it is added twice", given: has, when: mine(addKey("phone", 0)), refused: Conflict},
 		{name: "another is added", given: has, when: mine(addKey("stick", 7))},
+		{name: "by the same challenge", given: given(mine(made(addKey("stick", 7), soon))), when: mine(made(addKey("phone", 0), soon)), refused: Conflict},
+		{name: "by an earlier challenge", given: given(mine(made(addKey("stick", 7), later))), when: mine(made(addKey("phone", 0), soon)), refused: Conflict},
+		{name: "by a challenge that has expired", given: given(), when: mine(made(addKey("phone", 0), "2025-01-15 09:59")), refused: Conflict},
 		{name: "one more than twenty", given: twenty, when: mine(addKey("phone", 0)), refused: Conflict},
 		{name: "one without a name", given: given(), when: mine(addKey("", 0)), refused: Invalid},
 		{name: "one with too long a name", given: given(), when: mine(addKey(string(bytes.Repeat([]byte("x"), maxCredential+1)), 0)), refused: Invalid},

@@ -7,7 +7,8 @@ type PasskeyAdded struct {
 	Credential []byte `cbor:"2,keyasint" json:"credential"` // what browsers call it: 1 to 1,023 bytes
 	Key        []byte `cbor:"3,keyasint" json:"publicKey"`  // in COSE
 	Counter    uint32 `cbor:"4,keyasint,omitempty" json:"counter,omitempty"`
-	Synced     bool   `cbor:"5,keyasint,omitempty" json:"synced,omitempty"` // it may be on several devices
+	Synced     bool   `cbor:"5,keyasint,omitempty" json:"synced,omitempty"`           // it may be on several devices
+	Challenge  Time   `cbor:"6,keyasint,omitzero" json:"challengeExpiresAt,omitzero"` // which it was made for; good once, as with PasskeyUsed
 }
 
 // PasskeyRemoved records that a passkey signs its user in no more. Whoever was signed in as the user, by whatever means, no longer is.

@@ -51,6 +51,7 @@ type Passkey struct {
 	AddedAt    events.Time `cbor:"5,keyasint"`
 	UsedAt     events.Time `cbor:"6,keyasint,omitzero"`
 	Challenge  events.Time `cbor:"7,keyasint,omitzero"` // challenges that are good no longer than this are good no more
+	Made       events.Time `cbor:"8,keyasint,omitzero"` // likewise those of the session in which it was added, for another one to be added
 }
 
 // Passkey returns a user's passkey, or nil.
@@ -207,7 +208,7 @@ func (b *Books) userSignedIn(rec *events.Record, e events.UserSignedIn) {
 func (b *Books) passkeyAdded(rec *events.Record, e events.PasskeyAdded) {
 	u := b.Users.edit(e.User)
 	assert(u.Passkey(e.Credential) == nil, rec, "a passkey that is added twice")
-	u.Passkeys = append(slices.Clone(u.Passkeys), Passkey{Credential: e.Credential, Key: e.Key, Counter: e.Counter, Synced: e.Synced, AddedAt: rec.At})
+	u.Passkeys = append(slices.Clone(u.Passkeys), Passkey{Credential: e.Credential, Key: e.Key, Counter: e.Counter, Synced: e.Synced, AddedAt: rec.At, Made: e.Challenge})
 }
 
 func (b *Books) passkeyRemoved(rec *events.Record, e events.PasskeyRemoved) {

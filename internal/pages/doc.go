@@ -15,7 +15,7 @@
 // token or not. Sign-ins are counted by where they come from, which only proxies that are trusted may say for others, and are answered
 // alike whether or not anybody has signed up.
 // A link that signs somebody in is good once, and the ledger records that it was used. So is the answer of a passkey: to a challenge that was made here, a few
-// minutes ago, for signing in. Who signs out is signed out everywhere, whatever was copied out of a browser. Card numbers are passed on to the payment provider and kept nowhere.
+// minutes ago, for signing in, or for adding one to what the user is signed in with. Who signs out is signed out everywhere, whatever was copied out of a browser. Card numbers are passed on to the payment provider and kept nowhere.
 //
 // # Concurrency
 //

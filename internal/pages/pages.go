@@ -55,7 +55,6 @@ type Pages struct {
 	mux       *http.ServeMux
 	templates *template.Template
 	mailed    used // addresses that were written to just now
-	answered  used // challenges in which a passkey was added
 	attempts  window
 	foreign   *http.CrossOriginProtection
 	sending   sync.WaitGroup // mails that nobody waits for

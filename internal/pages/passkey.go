@@ -133,7 +133,7 @@ func (h holder) WebAuthnCredentials() (all []webauthn.Credential) {
 
 // addPasskey takes the passkey that a browser has made for whoever is signed in. What it was made for is bound to the session, and good once.
 func (p *Pages) addPasskey(w http.ResponseWriter, r *http.Request, u *query.User, session string) error {
-	made, err := p.madePasskey(r, u, session)
+	made, until, err := p.madePasskey(r, u, session)
 	if errors.Is(err, errPasskey) {
 		return p.showHome(w, r, u, session, 0, "This passkey cannot be used. Reload the page, and try again.")
 	} else if err != nil {
@@ -142,6 +142,7 @@ func (p *Pages) addPasskey(w http.ResponseWriter, r *http.Request, u *query.User
 	rec, err := p.commandAs(r.Context(), wire.Who{Role: events.OperatorKey, User: u.ID}, events.OrganizationID{}, "AddPasskey", map[string]any{
 		"userId": u.ID, "credential": base64.RawURLEncoding.EncodeToString(made.ID), "publicKey": base64.RawURLEncoding.EncodeToString(made.PublicKey),
 		"counter": made.Authenticator.SignCount, "synced": made.Flags.BackupEligible,
+		"challengeExpiresAt": until,
 	})
 	if refusal, ok := errors.AsType[*commands.Rejection](err); ok {
 		return p.showHome(w, r, u, session, 0, refusal.Message)
@@ -159,28 +160,28 @@ func (p *Pages) addPasskey(w http.ResponseWriter, r *http.Request, u *query.User
 	return p.again(w, r, u, rec)
 }
 
-// madePasskey returns the passkey in a form, if it was made for this session just now.
-func (p *Pages) madePasskey(r *http.Request, u *query.User, session string) (*webauthn.Credential, error) {
+// madePasskey returns the passkey in a form, if it was made for this session just now, and until when what it was made for is good.
+func (p *Pages) madePasskey(r *http.Request, u *query.User, session string) (made *webauthn.Credential, until events.Time, err error) {
 	party, _, err := p.relyingParty()
 	if err != nil {
-		return nil, err
+		return nil, 0, err
 	}
 	answer, err := protocol.ParseCredentialCreationResponseBytes([]byte(r.PostForm.Get("credential")))
 	if err != nil {
-		return nil, errPasskey
+		return nil, 0, errPasskey
 	}
 	challenge := answer.Response.CollectedClientData.Challenge
 	until, ok := p.challenged(addingPasskey+session, challenge)
-	if !ok || !p.answered.first(challenge, p.opts.Clock(), until.Std()) {
-		return nil, errPasskey
+	if !ok {
+		return nil, 0, errPasskey
 	}
-	made, err := party.CreateCredential(holder{*u}, webauthn.SessionData{
+	made, err = party.CreateCredential(holder{*u}, webauthn.SessionData{
 		Challenge: challenge, UserID: u.ID[:], UserVerification: protocol.VerificationRequired, CredParams: passkeyKinds(),
 	}, answer)
 	if err != nil {
-		return nil, fmt.Errorf("%w: %w", errPasskey, err)
+		return nil, 0, fmt.Errorf("%w: %w", errPasskey, err)
 	}
-	return made, nil
+	return made, until, nil
 }
 
 // passkeyKinds returns the kinds of keys that are taken, as the script asks for them.

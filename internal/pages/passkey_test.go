@@ -305,6 +305,8 @@ func TestForgedPasskeysAdded(t *testing.T) {
 	w.sendPasskey("/home", hidden(home.body, "form"), w.device("one").make(challenge)).wants(t, 303)
 	again := hidden(w.get("/home").body, "form")
 	w.sendPasskey("/home", again, w.device("two").make(challenge)).wants(t, 422) // a challenge is good once
+	w.Restart()
+	w.sendPasskey("/home", again, w.device("two").make(challenge)).wants(t, 422)
 	w.addPasskey(w.device("one")).wants(t, 422, "added already")
 	w.visitor = w.browser()
 	if p := w.sendPasskey("/home", again, w.device("three").make(challenge)).wants(t, 303); p.to != "/signin" {

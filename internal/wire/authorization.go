@@ -60,6 +60,7 @@ func passkey(name string, f *fields) (cmd commands.Command, err error) {
 	case "AddPasskey":
 		cmd = commands.AddPasskey{
 			User: user, Credential: credential, Key: f.bytes("publicKey"), Counter: uint32(f.number("counter", math.MaxUint32)), Synced: f.flag("synced"),
+			Challenge: f.time("challengeExpiresAt", required),
 		}
 	case "RemovePasskey":
 		cmd = commands.RemovePasskey{User: user, Credential: credential}

@@ -226,7 +226,7 @@ var bodies = []struct {
 	{"WithdrawAuthorization", `{"consumerId":"$consumer"}`, commands.WithdrawAuthorization{Consumer: consumer}},
 	{"UpdateUser", `{"userId":"$user","state":"suspended","role":"viewer"}`, commands.UpdateUser{User: user, State: events.UserSuspended, Role: events.ViewerRole}},
 	{"SignOut", `{"userId":"$user"}`, commands.SignOut{User: user}},
-	{"AddPasskey", `{"userId":"$user","credential":"AQI","publicKey":"Aw","counter":4,"synced":true}`, commands.AddPasskey{User: user, Credential: []byte{1, 2}, Key: []byte{3}, Counter: 4, Synced: true}},
+	{"AddPasskey", `{"userId":"$user","credential":"AQI","publicKey":"Aw","counter":4,"synced":true,"challengeExpiresAt":"2024-01-15T10:30:00Z"}`, commands.AddPasskey{User: user, Credential: []byte{1, 2}, Key: []byte{3}, Counter: 4, Synced: true, Challenge: at("2024-01-15T10:30:00Z")}},
 	{"RemovePasskey", `{"userId":"$user","credential":"AQI"}`, commands.RemovePasskey{User: user, Credential: []byte{1, 2}}},
 	{"UsePasskey", `{"userId":"$user","credential":"AQI","counter":5,"challengeExpiresAt":"2024-01-15T10:30:00Z"}`, commands.UsePasskey{User: user, Credential: []byte{1, 2}, Counter: 5, Challenge: at("2024-01-15T10:30:00Z")}},
 	{"SignIn", `{"userId":"$user","linkExpiresAt":"2024-01-15T10:30:00Z"}`, commands.SignIn{User: user, Link: at("2024-01-15T10:30:00Z")}},

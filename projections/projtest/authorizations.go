@@ -44,7 +44,7 @@ func (g *generator) authorizations(c *customer) {
 		g.command(events.OrganizationID{}, events.ActorUser)
 		g.emit(0, events.UserSignedOut{User: user})
 		for i, key := range [][]byte{{1}, {2}} {
-			g.emit(0, events.PasskeyAdded{User: user, Credential: key, Key: key, Counter: uint32(i), Synced: i == 0})
+			g.emit(0, events.PasskeyAdded{User: user, Credential: key, Key: key, Counter: uint32(i), Synced: i == 0, Challenge: g.env.RecordedAt.Add(time.Duration(1+i) * time.Minute)})
 			g.emit(0, events.PasskeyUsed{User: user, Credential: key, Counter: 2 * uint32(i), Challenge: g.env.RecordedAt.Add(time.Minute)})
 		}
 		g.emit(0, events.PasskeyRemoved{User: user, Credential: []byte{1}})
