@@ -100,7 +100,7 @@ func (c *call) check(schema *huma.Schema) error {
 	res := new(huma.ValidateResult)
 	c.parameters(res)
 	if key := c.request.Header.Get(keyHeader); len(key) > maxKey {
-		res.Add(huma.NewPathBuffer([]byte(keyHeader), 0), nil, fmt.Sprintf("must have at most %d bytes", maxKey))
+		res.Add(huma.NewPathBuffer([]byte(keyHeader), len(keyHeader)), nil, fmt.Sprintf("must have at most %d bytes", maxKey))
 	}
 	body, err := readBody(c.response, c.request, c.op.limit)
 	if err != nil {

@@ -4,8 +4,10 @@ import (
 	"cmp"
 	"errors"
 	"net/http"
+	"strings"
 
 	"github.com/danielgtaylor/huma/v2"
+	"github.com/danielgtaylor/huma/v2/validation"
 
 	"tallystick/commands"
 	"tallystick/internal/wire"
@@ -60,20 +62,37 @@ func invalid(field, message string) *problem {
 	return &problem{rejection: r}
 }
 
-// mistaken returns the refusal of a request with the faults that a check has found.
+// maxFaults is how many faults of a request are named.
+const maxFaults = 100
+
+// mistaken returns the refusal of a request with the faults that a check has found. The text of one is made only where there is nothing else: it
+// has all that the fault is in, which makes an answer out of proportion with the request.
 func mistaken(faults []error) *problem {
 	p := &problem{rejection: commands.Reject(commands.Invalid, "the request is not what this operation takes")}
-	for _, err := range faults {
-		f := FieldError{Field: "body", Message: err.Error(), Code: string(commands.Invalid)}
+	for _, err := range faults[:min(len(faults), maxFaults)] {
+		f := FieldError{Field: "body", Code: string(commands.Invalid)}
 		if d, ok := errors.AsType[*huma.ErrorDetail](err); ok {
-			f.Message = d.Message
-			if d.Location != "" {
-				f.Field = d.Location
-			}
+			f.Message, f.Field = d.Message, cmp.Or(fieldOf(d), f.Field)
+		} else {
+			f.Message = err.Error()
 		}
 		p.fields = append(p.fields, f)
 	}
 	return p
+}
+
+// fieldOf returns the field that a fault is about: one that is missing, not what it is missing from. It returns "" for the whole body.
+func fieldOf(d *huma.ErrorDetail) string {
+	before, after, ok := strings.Cut(validation.MsgExpectedRequiredProperty, "%s")
+	name, begins := strings.CutPrefix(d.Message, before)
+	name, ends := strings.CutSuffix(name, after)
+	if !ok || !begins || !ends {
+		return d.Location
+	}
+	if d.Location != "" {
+		name = d.Location + "." + name
+	}
+	return name
 }
 
 // answer returns the status and the body that p is answered with.

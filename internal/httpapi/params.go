@@ -91,7 +91,7 @@ func (c *call) parameters(res *huma.ValidateResult) {
 	given := c.request.URL.Query()
 	for i := range c.op.params {
 		p := &c.op.params[i]
-		path := huma.NewPathBuffer([]byte(p.name), 0)
+		path := huma.NewPathBuffer([]byte(p.name), len(p.name))
 		texts, ok := given[p.name]
 		if !ok || len(texts) == 1 && texts[0] == "" && !p.required {
 			if p.required {

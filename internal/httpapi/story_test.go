@@ -128,7 +128,7 @@ func TestBadBodies(t *testing.T) {
 		{"a number beyond all", `{"name":1e999}`, "", "INVALID"},
 		{"another type", `{"merchantId":"` + w.merchant + `","name":7,"description":"d"}`, "name", "INVALID"},
 		{"a field that there is not", `{"merchantId":"` + w.merchant + `","name":"n","description":"d","colour":"red"}`, "colour", "INVALID"},
-		{"a field missing", `{"merchantId":"` + w.merchant + `","name":"n"}`, "body", "INVALID"},
+		{"a field missing", `{"merchantId":"` + w.merchant + `","name":"n"}`, "description", "INVALID"},
 		{"too long", `{"merchantId":"` + w.merchant + `","name":"` + strings.Repeat("x", 256) + `","description":"d"}`, "name", "INVALID"},
 		{"too large", `{"name":"` + strings.Repeat("x", 2<<20) + `"}`, "", "TOO_LARGE"},
 	} {
