@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -115,7 +116,8 @@ func readEndpoint(dir string) (e endpoint, found bool) {
 // remote is a running server.
 type remote struct {
 	*client.Client
-	scope string
+	scope  string
+	denied context.Context //nolint:containedctx // it ends when the server says that the key may not ask like this
 }
 
 // connect connects to a running server. A merchant's key has the inbox of its merchant; an auditor's has one of its
@@ -135,16 +137,43 @@ func connect(c connection) (Backend, error) {
 	if c.cert != "" {
 		opts.NATS = append(opts.NATS, nats.ClientCert(c.cert, c.certKey))
 	}
+	if strings.HasPrefix(c.server, "http://") || strings.HasPrefix(c.server, "https://") {
+		return nil, usagef("--server is where the ledger's NATS is, such as nats://127.0.0.1:4222; %s is where HTTP is", c.server)
+	}
+	denied, deny := context.WithCancelCause(context.Background())
+	opts.NATS = append(opts.NATS, nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) {
+		if errors.Is(err, nats.ErrPermissionViolation) { // requests would wait for an answer that never comes
+			deny(usagef("this key may not ask like this: name its merchant by --merchant, or its inbox by --inbox (%v)", err))
+		}
+	}))
 	cl, err := client.Connect(c.server, opts)
 	if err != nil {
 		return nil, err
 	}
-	return remote{cl, scope}, nil
+	return remote{cl, scope, denied}, nil
+}
+
+// allowed returns a context that ends with ctx, and when the server says that the key may not ask.
+func (r remote) allowed(ctx context.Context) (context.Context, context.CancelFunc) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	stop := context.AfterFunc(r.denied, func() { cancel(context.Cause(r.denied)) })
+	return ctx, func() { stop(); cancel(nil) }
+}
+
+// why returns the error of a request: that the key may not ask, if that is why it failed.
+func (r remote) why(err error) error {
+	if err != nil && r.denied.Err() != nil {
+		return context.Cause(r.denied)
+	}
+	return err
 }
 
 // Command implements [Backend].
 func (r remote) Command(ctx context.Context, name string, body []byte) ([]byte, error) {
-	return r.Send(ctx, name, body)
+	ctx, done := r.allowed(ctx)
+	defer done()
+	answer, err := r.Send(ctx, name, body)
+	return answer, r.why(err)
 }
 
 // Query implements [Backend].
@@ -155,11 +184,13 @@ func (r remote) Query(ctx context.Context, name string, args []byte) ([]byte, er
 	if err := dec.Decode(&members); err != nil {
 		return nil, usagef("the arguments are no JSON object: %v", err)
 	}
+	ctx, done := r.allowed(ctx)
+	defer done()
 	ctx, cancel := context.WithTimeout(ctx, patience(name))
 	defer cancel()
 	var answer json.RawMessage
 	if err := r.Client.Query(ctx, name, members, &answer); err != nil {
-		return nil, err
+		return nil, r.why(err)
 	}
 	var refused receipt // a refusal is answered with a receipt
 	if err := json.Unmarshal(answer, &refused); err == nil && refused.err() != nil {

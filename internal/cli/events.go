@@ -129,7 +129,7 @@ func (a *app) printEvent(w io.Writer, raw json.RawMessage) error {
 	if err != nil {
 		return fmt.Errorf("reading a record: %w", err)
 	}
-	_, err = fmt.Fprintf(w, "%8d  %-30s  %-24s  %s\n", rec.Seq, when(rec.RecordedAt), kindName(rec.Event.Kind()), summary(&rec))
+	_, err = fmt.Fprintf(w, "%8d  %-30s  %-24s  %s\n", rec.Seq, when(rec.RecordedAt), kindName(rec.Event.Kind()), plain(summary(&rec)))
 	return err
 }
 

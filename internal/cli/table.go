@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"strings"
+	"unicode"
 	"unicode/utf8"
 
 	"tallystick/events"
@@ -19,7 +20,22 @@ type table struct {
 
 func newTable(head ...string) *table { return &table{head: head} }
 
-func (t *table) add(cells ...string) { t.rows = append(t.rows, cells) }
+func (t *table) add(cells ...string) {
+	for i := range cells {
+		cells[i] = plain(cells[i])
+	}
+	t.rows = append(t.rows, cells)
+}
+
+// plain returns a text on one line, without what a terminal takes for orders: names are whatever somebody has sent.
+func plain(text string) string {
+	return strings.Map(func(r rune) rune {
+		if unicode.IsControl(r) {
+			return unicode.ReplacementChar
+		}
+		return r
+	}, text)
+}
 
 // write writes t with its columns aligned.
 func (t *table) write(w io.Writer) {

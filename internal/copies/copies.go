@@ -47,7 +47,7 @@ type Keyring interface{ Backup(dir string) error }
 // Backup copies a ledger that is open into dir, which must not exist. keys is the directory of the ledger's keys.
 func Backup(log *ledger.Log, keyring Keyring, keys, dir string) (m Manifest, err error) {
 	if _, err := os.Stat(dir); !errors.Is(err, fs.ErrNotExist) {
-		return m, fmt.Errorf("%s exists already; a copy is made in a new directory", dir)
+		return m, fmt.Errorf("%s: %w; a copy is made in a new directory", dir, fs.ErrExist)
 	}
 	m.Sequence = log.Durable()
 	if m.Sequence == 0 {

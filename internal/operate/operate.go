@@ -11,6 +11,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"time"
@@ -123,7 +124,11 @@ func (t *Target) Rebuild(ctx context.Context, accept bool, progress func(done, t
 
 // Backup copies the ledger into a new directory.
 func (t *Target) Backup(dir string) (copies.Manifest, error) {
-	return copies.Backup(t.Log, t.Keyring, t.keys(), dir)
+	m, err := copies.Backup(t.Log, t.Keyring, t.keys(), dir)
+	if errors.Is(err, fs.ErrExist) {
+		err = commands.Reject(commands.Conflict, "%v", err)
+	}
+	return m, err
 }
 
 func (t *Target) keys() string { return filepath.Join(t.Dir, "keys") }
