@@ -19,8 +19,8 @@ type CreateAuthorization struct {
 }
 
 // CompleteAuthorization is what somebody does who has shown to be the holder of a session's e-mail address: sign up, if there is no
-// full consumer with this address yet, and authorize the merchant. It makes the customer; what this merchant and others had of managed
-// consumers with the address becomes the full one's (D30).
+// full consumer with this address yet, and authorize the merchant. It makes the customer, and its subscription to the session's plan; what this
+// merchant and others had of managed consumers with the address becomes the full one's (D30).
 type CompleteAuthorization struct {
 	Authorization events.AuthorizationID
 	Profile       events.Sealed // of a consumer that is not there yet, under the key of the session's consumer
@@ -178,7 +178,10 @@ func completeAuthorization(b *projections.Books, c Context, cmd CompleteAuthoriz
 	}
 	d.main = len(d.drafts)
 	d.add(c, now, events.AuthorizationEnded{Authorization: cmd.Authorization, Status: events.AuthorizationCompleted, Customer: customer})
-	return goOn(b, c, customer, consumer, d)
+	if r := goOn(b, c, customer, consumer, d); r != nil {
+		return r
+	}
+	return take(b, c, row, customer, consumer, d)
 }
 
 // claim adds that whoever holds an e-mail address is what any merchant manages with it. Each merchant is told of its own

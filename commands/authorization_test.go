@@ -61,7 +61,7 @@ func TestAuthorization(t *testing.T) {
 			return byOperator(just(UpdateUser{User: id[events.UserNoun](w, "zoe-user"), State: state, Role: role}))(w)
 		}
 	}
-	joined := []step{invite("link", "zoe", "pro"), accept("link", "zoe"), change(join("own", "zoe", "pro", terms{}), func(c *CreateSubscription) { c.Name = sealedFor(orgOf("zoe-full"), "name") })}
+	joined := []step{invite("link", "zoe", ""), accept("link", "zoe"), change(join("own", "zoe", "pro", terms{}), func(c *CreateSubscription) { c.Name = sealedFor(orgOf("zoe-full"), "name") })}
 	end := func(w *world) *Request {
 		return just(TerminateSubscription{Subscription: id[events.SubscriptionNoun](w, "own"), Reason: sealedFor(orgOf("zoe-full"), "enough")})(w)
 	}
@@ -72,7 +72,19 @@ func TestAuthorization(t *testing.T) {
 		{name: "for a minimum and no plan", when: asking("20", invite("link", "zoe", "")), refused: Invalid},
 		{name: "for more than one payment may be", when: asking("5000.01", invite("link", "zoe", "pro")), refused: Invalid},
 		{name: "for less than nothing", when: asking("-1", invite("link", "zoe", "pro")), refused: Invalid},
-		{name: "whoever is new signs up and becomes a customer", given: []step{invite("link", "zoe", "pro")}, when: accept("link", "zoe")},
+		{name: "whoever is new signs up and becomes a customer", given: []step{invite("link", "zoe", "")}, when: accept("link", "zoe")},
+		{name: "and takes the plan that the link is for", given: []step{invite("link", "zoe", "pro")}, when: accept("link", "zoe")},
+		{name: "with the minimum that the link asks for", given: []step{asking("20", invite("link", "zoe", "pro"))}, when: accept("link", "zoe")},
+		{name: "whoever has the plan keeps it as it is", given: append(joined[:3:3], asking("20", invite("more", "zoe", "pro"))), when: accept("more", "zoe")},
+		{name: "whoever is managed keeps it too", given: []step{invite("link", "alice", "pro")}, when: accept("link", "alice")},
+		{
+			name:  "whoever has another plan of the product agrees to nothing",
+			given: append(joined[:3:3], plan("max", "llm", instantSum("tokens", "0.5")), invite("more", "zoe", "max")), when: accept("more", "zoe"), refused: Conflict,
+		},
+		{
+			name:  "the wallet that pays is the consumer's own, though another merchant's link has claimed one that is not",
+			given: []step{rival, invite("other", "alice", ""), accept("other", "alice"), as("acme"), terminateIt("sub"), invite("link", "alice", "pro")}, when: accept("link", "alice"),
+		},
 		{
 			name: "whoever is known authorizes another merchant", given: []step{invite("link", "zoe", ""), accept("link", "zoe"), rival, invite("other", "zoe", "")},
 			when: accept("other", "zoe"),
@@ -121,18 +133,18 @@ func TestAuthorization(t *testing.T) {
 		{name: "a full consumer that has not authorized the merchant", given: []step{invite("link", "zoe", ""), accept("link", "zoe"), rival}, when: customerOf("zoe"), refused: Forbidden},
 		{name: "one that has taken it back", given: []step{invite("link", "zoe", ""), accept("link", "zoe"), byOperator(withdraw)}, when: customerOf("zoe")},
 		{
-			name: "subscribing one that has taken it back", given: []step{invite("link", "zoe", "pro"), accept("link", "zoe"), byOperator(withdraw)},
+			name: "subscribing one that has taken it back", given: []step{invite("link", "zoe", ""), accept("link", "zoe"), byOperator(withdraw)},
 			when: joined[2],
 		},
 		{
 			name:  "authorizing by another link what a subscription waits for",
-			given: []step{invite("link", "zoe", "pro"), accept("link", "zoe"), byOperator(withdraw), joined[2], invite("link2", "zoe", "")}, when: accept("link2", "zoe"),
+			given: []step{invite("link", "zoe", ""), accept("link", "zoe"), byOperator(withdraw), joined[2], invite("link2", "zoe", "")}, when: accept("link2", "zoe"),
 		},
 		{
 			name: "the periods of what has waited are those that were agreed on, whatever its plan's are by then",
 			given: []step{
 				withFees("pro", "llm", flat{"base", "3", events.InAdvance, events.Monthly, 1}),
-				invite("link", "zoe", "pro"), accept("link", "zoe"), byOperator(withdraw), joined[2],
+				invite("link", "zoe", ""), accept("link", "zoe"), byOperator(withdraw), joined[2],
 				func(w *world) *Request {
 					return just(UpdatePlan{Plan: id[events.PlanNoun](w, "pro"), Cadence: given(events.Quarterly)})(w)
 				},

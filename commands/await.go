@@ -1,6 +1,8 @@
 package commands
 
 import (
+	"cmp"
+	"slices"
 	"time"
 
 	"tallystick/events"
@@ -40,18 +42,76 @@ func goOn(b *projections.Books, c Context, customer events.CustomerID, consumer 
 	if pending == nil {
 		return nil
 	}
-	const names = 1 << 13 // what each makes is named apart from what the command makes, and from what the others make
 	for i, id := range pending.Subscriptions {
 		s := b.Subscriptions.Get(id)
 		if s.Authorization.IsZero() {
 			continue
 		}
-		of := c
-		of.ID = events.CommandID(events.Derive[events.SubscriptionNoun](c.ID, uint32(i+1)*names))
-		if r := authorized(b, of, id, s, consumer, d); r != nil {
+		if r := authorized(b, apart(c, i+1), id, s, consumer, d); r != nil {
 			return r
 		}
 	}
+	return nil
+}
+
+// apart returns c for the nth of several agreements of one command: what each makes is named apart from what the command makes, and from what
+// the others make.
+func apart(c Context, n int) Context {
+	const names = 1 << 13
+	c.ID = events.CommandID(events.Derive[events.SubscriptionNoun](c.ID, uint32(n)*names))
+	return c
+}
+
+// authorizing returns a consumer as it is once it has authorized the merchant: it may be signing up with the same command.
+func authorizing(b *projections.Books, c Context, id events.OrganizationID, d *decision) *projections.Consumer {
+	if row := b.Consumers.Get(id); row != nil {
+		known := *row
+		known.Strangers = slices.DeleteFunc(slices.Clone(row.Strangers), func(m events.OrganizationID) bool { return m == c.Merchant })
+		return &known
+	}
+	made := &projections.Consumer{Type: events.Full}
+	for i := range d.drafts {
+		switch e := d.drafts[i].event.(type) {
+		case events.ConsumerCreated:
+			made.Region = e.Region
+		case events.WalletOpened:
+			made.Wallets = append(made.Wallets, projections.WalletRef{Currency: e.Currency, Wallet: e.Wallet})
+		default:
+		}
+	}
+	return made
+}
+
+// take adds the subscription to the plan that a session asks for: from now on, and with the minimum that the session names, so that nobody
+// has agreed to the one without the other. Where the customer has the plan already, it stays as it is. The card by which the first payment is made is stored
+// if there is none yet.
+func take(b *projections.Books, c Context, asked *projections.Authorization, customer events.CustomerID, consumer events.OrganizationID, d *decision) *Rejection {
+	if asked.Plan.IsZero() || !asked.Subscription.IsZero() {
+		return nil
+	}
+	plan := b.Plans.Get(asked.Plan)
+	done, r := sameProduct(b, c, customer, asked.Plan, plan, d)
+	if d.existing = nil; done || r != nil {
+		return r
+	}
+	j := agreement{
+		cmd: CreateSubscription{
+			Customer: customer, Plan: asked.Plan, StartedAt: c.Now, Minimum: asked.Minimum, OnSuccess: asked.RedirectURL, OnFailure: asked.RedirectURL, Term: subscribeTerm,
+		},
+		merchant: b.Merchants.Get(c.Merchant), plan: plan, owner: consumer, consumer: authorizing(b, c, consumer, d), now: c.Now,
+		schedule: schedule{cmp.Or(plan.Anchor, hour(c.Now)), c.Now, plan.Cadence},
+	}
+	j.save = j.consumer.MethodFor(c.Merchant).IsZero()
+	if r := j.price(b, c); r != nil {
+		return r
+	}
+	n := 1
+	if pending := b.Pending.Get(customer); pending != nil {
+		n += len(pending.Subscriptions)
+	}
+	main := d.main
+	j.subscribe(b, apart(c, n), d)
+	d.main = main
 	return nil
 }
 
@@ -63,16 +123,8 @@ func authorized(b *projections.Books, c Context, id events.SubscriptionID, s *pr
 			Customer: s.Customer, Plan: s.Plan, Clock: s.Clock, TaxExempt: s.TaxExempt, AutoCharge: s.AutoCharge, Minimum: s.Minimum,
 			OnSuccess: a.RedirectURL, OnFailure: a.FailureURL, Term: time.Duration(a.Seconds) * time.Second,
 		},
-		merchant: b.Merchants.Get(c.Merchant), plan: b.Plans.Get(s.Plan), owner: consumer, consumer: b.Consumers.Get(consumer), now: b.ClockNow(s.Clock, c.Now),
+		merchant: b.Merchants.Get(c.Merchant), plan: b.Plans.Get(s.Plan), owner: consumer, consumer: authorizing(b, c, consumer, d), now: b.ClockNow(s.Clock, c.Now),
 		schedule: scheduleOf(s),
-	}
-	if j.consumer == nil { // it is signing up
-		j.consumer = &projections.Consumer{Type: events.Full}
-		for i := range d.drafts {
-			if e, ok := d.drafts[i].event.(events.WalletOpened); ok && e.Owner == consumer {
-				j.consumer.Wallets = append(j.consumer.Wallets, projections.WalletRef{Currency: e.Currency, Wallet: e.Wallet})
-			}
-		}
 	}
 	if r := j.price(b, c); r != nil {
 		return r

@@ -47,7 +47,10 @@ func (j *agreement) price(b *projections.Books, c Context) *Rejection {
 func (j *agreement) payer(b *projections.Books) taxpayer {
 	customer := b.Customers.Get(j.cmd.Customer)
 	if customer == nil {
-		customer = &projections.Customer{Consumer: j.owner, TaxRates: j.cmd.New.TaxRates}
+		customer = &projections.Customer{Consumer: j.owner}
+		if j.cmd.New != nil {
+			customer.TaxRates = j.cmd.New.TaxRates
+		}
 	}
 	return taxpayer{owner: j.owner, customer: customer, consumer: j.consumer, merchant: j.merchant}
 }
@@ -89,7 +92,7 @@ func (j *agreement) checkout(b *projections.Books, c Context, id events.Subscrip
 	session := openSession(c, now, cmd.Term, events.SessionOpened{
 		Amount: j.amount, Upfront: j.upfront, Currency: j.plan.Currency, Customer: cmd.Customer, Consumer: j.owner,
 		Subscription: id, Wallet: j.wallet,
-		Save: cmd.AutoCharge, OnSuccess: cmd.OnSuccess, OnFailure: cmd.OnFailure, Clock: cmd.Clock,
+		Save: cmd.AutoCharge || j.save, OnSuccess: cmd.OnSuccess, OnFailure: cmd.OnFailure, Clock: cmd.Clock,
 	}, d)
 	if m := b.Methods.Get(j.consumer.MethodFor(c.Merchant)); cmd.AutoCharge && m != nil {
 		d.add(c, now, events.ChargeRequested{

@@ -96,6 +96,7 @@ type agreement struct {
 	fees     []events.QuotedFee // that are due at once
 	upfront  events.Nanos       // what they come to, in whole cents
 	amount   events.Nanos       // what is to be paid before it is active
+	save     bool               // the card that pays it is stored
 }
 
 func createSubscription(b *projections.Books, c Context, cmd CreateSubscription, d *decision) *Rejection {

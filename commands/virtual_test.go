@@ -41,7 +41,7 @@ func TestVirtualWallets(t *testing.T) {
 	rival := merchant("rival", seller)
 	own := with(fund("bob", "50"), joinWith("own", "bob", "pro", "", terms{}), fund("own", "20"))
 	named := with(openWallet("extra", "bob", usd, "9"), joinWith("own", "bob", "pro", "extra", terms{}))
-	zoe := []step{invite("link", "zoe", "pro"), accept("link", "zoe")}
+	zoe := []step{invite("link", "zoe", ""), accept("link", "zoe")}
 	zoes := func(s step) step {
 		return change(s, func(c *CreateSubscription) { c.Name = sealedFor(orgOf("zoe-full"), "name") })
 	}

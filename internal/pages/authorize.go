@@ -282,16 +282,12 @@ func (p *Pages) welcome(w http.ResponseWriter, r *http.Request, v *authorizeView
 	return err
 }
 
-// goOn makes the subscription of a completed session, unless it is there, and sends the visitor to pay or
-// back to the merchant.
+// goOn sends the visitor of a completed session to pay for the subscription, to store a payment method, or back to the merchant.
 func (p *Pages) goOn(w http.ResponseWriter, r *http.Request, v *authorizeView) error {
 	to := v.back()
 	if v.Offer != nil {
-		checkout, err := p.subscribe(r.Context(), v)
-		if err != nil {
-			return err
-		}
-		if checkout == "" {
+		checkout, err := p.unpaid(r.Context(), v)
+		if err == nil && checkout == "" {
 			checkout, err = p.askMethod(r.Context(), v)
 		}
 		if err != nil {
@@ -338,53 +334,20 @@ func (p *Pages) setupMethod(ctx context.Context, merchant events.OrganizationID,
 	return p.opts.Links.Checkout(session), err
 }
 
-// subscribe makes the subscription that a session was opened for, unless there is one already or has been since, and returns where it is
-// paid for, "" if there is nothing to pay.
-func (p *Pages) subscribe(ctx context.Context, v *authorizeView) (checkout string, err error) {
-	args := query.SubscriptionsArgs{Customer: v.Customer, Page: query.Page{Limit: 100}}
+// unpaid returns where the subscription to a session's plan is paid for, "" if there is nothing to pay.
+func (p *Pages) unpaid(ctx context.Context, v *authorizeView) (checkout string, err error) {
+	args := query.SubscriptionsArgs{Customer: v.Customer, Status: projections.SubscriptionPending, Page: query.Page{Limit: 100}}
 	args.AtLeast = v.Sequence
 	there, err := p.opts.Queries.Subscriptions(ctx, reader, args)
 	if err != nil {
 		return "", err
 	}
-	of := query.PaymentSessionsArgs{Status: events.SessionPending, Subscription: v.Subscription}
 	for i := range there.Items {
-		s := &there.Items[i]
-		if of.Subscription.IsZero() && s.Plan == v.Plan && (s.Status != projections.SubscriptionTerminated || s.CreatedAt >= v.CreatedAt) {
-			of.Subscription = s.ID
-			break
+		if s := &there.Items[i]; s.Plan == v.Plan && s.Payment != nil {
+			return s.Payment.URL, nil
 		}
 	}
-	if of.Subscription.IsZero() {
-		rec, err := p.command(ctx, v.Merchant, "CreateSubscription", v.agreement(p.opts.Clock()))
-		if err != nil {
-			return "", err
-		}
-		if of.Subscription, err = events.ParseID[events.SubscriptionNoun](rec.ID); err != nil {
-			return "", err
-		}
-		of.AtLeast = rec.Sequence
-	}
-	sessions, err := p.opts.Queries.PaymentSessions(ctx, reader, of)
-	if err != nil || len(sessions.Items) == 0 {
-		return "", err
-	}
-	return p.opts.Links.Checkout(sessions.Items[0].ID), nil
-}
-
-// agreement returns what a visitor has agreed to, as the command takes it.
-func (v *authorizeView) agreement(now time.Time) map[string]any {
-	start, _ := events.TimeOf(now)
-	args := map[string]any{
-		"name": v.Seller.Profile.Name + " - " + v.Offer.Name, "customerId": v.Customer, "planId": v.Plan, "startedAt": start,
-	}
-	if v.Minimum > 0 {
-		args["minimumAccountBalance"] = v.Minimum.String()
-	}
-	if v.RedirectURL != "" {
-		args["redirectUrls"] = map[string]string{"onSuccess": v.RedirectURL, "onFailure": v.RedirectURL}
-	}
-	return args
+	return "", nil
 }
 
 // digestOf returns what the ledger knows an address by.

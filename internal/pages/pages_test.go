@@ -194,7 +194,7 @@ func TestMinimumFlow(t *testing.T) {
 	}
 
 	session, checkout := agree("20", "organization", "Acorn", "person", "Ada", "country", "us", "zip", "94105", "state", "CA")
-	w.get(checkout.to).wants(t, 200, "20.00 USD", "Goes to your wallet")
+	w.get(checkout.to).wants(t, 200, "20.00 USD", "Goes to your wallet", "The card is stored, so that Oracle Models can charge it")
 	if status := subscription(session, "status"); status != "pending_payment" {
 		t.Errorf("with nothing in the wallet it is %s", status)
 	}
@@ -221,7 +221,7 @@ func TestMinimumFlow(t *testing.T) {
 	if status := subscription(session, "status"); status != "active" {
 		t.Errorf("once it is paid it is %s", status)
 	}
-	home := w.get("/home").wants(t, 200, "20.00 USD")
+	home := w.get("/home").wants(t, 200, "20.00 USD", "visa ending in 4242")
 	w.submit("/home", "do", "cancel", "merchant", w.Merchant.String(), "subscription", hidden(home.body, "subscription")).wants(t, 200)
 
 	clock.Add(int64(2 * time.Minute))
@@ -240,7 +240,7 @@ func TestMinimumFlow(t *testing.T) {
 func TestAskedFlow(t *testing.T) {
 	for _, agrees := range []bool{false, true} {
 		w := newWorld(t)
-		link, _ := w.Authorize("ada@acorn.example", w.Plan, "")
+		link := w.Do("CreateAuthorization", `{"email":"ada@acorn.example"}`)
 		w.Do("CompleteAuthorization", `{"authorizationId":"`+link+`","consumer":{"name":"Acorn","email":"ada@acorn.example","address":{"country":"GB"}}}`)
 		w.Do("WithdrawAuthorization", `{"consumerId":"`+w.Ask("Customer", `{"customerId":"`+w.Ask("Authorization", `{"authorizationId":"`+link+`"}`, "customerId")+`"}`, "consumerId")+`"}`)
 		sub := w.Do("CreateSubscription", `{"customer":{"name":"A","email":"ada@acorn.example","address":{"country":"GB","zipCode":"E1"}},"planId":"`+w.Plan+`",

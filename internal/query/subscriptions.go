@@ -192,6 +192,9 @@ func (r *reading) renderSubscription(id events.SubscriptionID, row *projections.
 	if sub.Name, sub.Erased, err = r.text(row.Name, wire.PurposeName); err != nil {
 		return sub, err
 	}
+	if row.Name.IsZero() { // nobody has given it one
+		sub.Name = r.books.Merchants.Get(row.Merchant).Name + " - " + r.books.Plans.Get(row.Plan).Name
+	}
 	if sub.Reason, _, err = r.text(row.Reason, wire.PurposeReason); sub.Reason == "" {
 		sub.Reason = endedBecause(row.Code)
 	}
