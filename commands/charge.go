@@ -60,8 +60,7 @@ func failed(b *projections.Books, c Context, q *events.ChargeRequested, now even
 		uncollected(b, c, q.Invoice, e.Charge, true, e.Code, now, d)
 	case !q.Session.IsZero():
 		s := b.Sessions.Get(q.Session)
-		sub := b.Subscriptions.Get(s.Subscription)
-		if sub != nil && sub.Status == projections.SubscriptionTerminated {
+		if pointless(b, s) {
 			endSession(b, c, q.Session, s, now, events.SessionCancelled, e.Code, d) // there is nothing to pay for any more
 		} else if s.Declined+1 >= maxDeclined {
 			endSession(b, c, q.Session, s, now, events.SessionFailed, e.Code, d)
@@ -69,6 +68,15 @@ func failed(b *projections.Books, c Context, q *events.ChargeRequested, now even
 	case !q.TopUp.IsZero():
 		d.add(c, now, events.TopUpEnded{TopUp: q.TopUp, Wallet: q.Wallet, Status: events.TopUpFailed, Code: e.Code})
 	}
+}
+
+// pointless reports whether there is nothing to pay for any more by a session: its subscription, or what it buys units of, has ended.
+func pointless(b *projections.Books, s *projections.Session) bool {
+	if !s.Grant.IsZero() {
+		return !wanted(b, &b.Purchases.Get(s.Grant).Ordered)
+	}
+	sub := b.Subscriptions.Get(s.Subscription)
+	return sub != nil && sub.Status == projections.SubscriptionTerminated
 }
 
 // succeeded adds what follows from the money having come.
@@ -96,6 +104,9 @@ func succeeded(b *projections.Books, c Context, q *events.ChargeRequested, now e
 		collected(b, c, q, now, d)
 	case !s.Payment.IsZero():
 		receive(b, c, s, q, now, d)
+	case !s.Grant.IsZero():
+		balance := credit(b, c, q, methodSession, now, d)
+		deliver(b, c, s.Grant, balance, now, d)
 	case !s.Subscription.IsZero():
 		balance := credit(b, c, q, methodSession, now, d)
 		activate(b, c, s.Subscription, balance, now, d)

@@ -133,7 +133,8 @@ func cancelEntitlements(b *projections.Books, c Context, sub events.Subscription
 		return
 	}
 	for _, id := range list.Entitlements {
-		if b.Entitlements.Get(id).Subscription == sub {
+		if e := b.Entitlements.Get(id); e.Subscription == sub {
+			dropOrders(b, e, func(ended events.Event) { d.add(c, at, ended) })
 			d.add(c, at, events.EntitlementEnded{Entitlement: id, Status: string(projections.EntitlementCanceled)})
 		}
 	}
@@ -169,6 +170,7 @@ func decideEntitlementDue(b *projections.Books, c Context, id events.Entitlement
 	}
 	switch kind {
 	case dueEntitlementEnd:
+		dropOrders(b, e, add)
 		add(events.EntitlementEnded{Entitlement: id, Status: string(projections.EntitlementExpired)})
 	case dueReset:
 		reset(b, c, id, e, at, add)

@@ -19,11 +19,15 @@ type CreateGrant struct {
 	MinRollover events.Sum
 }
 
-// PurchaseGrant sells units of a metered entitlement for a price, which its subscription's wallet pays at once: with tax, with the platform's part,
-// and as a line of the invoice of the period under way.
+// PurchaseGrant sells units of a metered entitlement for a price, with tax, with the platform's part, and as a line of the invoice of the period
+// under way. The wallet of its subscription pays at once, if it holds enough. Else a payment session asks for the price, and the units are
+// granted once it is paid; never if it ends otherwise.
 type PurchaseGrant struct {
 	CreateGrant
-	Price events.Nanos // of all of them; without tax where the plan has it added
+	Price     events.Nanos // of all of them; without tax where the plan has it added
+	OnSuccess string       // where the session sends its payer
+	OnFailure string
+	PayBy     events.Time // when the session expires; zero for as long after now as that of a new subscription
 }
 
 // The bounds of what is paid for a grant.
@@ -127,17 +131,23 @@ func purchaseGrant(b *projections.Books, c Context, cmd PurchaseGrant, d *decisi
 	if cmd.Price < leastGrantPrice || cmd.Price > mostGrantPrice {
 		return Reject(Invalid, "price must be from %s to %s", events.Nanos(leastGrantPrice), events.Nanos(mostGrantPrice))
 	}
+	if r := first(optional("successUrl", cmd.OnSuccess, maxURL), optional("cancelUrl", cmd.OnFailure, maxURL), billable("paymentExpiresAt", cmd.PayBy)); r != nil {
+		return r
+	}
 	if r := createGrant(b, c, cmd.CreateGrant, d); r != nil || !d.overdue.isZero() {
 		return r
 	}
-	granted := d.drafts[0]
+	grant, now := d.drafts[0].event.(events.GrantIssued).Grant, d.drafts[0].at
 	d.drafts = d.drafts[:0]
+	if cmd.PayBy != 0 && (cmd.PayBy <= now || cmd.PayBy > now.Add(longestTerm)) {
+		return Reject(Invalid, "paymentExpiresAt must be after now, which is %s, and at most 31 days away", now)
+	}
 	on := b.Entitlements.Get(cmd.Entitlement).Subscription
 	s := b.Subscriptions.Get(on)
 	if s == nil {
 		return Reject(Conflict, "entitlement %s belongs to no subscription, whose invoice could have it", cmd.Entitlement)
 	}
-	if overdue(s, granted.at) {
+	if overdue(s, now) {
 		d.overdue = onSubscription(on)
 		return nil
 	}
@@ -145,19 +155,22 @@ func purchaseGrant(b *projections.Books, c Context, cmd PurchaseGrant, d *decisi
 	if s.Status != projections.SubscriptionActive || p == nil {
 		return Reject(SubscriptionNotActive, "subscription %s is %s", on, s.Status)
 	}
+	o := events.GrantOrdered{
+		Grant: grant, Entitlement: cmd.Entitlement, Subscription: on, Period: p.N, Invoice: p.Invoice, Session: events.Derive[events.SessionNoun](c.ID, 3),
+		Amount: cmd.Amount, EffectiveAt: cmd.EffectiveAt, ExpiresAt: cmd.ExpiresAt, Recurrence: cmd.Recurrence, Priority: cmd.Priority,
+		MaxRollover: cmd.MaxRollover, MinRollover: cmd.MinRollover, Price: cmd.Price, Currency: s.Currency,
+	}
 	card := b.Plans.Get(s.Plan).CardAt(s.Agreed(p))
-	q := events.QuotedFee{TaxRate: feeRate(b, s, card, granted.at)()}
-	q.Nanos, q.Tax = taxOn(q.TaxRate, card.Taxed, events.Sum{}, events.Sum{}, cmd.Price)
-	f := newCharger(b, c, on, s, p.N, b.BalanceOf(projections.MainAccount(s.Wallet, s.Currency)))
-	if !f.charge(&q, granted.at, d) {
-		return Reject(InsufficientFunds, "the wallet holds %s %s, and this costs %s", f.balance, s.Currency, q.Nanos+q.Tax)
+	o.TaxRate = feeRate(b, s, card, now)()
+	o.Nanos, o.Tax = taxOn(o.TaxRate, card.Taxed, events.Sum{}, events.Sum{}, cmd.Price)
+	balance := b.BalanceOf(projections.MainAccount(s.Wallet, s.Currency))
+	if sell(b, c, &o, s, p, balance, now, d) {
+		d.main = 1
+		return nil
 	}
-	paid := d.drafts[0].event.(events.FeeCharged) // as charge promises
-	d.drafts[0].event = events.LineItemAdded{
-		Line: events.Derive[events.LineNoun](c.ID, 0), Invoice: p.Invoice, Subscription: on, Customer: s.Customer, Wallet: s.Wallet, Period: p.N,
-		Quantity: "1", UnitPrice: cmd.Price.String(), Nanos: q.Nanos, Tax: q.Tax, TaxRate: q.TaxRate, Currency: s.Currency,
-		Postings: paid.Postings, Balance: paid.Balance, Grant: granted.event.(events.GrantIssued).Grant,
+	if owed, fits := wholeCents(o.Nanos + o.Tax); !fits || owed > limitOf(b.Merchants.Get(c.Merchant)) {
+		return Reject(InsufficientFunds, "the wallet holds %s %s, and this costs %s, which is more than one payment may be of", balance, s.Currency, o.Nanos+o.Tax)
 	}
-	d.drafts, d.main = append(d.drafts, granted), 1
+	order(b, c, &cmd, &o, s, now, d)
 	return nil
 }

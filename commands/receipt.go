@@ -254,6 +254,8 @@ func (r *Receipt) ofEntitlement(rec *events.Record, amount *events.Sum) {
 		r.ID = Ref{refGrant, e.Grant}
 	case events.GrantVoided:
 		r.ID = Ref{refGrant, e.Grant}
+	case events.GrantOrdered:
+		r.ID = Ref{refGrant, e.Grant}
 	case events.EntitlementEnded, events.EntitlementReset, events.EntitlementUsed, events.GrantRenewed: // not awaited
 	case events.ReservationReleased: // not awaited, and it moves money
 		r.ID = Ref{refReservation, e.Reservation}

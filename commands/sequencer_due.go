@@ -55,7 +55,7 @@ func (s *Sequencer) noteDue(e events.Event) {
 		s.noteNext(onEntitlement(e.Entitlement))
 	case events.GrantRenewed:
 		s.noteNext(onEntitlement(e.Entitlement))
-	case events.FeatureCreated, events.FeatureUpdated, events.FeatureDeleted, events.EntitlementEnded, events.EntitlementUsed, events.GrantVoided:
+	case events.FeatureCreated, events.FeatureUpdated, events.FeatureDeleted, events.EntitlementEnded, events.EntitlementUsed, events.GrantVoided, events.GrantOrdered:
 		// nothing falls due sooner
 	case events.ClockAdvancing:
 		s.run(e.Clock)

@@ -110,7 +110,7 @@ func scope(k Kind) byte { //nolint:funlen // a case for each kind, and nothing e
 		return 93
 	case KindEntitlementIssued:
 		return 94
-	case KindGrantIssued:
+	case KindGrantIssued, KindGrantOrdered: // by whichever a purchase is answered
 		return 95
 	case KindGrantVoided:
 		return 96

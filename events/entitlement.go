@@ -99,6 +99,29 @@ type GrantIssued struct {
 	Used        Sum           `cbor:"11,keyasint,omitzero" json:"usedNanos"`       // at once, for overage that was preserved
 }
 
+// GrantOrdered records that units of a metered entitlement are asked for, and a payment session for their price. What they cost was worked out
+// and told to whoever pays: once that is paid it is a line of an invoice, and they are granted in the same step; if it is not, neither happens.
+type GrantOrdered struct {
+	Grant        GrantID        `cbor:"1,keyasint" json:"grantId"` // that it will be
+	Entitlement  EntitlementID  `cbor:"2,keyasint" json:"entitlementId"`
+	Subscription SubscriptionID `cbor:"3,keyasint" json:"subscriptionId"`
+	Period       uint32         `cbor:"4,keyasint" json:"period"` // whose invoice would have it now
+	Invoice      InvoiceID      `cbor:"5,keyasint" json:"invoiceId"`
+	Session      SessionID      `cbor:"6,keyasint" json:"paymentSessionId"`
+	Amount       Sum            `cbor:"7,keyasint" json:"amountNanos"`
+	EffectiveAt  Time           `cbor:"8,keyasint,omitzero" json:"effectiveAt,omitzero"` // when it is paid, where it is 0
+	ExpiresAt    Time           `cbor:"9,keyasint,omitzero" json:"expiresAt,omitzero"`
+	Recurrence   Interval       `cbor:"10,keyasint,omitempty" json:"recurrencePeriod,omitempty"`
+	Priority     int64          `cbor:"11,keyasint,omitzero" json:"priority"`
+	MaxRollover  Sum            `cbor:"12,keyasint,omitzero" json:"resetMaxRolloverNanos"`
+	MinRollover  Sum            `cbor:"13,keyasint,omitzero" json:"resetMinRolloverNanos"`
+	Price        Nanos          `cbor:"14,keyasint" json:"priceNanos"` // as the merchant says
+	Nanos        Nanos          `cbor:"15,keyasint" json:"costNanos"`  // before tax
+	Tax          Nanos          `cbor:"16,keyasint,omitzero" json:"taxNanos,omitzero"`
+	TaxRate      TaxRate        `cbor:"17,keyasint,omitzero" json:"taxRate,omitzero"`
+	Currency     Currency       `cbor:"18,keyasint" json:"currency"`
+}
+
 // GrantRenewed records that a grant that recurs has its amount again.
 type GrantRenewed struct {
 	Grant       GrantID       `cbor:"1,keyasint" json:"grantId"`
@@ -129,6 +152,7 @@ func (EntitlementEnded) Kind() Kind  { return KindEntitlementEnded }
 func (EntitlementReset) Kind() Kind  { return KindEntitlementReset }
 func (EntitlementUsed) Kind() Kind   { return KindEntitlementUsed }
 func (GrantIssued) Kind() Kind       { return KindGrantIssued }
+func (GrantOrdered) Kind() Kind      { return KindGrantOrdered }
 func (GrantRenewed) Kind() Kind      { return KindGrantRenewed }
 func (GrantVoided) Kind() Kind       { return KindGrantVoided }
 
@@ -145,6 +169,7 @@ func (EntitlementReset) Subject() (aggregate, name string) { return "entitlement
 
 func (EntitlementUsed) Subject() (aggregate, name string) { return "entitlement", "EntitlementUsed" }
 func (GrantIssued) Subject() (aggregate, name string)     { return "grant", "GrantIssued" }
+func (GrantOrdered) Subject() (aggregate, name string)    { return "grant", "GrantOrdered" }
 func (GrantRenewed) Subject() (aggregate, name string)    { return "grant", "GrantRenewed" }
 func (GrantVoided) Subject() (aggregate, name string)     { return "grant", "GrantVoided" }
 
@@ -156,6 +181,7 @@ func (EntitlementEnded) Money() Movement  { return Movement{} }
 func (EntitlementReset) Money() Movement  { return Movement{} }
 func (EntitlementUsed) Money() Movement   { return Movement{} }
 func (GrantIssued) Money() Movement       { return Movement{} }
+func (GrantOrdered) Money() Movement      { return Movement{} }
 func (GrantRenewed) Money() Movement      { return Movement{} }
 func (GrantVoided) Money() Movement       { return Movement{} }
 
@@ -167,5 +193,6 @@ func (EntitlementEnded) sealed()  {}
 func (EntitlementReset) sealed()  {}
 func (EntitlementUsed) sealed()   {}
 func (GrantIssued) sealed()       {}
+func (GrantOrdered) sealed()      {}
 func (GrantRenewed) sealed()      {}
 func (GrantVoided) sealed()       {}

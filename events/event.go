@@ -76,6 +76,7 @@ const (
 	KindGrantIssued            Kind = "grant.issued.v1"
 	KindGrantRenewed           Kind = "grant.renewed.v1"
 	KindGrantVoided            Kind = "grant.voided.v1"
+	KindGrantOrdered           Kind = "grant.ordered.v1"
 	KindClockCreated           Kind = "clock.created.v1"
 	KindClockAdvancing         Kind = "clock.advancing.v1"
 	KindClockAdvanced          Kind = "clock.advanced.v1"
@@ -133,7 +134,7 @@ func Kinds() []Kind {
 		KindFeeCharged, KindUsageRefunded, KindUsageCorrected, KindLineItemAdded, KindInvoiceDrafted, KindInvoiceWrittenOff, KindInvoiceRefunded, KindInvoiceRefundVoided,
 		KindReservationCreated, KindReservationReleased,
 		KindFeatureCreated, KindFeatureUpdated, KindFeatureDeleted, KindEntitlementIssued, KindEntitlementEnded,
-		KindEntitlementReset, KindEntitlementUsed, KindGrantIssued, KindGrantRenewed, KindGrantVoided,
+		KindEntitlementReset, KindEntitlementUsed, KindGrantIssued, KindGrantRenewed, KindGrantVoided, KindGrantOrdered,
 		KindClockCreated, KindClockAdvancing, KindClockAdvanced, KindClockDeleted, KindCustomerUpdated, KindCustomerDeleted, KindConsumerUpdated, KindDueFailed,
 		KindSessionOpened,
 		KindSessionEnded,
@@ -229,6 +230,7 @@ func zeros() []Event { //nolint:funlen // a line for each kind, and nothing else
 		GrantIssued{},
 		GrantRenewed{},
 		GrantVoided{},
+		GrantOrdered{},
 		ClockCreated{},
 		ClockAdvancing{},
 		ClockAdvanced{},

@@ -10,7 +10,7 @@ const (
 )
 
 // SessionOpened records that somebody is asked to pay, or to store a payment method, through a link that expires. What
-// is paid for is one of Subscription, TopUp, Payment and Invoice; nothing of it in mode setup.
+// is paid for is one of Grant, Subscription, TopUp, Payment and Invoice; nothing of it in mode setup.
 type SessionOpened struct {
 	Session      SessionID      `cbor:"1,keyasint" json:"paymentSessionId"`
 	Mode         SessionMode    `cbor:"2,keyasint" json:"mode"`
@@ -30,6 +30,7 @@ type SessionOpened struct {
 	OnFailure    string         `cbor:"16,keyasint,omitempty" json:"failureRedirectUrl,omitempty"`
 	Details      Sealed         `cbor:"17,keyasint,omitzero" json:"details,omitzero"` // metadata
 	Clock        TestClockID    `cbor:"18,keyasint,omitzero" json:"testClockId,omitzero"`
+	Grant        GrantID        `cbor:"19,keyasint,omitzero" json:"grantId,omitzero"` // that is bought
 }
 
 // SessionStatus is the state of a payment session on the wire.

@@ -29,6 +29,8 @@ func decodeEntitlement(kind Kind, b []byte) (Event, error) {
 		return unmarshal[GrantRenewed](b)
 	case KindGrantVoided:
 		return unmarshal[GrantVoided](b)
+	case KindGrantOrdered:
+		return unmarshal[GrantOrdered](b)
 	}
 	return nil, fmt.Errorf("%w: unknown type of event %.60q", ErrEncoding, kind)
 }

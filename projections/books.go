@@ -88,6 +88,7 @@ type Books struct {
 	Entitlements *Table[events.EntitlementID, Entitlement]
 	Entitled     *Table[events.CustomerID, Entitled]
 	Grants       *Table[events.GrantID, Grant]
+	Purchases    *Table[events.GrantID, Purchase]
 
 	Sessions *Table[events.SessionID, Session]
 	Charges  *Table[events.ChargeID, Charge]
@@ -156,6 +157,7 @@ func NewBooks(p Purpose) *Books {
 	b.FeatureKeys = newTable[FeatureKey, events.FeatureID](b, p, tableFeatureKeys, "entitlements.keys", rules, keyOfFeatureKey())
 	b.Entitlements = newTable[events.EntitlementID, Entitlement](b, p, tableEntitlements, "entitlements.entitlements", rules, keyOfID[events.EntitlementID]())
 	b.Entitled = newTable[events.CustomerID, Entitled](b, p, tableEntitled, "entitlements.entitled", rules, keyOfID[events.CustomerID]())
+	b.Purchases = newTable[events.GrantID, Purchase](b, p, tablePurchases, "entitlements.purchases", rules, keyOfID[events.GrantID]())
 	b.Grants = newTable[events.GrantID, Grant](b, p, tableGrants, "entitlements.grants", rules, keyOfID[events.GrantID]())
 
 	b.Sessions = newTable[events.SessionID, Session](b, p, tableSessions, "payments.sessions", rules, keyOfID[events.SessionID]())

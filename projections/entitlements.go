@@ -54,6 +54,7 @@ type Entitlement struct {
 	CreatedAt    events.Time           `cbor:"18,keyasint"`
 	UpdatedAt    events.Time           `cbor:"19,keyasint"`
 	Parked       string                `cbor:"20,keyasint,omitempty"` // why its due actions have stopped, if they have
+	Orders       []events.GrantID      `cbor:"21,keyasint,omitempty"` // that are asked to be paid
 }
 
 // ActiveAt reports whether e gives anything at a time.
@@ -83,6 +84,15 @@ type Grant struct {
 	Key         string               `cbor:"13,keyasint,omitempty"` // the idempotency key that it was issued under
 	Created     events.Seq           `cbor:"14,keyasint"`
 	CreatedAt   events.Time          `cbor:"15,keyasint"`
+}
+
+// Purchase is units that a payment session asks the price of. Its state is that of the session.
+type Purchase struct {
+	Merchant events.OrganizationID `cbor:"1,keyasint"`
+	Ordered  events.GrantOrdered   `cbor:"2,keyasint"`
+	Key      string                `cbor:"3,keyasint,omitempty"` // idempotency key
+	Invoice  events.InvoiceID      `cbor:"4,keyasint,omitzero"`  // that has it, once it is paid
+	At       events.Time           `cbor:"5,keyasint"`
 }
 
 // GrantOfAllowance is why a grant is issued that an entitlement's terms promise.
@@ -217,12 +227,29 @@ func (b *Books) grantIssued(rec *events.Record, e events.GrantIssued) {
 		Recurrence: e.Recurrence, Priority: e.Priority, MaxRollover: e.MaxRollover, MinRollover: e.MinRollover, Code: e.Code,
 		Key: rec.Key, Created: rec.Seq, CreatedAt: rec.At,
 	}
+	if p := b.Purchases.Get(e.Grant); p != nil {
+		g.Key = p.Key
+	}
 	if e.Recurrence != "" {
 		g.RenewsAt, _ = e.Recurrence.After(e.EffectiveAt, 1)
 	}
 	*b.Grants.insert(e.Grant) = g
 	row.Grants = append(row.Grants, e.Grant)
 	b.link(LinkGrantsOfEntitlement, e.Entitlement, e.Grant, rec.Seq)
+}
+
+func (b *Books) grantOrdered(rec *events.Record, e events.GrantOrdered) {
+	*b.Purchases.insert(e.Grant) = Purchase{Merchant: rec.Merchant, Ordered: e, Key: rec.Key, At: rec.At}
+	row := b.Entitlements.edit(e.Entitlement)
+	row.Orders = append(row.Orders, e.Grant)
+}
+
+// orderClosed forgets that units are asked to be paid, whether they were or not.
+func (b *Books) orderClosed(id events.GrantID) {
+	if p := b.Purchases.Get(id); p != nil {
+		row := b.Entitlements.edit(p.Ordered.Entitlement)
+		row.Orders = slices.DeleteFunc(row.Orders, func(g events.GrantID) bool { return g == id })
+	}
 }
 
 func (b *Books) grantRenewed(_ *events.Record, e events.GrantRenewed) {

@@ -65,7 +65,7 @@ func subjectOf(k events.Kind) subject {
 		events.KindInvoiceOpened, events.KindInvoiceClosing, events.KindInvoiceLineClosed, events.KindInvoiceDrafted, events.KindInvoiceIssued,
 		events.KindInvoicePaid, events.KindInvoiceCancelled, events.KindInvoiceWrittenOff, events.KindInvoiceRefunded,
 		events.KindInvoiceRefundVoided, events.KindLineItemAdded, events.KindFeeCharged, events.KindInvoicePaymentFailed,
-		events.KindReservationCreated, events.KindReservationReleased, events.KindEntitlementIssued,
+		events.KindReservationCreated, events.KindReservationReleased, events.KindEntitlementIssued, events.KindGrantOrdered,
 		events.KindSessionOpened, events.KindChargeRequested, events.KindPaymentCreated, events.KindMethodStored, events.KindMethodRemoved:
 		return oneConsumer
 	case events.KindSessionEnded, events.KindChargeSucceeded, events.KindChargeFailed, events.KindChargeActionRequired,

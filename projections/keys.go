@@ -62,6 +62,7 @@ import (
 //	0x94 entitlements.entitlements   EntitlementID             Entitlement
 //	0x95 entitlements.entitled       CustomerID                Entitled
 //	0x96 entitlements.grants         GrantID                   Grant
+//	0xc3 entitlements.purchases      GrantID                   Purchase
 const (
 	tableOpened        = 0x01
 	tableKeys          = 0x02
@@ -116,6 +117,8 @@ const (
 
 	tableDisputes = 0xC0
 	tableAlerts   = 0xC1
+
+	tablePurchases = 0xC3
 
 	tableManaged = 0xE0
 )

@@ -105,6 +105,9 @@ func (b *Books) lineItemAdded(rec *events.Record, e events.LineItemAdded) {
 		term = events.InAdvance
 		a := b.Accruals.edit(PeriodKey{e.Subscription, e.Period})
 		a.Instant = a.Instant.Add(e.Nanos)
+		if b.Purchases.Get(e.Grant) != nil {
+			b.Purchases.edit(e.Grant).Invoice = e.Invoice
+		}
 	}
 	b.own(rec, PeriodKey{e.Subscription, e.Period}, OpenLine{
 		Term: term, Quantity: events.SumOf(1), Nanos: events.SumOf(e.Nanos), Tax: events.SumOf(e.Tax), TaxRate: e.TaxRate,

@@ -36,6 +36,7 @@ type Session struct {
 	Reference    string                `cbor:"26,keyasint,omitempty"` // the provider's, of the latest charge
 	Code         string                `cbor:"27,keyasint,omitempty"` // why it is over, or why the latest charge was declined
 	Parked       string                `cbor:"28,keyasint,omitempty"` // why its due actions have stopped, if they have
+	Grant        events.GrantID        `cbor:"29,keyasint,omitzero"`
 }
 
 // Open reports whether s is not over.
@@ -124,7 +125,7 @@ func (b *Books) sessionOpened(rec *events.Record, e events.SessionOpened) {
 		Merchant: rec.Merchant, Mode: e.Mode, Status: events.SessionPending, Amount: e.Amount, Currency: e.Currency,
 		Customer: e.Customer, Consumer: e.Consumer, Subscription: e.Subscription, Wallet: e.Wallet, TopUp: e.TopUp,
 		Payment: e.Payment, Invoice: e.Invoice, Upfront: e.Upfront, Save: e.Save, OnSuccess: e.OnSuccess, OnFailure: e.OnFailure,
-		Details: e.Details, Clock: e.Clock, ExpiresAt: e.ExpiresAt, Created: rec.Seq, CreatedAt: rec.At, UpdatedAt: rec.At,
+		Details: e.Details, Clock: e.Clock, Grant: e.Grant, ExpiresAt: e.ExpiresAt, Created: rec.Seq, CreatedAt: rec.At, UpdatedAt: rec.At,
 	}
 	b.link(LinkSessions, rec.Merchant, e.Session, rec.Seq)
 	if !e.Customer.IsZero() {
@@ -137,7 +138,7 @@ func (b *Books) sessionOpened(rec *events.Record, e events.SessionOpened) {
 	if !e.Subscription.IsZero() {
 		b.link(LinkSessionsOfSubscription, e.Subscription, e.Session, rec.Seq)
 	}
-	if !e.Subscription.IsZero() && e.Invoice.IsZero() {
+	if !e.Subscription.IsZero() && e.Invoice.IsZero() && e.Grant.IsZero() {
 		s := b.Subscriptions.edit(e.Subscription)
 		if s.Session = e.Session; s.Status == SubscriptionPending {
 			s.Checkout = e.Session
@@ -152,6 +153,7 @@ func (b *Books) sessionEnded(rec *events.Record, e events.SessionEnded) {
 	s := b.Sessions.edit(e.Session)
 	assert(s.Open(), rec, "a payment session that ends twice")
 	s.Status, s.Code, s.UpdatedAt = e.Status, e.Code, rec.At
+	b.orderClosed(s.Grant)
 	if e.Status == events.SessionCompleted {
 		s.CompletedAt = rec.At
 	}

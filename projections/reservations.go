@@ -91,6 +91,8 @@ func (b *Books) applyEntitlement(rec *events.Record) {
 		b.entitlementUsed(rec, e)
 	case events.GrantIssued:
 		b.grantIssued(rec, e)
+	case events.GrantOrdered:
+		b.grantOrdered(rec, e)
 	case events.GrantRenewed:
 		b.grantRenewed(rec, e)
 	case events.GrantVoided:

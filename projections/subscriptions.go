@@ -47,7 +47,7 @@ type Subscription struct {
 	Minimum      events.Nanos     `cbor:"41,keyasint,omitempty"` // that its wallet is topped up to; 0 for none
 	Reminders    events.Reminders `cbor:"42,keyasint,omitempty"`
 	ReminderDays uint32           `cbor:"43,keyasint,omitempty"`
-	Session      events.SessionID `cbor:"44,keyasint,omitzero"` // the latest payment session about it, invoices apart
+	Session      events.SessionID `cbor:"44,keyasint,omitzero"` // the latest payment session about it, those for invoices and units apart
 
 	Upfront  []events.QuotedFee `cbor:"45,keyasint,omitempty"` // to be charged once it is active
 	Checkout events.SessionID   `cbor:"46,keyasint,omitzero"`  // the payment session by which it becomes active, or became so

@@ -369,6 +369,8 @@ func entitlementSummary(rec *events.Record) string {
 		return say("%s: %s units, %s beyond its grants", e.Entitlement, e.Units, e.Overage)
 	case events.GrantIssued:
 		return say("%s of %s: %s units from %s", e.Grant, e.Entitlement, e.Amount, when(e.EffectiveAt))
+	case events.GrantOrdered:
+		return say("%s of %s: %s units for %s, if %s is paid", e.Grant, e.Entitlement, e.Amount, money(events.SumOf(e.Nanos).Add(e.Tax), e.Currency), e.Session)
 	case events.GrantRenewed:
 		return say("%s of %s", e.Grant, e.Entitlement)
 	case events.GrantVoided:

@@ -324,7 +324,35 @@ func (c *conformance) access(s shop) {
 	c.refused("purchaseEntitlementGrant", 400, "POST", bought, strings.Replace(purchase, "0.50", "0.49", 1))
 	c.try("purchaseEntitlementGrant", 201, "POST", bought, purchase)
 	c.refused("purchaseEntitlementGrant", 409, "POST", bought, strings.Replace(purchase, "500", "501", 1))
+	c.boughtBySession(s, bought)
 	c.try("listEntitlementGrants", 200, "GET", entitlement+"/grants?includeVoided=true", "")
 	c.try("getEntitlementGrant", 200, "GET", entitlement+"/grants/"+grant, "")
 	c.try("voidEntitlementGrant", 200, "DELETE", entitlement+"/grants/"+grant, "")
+}
+
+// boughtBySession buys units that the wallet cannot pay, by a payment session.
+func (c *conformance) boughtBySession(s shop, path string) {
+	purchase := `{"amount":500,"price":"400","idempotencyKey":"g-3","successUrl":"https://acme.example/ok","cancelUrl":"https://acme.example/no"}`
+	c.refused("purchaseEntitlementGrant", 422, "POST", path, strings.Replace(purchase, "400", "400000", 1))
+	c.refused("purchaseEntitlementGrant", 400, "POST", path, strings.Replace(purchase, `"amount"`, `"paymentExpiresAt":"2001-01-01T00:00:00Z","amount"`, 1))
+	made := c.try("purchaseEntitlementGrant", 201, "POST", path, purchase)
+	asked := made["paymentSessions"].([]any)[0].(map[string]any)
+	if again := c.do(201, "POST", path, purchase); fmt.Sprint(again) != fmt.Sprint(made) {
+		c.t.Errorf("the purchase is %v, and repeated %v", made, again)
+	}
+	grant := strings.Replace(path, "/purchase", "/", 1) + made["grantId"].(string)
+	c.do(404, "GET", grant, "")
+	pending := c.do(200, "GET", "/v0/paymentSessions?status=pending&customerId="+s.customer, "")["data"].([]any)
+	session := pending[len(pending)-1].(map[string]any)
+	if session["entityType"] != "grant" || session["entityId"] != made["grantId"] || fmt.Sprint(asked["amount"]) == "0" || !strings.Contains(asked["url"].(string), session["id"].(string)) {
+		c.t.Errorf("the purchase is %v, and to be paid by %v", made, session)
+	}
+	c.do(200, "POST", "/v0/paymentSessions/"+session["id"].(string)+"/payment", `{"token":"tok_visa"}`)
+	c.until(func() bool {
+		got, _ := c.do(200, "GET", "/v0/paymentSessions/"+session["id"].(string), "")["status"].(string)
+		return got == "completed"
+	})
+	if got := c.do(200, "GET", grant, ""); got["idempotencyKey"] != "g-3" || fmt.Sprint(got["amount"]) != "500" {
+		c.t.Errorf("it is paid, and the grant is %v", got)
+	}
 }

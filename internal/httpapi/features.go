@@ -52,46 +52,23 @@ type GrantCreate struct {
 // GrantPurchase is what a grant of units is bought with.
 type GrantPurchase struct {
 	Amount           float64 `json:"amount" doc:"Units"`
-	Price            string  `json:"price" pattern:"^[0-9]+(\\.[0-9]{1,9})?$" doc:"Of all of them, 0.50 to 4503599.62, which the wallet pays at once"`
+	Price            string  `json:"price" pattern:"^[0-9]+(\\.[0-9]{1,9})?$" doc:"Of all of them, 0.50 to 4503599.62. The wallet pays it at once, if it holds enough"`
 	IdempotencyKey   string  `json:"idempotencyKey" minLength:"1" maxLength:"255"`
 	EffectiveAt      string  `json:"effectiveAt,omitempty" format:"date-time"`
 	ExpiresAt        *string `json:"expiresAt,omitempty" format:"date-time" nullable:"true"`
-	SuccessURL       string  `json:"successUrl,omitempty" format:"uri" doc:"Not needed: there is no payment session"`
-	CancelURL        string  `json:"cancelUrl,omitempty" format:"uri" doc:"Not needed: there is no payment session"`
-	PaymentExpiresAt string  `json:"paymentExpiresAt,omitempty" format:"date-time" doc:"Not needed: there is no payment session"`
+	SuccessURL       string  `json:"successUrl,omitempty" format:"uri" doc:"Where a payment session sends its payer, if there is one"`
+	CancelURL        string  `json:"cancelUrl,omitempty" format:"uri" doc:"Likewise, if it ends unpaid"`
+	PaymentExpiresAt string  `json:"paymentExpiresAt,omitempty" format:"date-time" doc:"When the payment session expires, in at most 31 days; 240 minutes from now where it is not given, and when the units do at the latest"`
 }
 
-// PurchaseGrantResponse is a grant that was bought.
-type PurchaseGrantResponse struct {
-	Object          string      `json:"object" enum:"grant_purchase"`
-	InvoiceID       string      `json:"invoiceId"`
-	EntitlementID   string      `json:"entitlementId"`
-	GrantID         string      `json:"grantId"`
-	GrantAmount     query.Units `json:"grantAmount"`
-	Price           string      `json:"price"`
-	Currency        string      `json:"currency"`
-	PaymentSessions []struct{}  `json:"paymentSessions" nullable:"false" doc:"None: it is paid"`
-}
-
-// purchaseGrant sells units, which the wallet pays.
+// purchaseGrant sells units, which the wallet pays, or else a payment session.
 func (a *API) purchaseGrant(c *call) (answer, error) {
 	id, err := pathID[events.EntitlementNoun](c, "entitlementId", "entitlement")
 	if err != nil {
 		return answer{}, err
 	}
-	return made(c, "PurchaseGrant", http.StatusCreated, func(grant events.GrantID) (v PurchaseGrantResponse, err error) {
-		g, err := c.grant(id, grant)
-		if err != nil {
-			return v, err
-		}
-		line, err := a.opts.Queries.GetLineItem(c.ctx, c.who, query.GetLineItemArgs{AtLeast: c.atLeast(), Item: events.LineID(grant)})
-		if err != nil {
-			return v, err
-		}
-		return PurchaseGrantResponse{
-			Object: "grant_purchase", InvoiceID: line.Invoice.String(), EntitlementID: id.String(), GrantID: grant.String(), GrantAmount: g.Amount,
-			Price: line.UnitPrice, Currency: line.Currency.String(), PaymentSessions: []struct{}{},
-		}, nil
+	return made(c, "PurchaseGrant", http.StatusCreated, func(grant events.GrantID) (query.PurchaseGrantResponse, error) {
+		return a.opts.Queries.GetGrantPurchase(c.ctx, c.who, query.GetGrantPurchaseArgs{AtLeast: c.atLeast(), Entitlement: id, Grant: grant})
 	}, named("entitlementId", id.String()))
 }
 
@@ -153,8 +130,8 @@ func (a *API) access() []operation {
 			return ok(c.entitlement(id))
 		},
 	}, {
-		id: "purchaseEntitlementGrant", method: http.MethodPost, path: grants + "/purchase", tag: tag, summary: "Buy units, out of the wallet",
-		body: bodyOf[GrantPurchase](), answers: answers[PurchaseGrantResponse](http.StatusCreated), handle: a.purchaseGrant,
+		id: "purchaseEntitlementGrant", method: http.MethodPost, path: grants + "/purchase", tag: tag, summary: "Buy units, out of the wallet or by a payment session",
+		body: bodyOf[GrantPurchase](), answers: answers[query.PurchaseGrantResponse](http.StatusCreated), handle: a.purchaseGrant,
 	}, {
 		id: "createEntitlementGrant", method: http.MethodPost, path: grants, tag: tag, summary: "Grant units",
 		body: bodyOf[GrantCreate](), answers: answers[query.APIGrant](http.StatusCreated), handle: func(c *call) (answer, error) {

@@ -231,12 +231,11 @@ type GetLineItemArgs struct {
 // GetLineItem answers with a line that a merchant has added.
 func (s *Service) GetLineItem(ctx context.Context, who wire.Who, args GetLineItemArgs) (v APILineItem, err error) {
 	err = s.read(ctx, who, At{AtLeast: args.AtLeast}, func(r *reading) error {
-		rec, ok, err := s.opts.Log.SeqOf(commandOf(args.Item))
+		rec, e, err := s.lineAdded(ctx, args.Item, func(e *events.LineItemAdded) bool { return e.Line == args.Item })
 		if err != nil {
 			return err
 		}
-		e, added := rec.Event.(events.LineItemAdded)
-		if !ok || !added || e.Line != args.Item || !asker(who).sees(rec.Merchant) {
+		if !asker(who).sees(rec.Merchant) {
 			return missing("line item", args.Item.String())
 		}
 		found := false
@@ -258,6 +257,20 @@ func (s *Service) GetLineItem(ctx context.Context, who wire.Who, args GetLineIte
 		return err
 	})
 	return v, err
+}
+
+// lineAdded returns the record of a line that was put on an invoice by the command that something is named after.
+func (s *Service) lineAdded(ctx context.Context, id events.LineID, match func(*events.LineItemAdded) bool) (rec events.Record, e events.LineItemAdded, err error) {
+	seq, err := s.within(ctx, id, "line item", id.String(), func(event events.Event) bool {
+		added, ok := event.(events.LineItemAdded)
+		return ok && match(&added)
+	})
+	if err != nil {
+		return rec, e, err
+	}
+	rec, err = s.opts.Log.Record(seq)
+	e, _ = rec.Event.(events.LineItemAdded) // which it is
+	return rec, e, err
 }
 
 // invoiceQueries are the names of the queries of this file.

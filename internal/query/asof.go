@@ -185,7 +185,7 @@ func subscriptionOf(e events.Event) (id events.SubscriptionID) {
 		events.InvoiceWrittenOff, events.InvoiceRefunded, events.InvoiceRefundVoided,
 		events.ConsumerCreated, events.ConsumerErased, events.CustomerCreated, events.WalletOpened, events.WalletToppedUp,
 		events.SubscriptionCreated, events.FeatureCreated, events.FeatureUpdated, events.FeatureDeleted,
-		events.EntitlementIssued, events.EntitlementEnded, events.EntitlementReset, events.EntitlementUsed, events.GrantIssued, events.GrantRenewed, events.GrantVoided, events.ReservationCreated,
+		events.EntitlementIssued, events.EntitlementEnded, events.EntitlementReset, events.EntitlementUsed, events.GrantIssued, events.GrantRenewed, events.GrantVoided, events.GrantOrdered, events.ReservationCreated,
 		*events.UsageReported, events.ClockCreated, events.ClockAdvancing, events.ClockAdvanced,
 		events.ClockDeleted, events.CustomerUpdated, events.CustomerDeleted, events.ConsumerUpdated,
 		events.AuthorizationEnded, events.MerchantAuthorized, events.AuthorizationWithdrawn, events.ConsumerClaimed,

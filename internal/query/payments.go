@@ -24,7 +24,7 @@ func decimals(n events.Nanos) string {
 type ListedSession struct {
 	ID          events.SessionID     `json:"id"`
 	Object      string               `json:"object"`     // "payment_session"
-	EntityType  string               `json:"entityType"` // what is paid for: subscription, topup, payment or invoice; in mode setup customer, or consumer where it is no customer
+	EntityType  string               `json:"entityType"` // what is paid for: subscription, topup, payment, invoice or grant; in mode setup customer, or consumer where it is no customer
 	EntityID    string               `json:"entityId"`
 	EntityLabel *string              `json:"entityLabel"`
 	Amount      string               `json:"amount"` // in units
@@ -131,6 +131,8 @@ func (s *Service) PaymentSessions(ctx context.Context, who wire.Who, args Paymen
 // entityOf returns what a session is for, as the API calls it, and its identity.
 func entityOf(row *projections.Session) (kind, id string) {
 	switch {
+	case !row.Grant.IsZero():
+		return "grant", row.Grant.String()
 	case !row.TopUp.IsZero():
 		return "topup", row.TopUp.String()
 	case !row.Payment.IsZero():

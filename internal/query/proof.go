@@ -59,23 +59,31 @@ func commandOf(id [16]byte) events.CommandID {
 	return id
 }
 
-// closing returns the record that closed an invoice line. The line's identity is derived from that of the
-// command, whose records follow one another.
-func (s *Service) closing(ctx context.Context, id events.LineID) (seq events.Seq, err error) {
+// closing returns the record that closed an invoice line.
+func (s *Service) closing(ctx context.Context, id events.LineID) (events.Seq, error) {
+	return s.within(ctx, id, "invoice line", id.String(), func(e events.Event) bool {
+		closed, ok := e.(events.InvoiceLineClosed)
+		return ok && closed.Line == id
+	})
+}
+
+// within returns the record that holds what is named so and matches. Its identity is derived from that of the command that made
+// it, whose records follow one another.
+func (s *Service) within(ctx context.Context, id [16]byte, what, name string, match func(events.Event) bool) (seq events.Seq, err error) {
 	command := commandOf(id)
 	first, ok, err := s.opts.Log.SeqOf(command)
 	if err != nil {
 		return 0, err
 	}
 	if !ok {
-		return 0, missing("invoice line", id.String())
+		return 0, missing(what, name)
 	}
 	err = s.opts.Log.ScanBytes(ctx, first.Seq, s.opts.Log.Durable(), func(at events.Seq, b []byte) error {
 		rec, err := events.DecodeUnhashed(b)
 		if err != nil || rec.Command != command {
 			return errors.Join(errStop, err)
 		}
-		if e, ok := rec.Event.(events.InvoiceLineClosed); ok && e.Line == id {
+		if match(rec.Event) {
 			seq = at
 			return errStop
 		}
@@ -85,7 +93,7 @@ func (s *Service) closing(ctx context.Context, id events.LineID) (seq events.Seq
 	case seq != 0:
 		return seq, nil
 	case err == nil || errors.Is(err, errStop):
-		return 0, missing("invoice line", id.String())
+		return 0, missing(what, name)
 	}
 	return 0, err
 }

@@ -147,7 +147,7 @@ func (r *reading) renderActive(id events.ReservationID, row *projections.Reserva
 
 // entitlementQueries are the names of the queries about reservations and entitlements.
 func entitlementQueries() []string {
-	return []string{"ActiveEntitlements", "GetEntitlement", "GetFeature", "GetGrant", "ListEntitlements", "ListFeatures", "ListGrants", "Reservation"}
+	return []string{"ActiveEntitlements", "GetEntitlement", "GetFeature", "GetGrant", "GetGrantPurchase", "ListEntitlements", "ListFeatures", "ListGrants", "Reservation"}
 }
 
 // entitlementQuery returns the query of a name, nil for the name of another.
@@ -161,6 +161,8 @@ func (s *Service) entitlementQuery(name string) asked {
 		return answering(s.GetFeature)
 	case "GetGrant":
 		return answering(s.GetGrant)
+	case "GetGrantPurchase":
+		return answering(s.GetGrantPurchase)
 	case "ListEntitlements":
 		return answering(s.ListEntitlements)
 	case "ListFeatures":

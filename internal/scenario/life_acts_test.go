@@ -492,6 +492,7 @@ func (l *life) acts() []act {
 		{3, l.credit},
 		{2, l.card},
 		{4, l.grant},
+		{4, l.buy},
 		{2, l.leave},
 		{5, func(p *person) {
 			if len(p.reserved) > 1 { // all are given back at once

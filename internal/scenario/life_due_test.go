@@ -178,6 +178,11 @@ func (l *life) end(a *agreement, at time.Time) {
 		p.close(a.latest)
 	}
 	a.checkout = nil
+	for _, s := range slices.Clone(p.sessions) {
+		if s.a == a && s.buys != nil {
+			p.close(s)
+		}
+	}
 	for _, h := range slices.Clone(p.reserved) {
 		if h.a == a {
 			l.release(p, h)

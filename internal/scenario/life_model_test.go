@@ -442,13 +442,15 @@ type hold struct {
 
 // session is money that was asked for.
 type session struct {
-	kind     string // subscription, topup or invoice
+	kind     string // subscription, topup, invoice or grant
 	id       string
 	born     int
 	a        *agreement
 	invoice  *invoice
 	amount   int64
 	pays     int64 // of an invoice, the rest goes to the wallet
+	buys     *grant
+	price    charge // of that
 	declined int
 	expires  time.Time // zero for never
 }

@@ -137,6 +137,10 @@ func (l *life) completed(p *person, s *session) {
 		return
 	}
 	l.topUp(p, s.amount)
+	if s.buys != nil {
+		l.sold(s.a, s.buys, s.price)
+		return
+	}
 	switch {
 	case s.a.checkout == s:
 		l.begin(s.a)

@@ -251,7 +251,7 @@ func (l *life) customer(i int) {
 }
 
 // TestLife lets many customers live at random: usage of every model of price, repeated and late, fees, top-ups, checkouts, reservations,
-// grants, refunds, disputes, corrections, discounts, cards that are declined, invoices that are paid, charged again, written off and
+// grants, units that are bought, refunds, disputes, corrections, discounts, cards that are declined, invoices that are paid, charged again, written off and
 // refunded, terminations, and time that goes by. Each answer must be what the model foretells, and so must be, after each step, the
 // wallet, the units, the open sessions and all invoices of the customer, open ones as they stand; in the end, the accounts of everybody,
 // and all that must hold of every ledger.

@@ -102,3 +102,61 @@ func (l *life) grant(p *person) {
 	g.born = l.next()
 	a.units.grants = append(a.units.grants, g)
 }
+
+// buy buys somebody units: out of the wallet, or by a session where that lacks the price.
+func (l *life) buy(p *person) {
+	a := p.active()
+	if a == nil {
+		return
+	}
+	now := l.time(p.shop)
+	g := &grant{left: 1 + l.rng.Int64N(500), priority: l.rng.IntN(5) - 2}
+	price := second/2 + l.rng.Int64N(10*second)
+	l.commands++
+	body := map[string]any{
+		"entitlementId": l.entitlement(p, a, "id"), "amount": g.left, "priority": g.priority, "price": amount(price), "idempotencyKey": "buy" + l.fresh(),
+	}
+	s := &session{kind: "grant", a: a, buys: g, price: p.shop.levy(a.rate(nil), charge{}, price), expires: now.Add(4 * time.Hour)}
+	s.amount = up(s.price.gross())
+	if l.rng.IntN(2) == 0 {
+		s.expires = now.Add(time.Duration(1+l.rng.IntN(31*24)) * time.Hour)
+		body["paymentExpiresAt"] = s.expires
+	}
+	if l.rng.IntN(2) == 0 {
+		g.expires = now.Add(time.Duration(1+l.rng.IntN(200)) * time.Hour)
+		body["expiresAt"] = g.expires
+		if g.expires.Before(s.expires) {
+			s.expires = g.expires
+		}
+	}
+	l.do("", "PurchaseGrant", body, "", nil)
+	if p.main >= s.price.gross() {
+		l.sold(a, g, s.price)
+		return
+	}
+	l.ask(p, s)
+	l.accepted["(units by session)"]++
+	if !a.auto || len(p.cards) == 0 {
+		return
+	}
+	if !p.pays(false) {
+		l.refused(p, s)
+		return
+	}
+	p.close(s)
+	l.completed(p, s)
+}
+
+// sold takes the price of units from the wallet, as a line of the newest invoice, and grants them.
+func (l *life) sold(a *agreement, g *grant, c charge) {
+	p, s, open := a.person, a.person.shop, a.opened()
+	of := open[len(open)-1]
+	part := s.platform(of.instant, c.net)
+	p.main -= c.gross()
+	s.earned += c.net - part
+	l.platform, l.tax = l.platform+part, l.tax+c.tax
+	of.instant += c.net
+	of.others = append(of.others, other{c, true})
+	g.born = l.next()
+	a.units.grants = append(a.units.grants, g)
+}

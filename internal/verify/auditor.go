@@ -39,6 +39,10 @@ type auditor struct {
 	covers    map[events.FeatureID][]cover // of the latest usage
 	coversOf  events.CommandID             // its command
 	sold      events.GrantID               // bought by the record before, and granted by this one
+	orders    map[events.GrantID]*purchase // that a payment session asks the price of
+	selling   map[events.SessionID]*purchase
+	over      map[events.EntitlementID]bool // entitlements that have ended
+	due       *purchase                     // that is paid, and not delivered by its command yet
 	issued    uint64
 	reported  uint64
 }
@@ -130,12 +134,15 @@ func newAuditor() *auditor {
 		alerts:    make(map[events.AlertID]*alert),
 		features:  make(map[events.EntitlementID]events.FeatureID),
 		covers:    make(map[events.FeatureID][]cover),
+		orders:    make(map[events.GrantID]*purchase),
+		selling:   make(map[events.SessionID]*purchase),
+		over:      make(map[events.EntitlementID]bool),
 	}
 }
 
 // check takes the next record. It returns what is wrong with it, or nil.
 func (a *auditor) check(rec *events.Record) error {
-	if err := cmp.Or(a.delivered(rec), a.covered(rec)); err != nil {
+	if err := cmp.Or(a.delivered(rec), a.covered(rec), a.supplied(rec)); err != nil {
 		return err
 	}
 	switch e := rec.Event.(type) {
@@ -148,7 +155,9 @@ func (a *auditor) check(rec *events.Record) error {
 	case events.ChargeRequested:
 		return a.requested(e)
 	case events.ChargeSucceeded:
-		return a.came(e.Charge)
+		return a.came(rec, e.Charge)
+	case events.SessionOpened:
+		return a.asked(e)
 	case events.SubscriptionAuthorized:
 		return a.authorized(rec, e)
 	case events.AlertCreated, events.AlertRaised, events.AlertRearmed:
@@ -194,7 +203,7 @@ func (a *auditor) check(rec *events.Record) error {
 	case events.MerchantCreated, events.MerchantUpdated, events.ConsumerCreated, events.ConsumerUpdated, events.ConsumerClaimed,
 		events.CustomerCreated, events.CustomerUpdated, events.SubscriptionUpdated:
 		return a.party(rec)
-	case events.SubscriptionActivated, events.SubscriptionReminded, events.SessionOpened, events.SessionEnded, events.ChargeFailed, events.ChargeActionRequired,
+	case events.SubscriptionActivated, events.SubscriptionReminded, events.SessionEnded, events.ChargeFailed, events.ChargeActionRequired,
 		events.MethodStored, events.MethodRemoved, events.TopUpRequested, events.TopUpEnded, events.PaymentCreated, events.AuthorizationOpened, events.AuthorizationEnded,
 		events.MerchantAuthorized, events.AuthorizationWithdrawn, events.UserCreated, events.UserUpdated, events.UserSignedIn, events.UserSignedOut, events.PasskeyAdded, events.PasskeyRemoved, events.PasskeyUsed, events.PortalOpened, events.PortalRevoked,
 		events.DisputeOpened, events.DisputeResolved, events.LedgerOpened, events.KeyCreated, events.KeyRevoked, events.ProductCreated, events.ConsumerErased,

@@ -12,6 +12,7 @@ type charge struct {
 	least   events.Nanos // that the provider takes
 	wallet  events.WalletID
 	invoice events.InvoiceID // that it pays, if it is for one
+	session events.SessionID // likewise
 	came    bool             // the provider has taken it
 	spent   bool             // and it stands in the books
 }
@@ -21,17 +22,21 @@ func (a *auditor) requested(e events.ChargeRequested) error {
 	if a.charges[e.Charge] != nil {
 		return fmt.Errorf("charge %s is requested twice", e.Charge)
 	}
-	a.charges[e.Charge] = &charge{amount: e.Amount, least: 1_000_000_000, wallet: e.Wallet, invoice: e.Invoice}
+	a.charges[e.Charge] = &charge{amount: e.Amount, least: 1_000_000_000, wallet: e.Wallet, invoice: e.Invoice, session: e.Session}
 	return nil
 }
 
-// came notes that the provider has taken the money of a charge.
-func (a *auditor) came(id events.ChargeID) error {
+// came notes that the provider has taken the money of a charge. If that buys units, its command grants them.
+func (a *auditor) came(rec *events.Record, id events.ChargeID) error {
 	c := a.charges[id]
 	if c == nil || c.came {
 		return fmt.Errorf("charge %s was not requested, or has succeeded already", id)
 	}
 	c.came = true
+	if p := a.selling[c.session]; p != nil {
+		p.command, p.at = rec.Command, rec.At
+		a.due = p
+	}
 	return nil
 }
 

@@ -24,6 +24,9 @@ func (a *auditor) entitlement(rec *events.Record) error {
 	case events.ReservationReleased:
 		return a.reservationReleased(e)
 	case events.GrantIssued:
+		if err := a.granted(rec, &e); err != nil {
+			return err
+		}
 		if e.Used.Cmp(e.Amount) > 0 {
 			return fmt.Errorf("grant %s is issued with %s units used, and has %s", e.Grant, e.Used, e.Amount)
 		}
@@ -33,6 +36,10 @@ func (a *auditor) entitlement(rec *events.Record) error {
 		}
 	case events.EntitlementIssued:
 		a.features[e.Entitlement] = e.Feature
+	case events.EntitlementEnded:
+		a.over[e.Entitlement] = true
+	case events.GrantOrdered:
+		return a.ordered(rec, e)
 	case events.EntitlementUsed:
 		return a.unitsUsed(e)
 	case events.EntitlementReset:

@@ -2,7 +2,6 @@ package verify
 
 import (
 	"fmt"
-	"math/big"
 
 	"tallystick/events"
 	"tallystick/projections"
@@ -208,44 +207,6 @@ func (a *auditor) lineItem(rec *events.Record, e events.LineItemAdded) error {
 		nanos: events.SumOf(e.Nanos), tax: events.SumOf(e.Tax),
 	})
 	return accrues(e.Postings, amount)
-}
-
-// bought checks units that were paid out of the wallet: their tax, the platform's part, and that they are granted next.
-func (a *auditor) bought(rec *events.Record, sub subscription, p *period, e events.LineItemAdded) error {
-	price, err := events.ParseNanos(e.UnitPrice)
-	card := a.plans[sub.plan].at(p.opened)
-	switch {
-	case err != nil || e.Quantity != "1" || price <= 0:
-		return fmt.Errorf("grant %s is bought %s times for %s", e.Grant, e.Quantity, e.UnitPrice)
-	case sub.wallet != e.Wallet || sub.currency != e.Currency || sub.customer != e.Customer:
-		return fmt.Errorf("customer, wallet or currency are not those of subscription %s", e.Subscription)
-	case a.taxRate(sub, card, events.MetricID{}, rec.At) != e.TaxRate:
-		return fmt.Errorf("grant %s is taxed at %d ten-millionths", e.Grant, e.TaxRate)
-	}
-	if err := taxed(&line{rate: e.TaxRate}, card.inclusive, big.NewInt(int64(price)), e.Nanos, e.Tax, "grant "+e.Grant.String()); err != nil {
-		return err
-	}
-	net, tax, terms := events.SumOf(e.Nanos), events.SumOf(e.Tax), a.merchants[rec.Merchant].settings
-	fee := part(p.instant.Plus(net), terms).Plus(part(p.instant, terms).Neg())
-	p.instant = p.instant.Plus(net)
-	p.own(rec, &line{of: events.LineOfManual, id: e.Line, rate: e.TaxRate, term: events.InAdvance, quantity: events.SumOf(1), nanos: net, tax: tax})
-	if err := posted(e.Postings, map[events.Role]events.Sum{
-		events.ConsumerMain: net.Plus(tax).Neg(), events.Merchant: net.Plus(fee.Neg()), events.PlatformFee: fee, events.TaxPayable: tax,
-	}); err != nil {
-		return err
-	}
-	a.sold = e.Grant
-	return a.move(e.Wallet, net.Plus(tax).Neg(), e.Balance)
-}
-
-// delivered checks that a grant which the record before has sold is what this one issues.
-func (a *auditor) delivered(rec *events.Record) error {
-	sold := a.sold
-	a.sold = events.GrantID{}
-	if e, ok := rec.Event.(events.GrantIssued); !sold.IsZero() && (!ok || e.Grant != sold) {
-		return fmt.Errorf("grant %s was bought, and is not issued", sold)
-	}
-	return nil
 }
 
 // charged is what a paid invoice has charged and nothing has given back, before tax and the tax.

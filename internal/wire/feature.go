@@ -93,13 +93,12 @@ func createGrant(f *fields) commands.CreateGrant {
 	return cmd
 }
 
-// purchaseGrant reads the purchase of a grant. Where to send a payer, and until when, is for a payment session, which a wallet does not need.
+// purchaseGrant reads the purchase of a grant.
 func purchaseGrant(f *fields) commands.Command {
-	cmd := commands.PurchaseGrant{CreateGrant: createGrant(f), Price: f.money("price", required)}
-	f.url("successUrl")
-	f.url("cancelUrl")
-	f.nullableTime("paymentExpiresAt")
-	return cmd
+	return commands.PurchaseGrant{
+		CreateGrant: createGrant(f), Price: f.money("price", required),
+		OnSuccess: f.url("successUrl"), OnFailure: f.url("cancelUrl"), PayBy: f.nullableTime("paymentExpiresAt"),
+	}
 }
 
 // terms reads what an entitlement gives.

@@ -794,12 +794,13 @@ func TestCreateGrant(t *testing.T) {
 	if diff := cmp.Diff(want, w.Requests[0].Command, cmp.AllowUnexported(events.Sum{})); diff != "" {
 		t.Errorf("command (-want +got):\n%s", diff)
 	}
-	w, err = decode(d, "PurchaseGrant", `{"entitlementId":"$entitlement","amount":1000,"price":"5.00","idempotencyKey":"k","successUrl":"https://a.example"}`)
+	w, err = decode(d, "PurchaseGrant", `{"entitlementId":"$entitlement","amount":1000,"price":"5.00","idempotencyKey":"k","successUrl":"https://a.example","cancelUrl":"https://b.example","paymentExpiresAt":"1970-01-01T00:00:01Z"}`)
 	if err != nil {
 		t.Fatal(err)
 	}
 	bought := commands.PurchaseGrant{
 		CreateGrant: commands.CreateGrant{Entitlement: entitlement, Amount: events.SumOfWhole(1000), MaxRollover: commands.Unlimited()}, Price: 5_000_000_000,
+		OnSuccess: "https://a.example", OnFailure: "https://b.example", PayBy: 1_000_000_000,
 	}
 	if diff := cmp.Diff(bought, w.Requests[0].Command, cmp.AllowUnexported(events.Sum{})); diff != "" {
 		t.Errorf("purchase (-want +got):\n%s", diff)

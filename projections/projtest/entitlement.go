@@ -54,4 +54,22 @@ func (g *generator) entitle(m *merchant) {
 		Entitlement: id, PeriodStart: month, PeriodEnd: month.Add(interval),
 		Left: []events.GrantUnits{{Grant: allowance}, {Grant: extra, Units: units(20)}},
 	})
+	g.order(c, id)
+}
+
+// order has somebody asked to pay for units, who does not.
+func (g *generator) order(c *customer, id events.EntitlementID) {
+	g.command(c.merchant.id, events.ActorKey)
+	grant, session := events.Derive[events.GrantNoun](g.env.Command, 0), events.Derive[events.SessionNoun](g.env.Command, 3)
+	const price = 5 * events.NanosPerUnit
+	g.emit(epoch, events.GrantOrdered{
+		Grant: grant, Entitlement: id, Subscription: c.sub, Period: c.open[0].n, Invoice: c.open[0].invoice, Session: session, Amount: events.SumOfWhole(500),
+		ExpiresAt: epoch.Add(24 * time.Hour), MaxRollover: events.SumOfWhole(500), Price: price, Nanos: price, Currency: usd,
+	})
+	g.emit(epoch, events.SessionOpened{
+		Session: session, Mode: events.PayMode, ExpiresAt: epoch.Add(time.Hour), Amount: price, Upfront: price, Currency: usd, Customer: c.id, Consumer: c.consumer,
+		Subscription: c.sub, Wallet: c.wallet, Grant: grant, Clock: c.merchant.clock,
+	})
+	g.command(c.merchant.id, events.ActorDue)
+	g.emit(epoch.Add(time.Hour), events.SessionEnded{Session: session, Status: events.SessionExpired})
 }
