@@ -11,6 +11,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 	"unicode/utf16"
@@ -164,6 +165,30 @@ func TestAuthorizationFlow(t *testing.T) {
 		t.Errorf("sent to %s", p.to)
 	}
 	w.signIn("ada@acorn.example")
+}
+
+// TestAgreeTwice presses the button several times at once: each press is sent on, and the customer is subscribed once.
+func TestAgreeTwice(t *testing.T) {
+	w := newWorld(t)
+	session, at := w.Authorize("ada@acorn.example", w.Plan, "https://oracle.example/back", "20")
+	w.submit(at).wants(t, 200)
+	confirm := w.Link()
+	form := url.Values{
+		"form": {hidden(w.get(confirm).wants(t, 200).body, "form")}, "organization": {"Acorn"}, "person": {"Ada"}, "country": {"us"}, "zip": {"94105"}, "state": {"CA"},
+	}
+	answers := make([]page, 8)
+	var presses sync.WaitGroup
+	for i := range answers {
+		presses.Go(func() { answers[i] = w.visit(http.MethodPost, confirm, form) })
+	}
+	presses.Wait()
+	for _, answer := range answers {
+		answer.wants(t, 303)
+	}
+	customer := w.Ask("Authorization", `{"authorizationId":"`+session+`"}`, "customerId")
+	if n := strings.Count(w.Ask("Subscriptions", `{"customerId":"`+customer+`"}`, "items"), "id:sub_"); n != 1 {
+		t.Errorf("%d subscriptions", n)
+	}
 }
 
 // TestMinimumFlow is a link that asks for a minimum in the wallet: whoever follows it sees that, and is subscribed once the wallet
