@@ -3,6 +3,7 @@ package scenario
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strconv"
 	"time"
 )
@@ -110,10 +111,14 @@ func (l *life) sessions(p *person) {
 	if len(list) != len(p.sessions) {
 		l.t.Fatalf("after %s: %s has %d sessions that can be paid, want %d", l.last, p.name, len(list), len(p.sessions))
 	}
-	for i, s := range p.sessions {
+	// Charges that are under way together are answered in any order, and what was declined is asked for in that order.
+	for _, s := range p.sessions {
+		amount := fmt.Sprintf("%d.%02d", s.amount/second, s.amount%second/cent)
+		i := max(slices.IndexFunc(list, func(v any) bool { return l.text(v, "entityType") == s.kind && l.text(v, "amount") == amount }), 0)
 		l.same(p.name, list[i], "entityType", s.kind)
-		l.same(p.name, list[i], "amount", fmt.Sprintf("%d.%02d", s.amount/second, s.amount%second/cent))
+		l.same(p.name, list[i], "amount", amount)
 		s.id = l.text(list[i], "id")
+		list = slices.Delete(list, i, i+1)
 	}
 }
 
