@@ -110,6 +110,13 @@ func TestExternalCluster(t *testing.T) {
 		}
 		return nil
 	})
+	for _, addr := range strings.Split(c.addr, ",tls://") { // until each has heard of tally, who says whom a key lets in
+		c.until("coming in at "+addr, func() error {
+			_, err := c.try("status", "--server", "tls://"+addr, "--key", c.endpoint("ledger", "key"), "--ca", filepath.Join(c.dir, "ca.pem"),
+				"--client-cert", filepath.Join(c.dir, "client.pem"), "--client-key", filepath.Join(c.dir, "client-key.pem"))
+			return err
+		})
+	}
 	if _, err := nats.Connect("tls://"+c.addr, nats.RootCAs(filepath.Join(c.dir, "ca.pem"))); err == nil {
 		t.Error("a client without a certificate comes in")
 	}
