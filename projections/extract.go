@@ -52,6 +52,7 @@ const (
 	partOfConsumer         // the same, but they name only a thing that such an event has made
 )
 
+// subjectOf returns whom events of a kind are about. A kind that it does not list is everybody's, and always applied.
 func subjectOf(k events.Kind) subject {
 	switch k {
 	case events.KindConsumerCreated, events.KindConsumerUpdated, events.KindConsumerErased, events.KindConsumerClaimed,

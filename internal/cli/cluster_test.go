@@ -32,11 +32,13 @@ func newCluster(t *testing.T) *cluster {
 		t.Fatal("the page shows no cluster")
 	}
 	var ports [6]string
+	var held [6]net.Listener // all at once, so that no two are the same
 	for i := range ports {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
+		held[i], err = net.Listen("tcp", "127.0.0.1:0")
 		must(t, err)
-		defer l.Close()
-		ports[i] = l.Addr().String()
+		ports[i] = held[i].Addr().String()
+	}
+	for _, l := range held {
 		must(t, l.Close())
 	}
 	routes := block[1]

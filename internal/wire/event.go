@@ -165,17 +165,17 @@ func (s *scanner) values(all []commands.EventValue, name, path string, depth int
 		s.wrong(name, "has more than "+strconv.Itoa(mostEventValues)+" values")
 	case c == '{':
 		s.i++
-		var names []string
+		names := make(map[string]bool) // of a body full of members that hold nothing, there may be very many
 		for first := true; s.bad == nil; first = false {
 			member, ok := s.anyMember(first)
 			if !ok {
 				break
 			}
 			inner := path + "." + string(member)
-			if slices.Contains(names, inner) {
+			if names[inner] {
 				s.wrong(name, twoValues(inner))
 			}
-			names = append(names, inner)
+			names[inner] = true
 			all = s.values(all, name, inner, depth+1)
 		}
 	case c == '[': // one value, as it stands
