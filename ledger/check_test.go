@@ -348,3 +348,48 @@ func TestLostTailIsNoticed(t *testing.T) {
 		t.Errorf("got %v, want record 901 to be missing", err)
 	}
 }
+
+// TestLostManifestMakesNoLedger opens for writing, and as whoever makes a ledger where there is none, directories whose list of files is damaged or
+// gone: nothing is made, nothing is removed, and what is wrong is named.
+func TestLostManifestMakesNoLedger(t *testing.T) {
+	base := closedLog(t, true)
+	marker := files(t, base, "marker.manifest")[0]
+	current := "log/" + marker[strings.LastIndexByte(marker, '.')+1:]
+	list := readFile(t, base, current)
+	damage := map[string]func(*vfs.MemFS){
+		"no marker": func(fs *vfs.MemFS) { must(t, fs.Remove(marker)) },
+		"no list":   func(fs *vfs.MemFS) { must(t, fs.Remove(current)) },
+	}
+	for at := 0; at < len(list); at += 1 + len(list)/40 {
+		damage[fmt.Sprintf("a flipped byte at %d of %d", at, len(list))] = func(fs *vfs.MemFS) {
+			bad := append([]byte(nil), list...)
+			bad[at] ^= 0x10
+			writeFile(t, fs, current, bad)
+		}
+		damage[fmt.Sprintf("half of what follows byte %d", at)] = func(fs *vfs.MemFS) {
+			writeFile(t, fs, current, append(append([]byte(nil), list[:at]...), 0xFF))
+		}
+	}
+	tables := files(t, base, ".sst")
+	for name, do := range damage {
+		fs := clone(t, base)
+		do(fs)
+		for _, o := range []ledger.Options{{Create: true}, {}, {ReadOnly: true}} {
+			o.FS = fs
+			log, err := ledger.Open("log", o.Small())
+			if err == nil {
+				if log.Head().Seq != 1000 {
+					t.Errorf("%s: the log ends at %d", name, log.Head().Seq)
+				}
+				must(t, log.Close())
+			} else if !errors.Is(err, ledger.ErrCorrupt) || errors.Is(err, ledger.ErrMissing) || !strings.Contains(err.Error(), "file ") {
+				t.Errorf("%s: %v", name, err)
+			}
+		}
+		for _, table := range tables {
+			if _, err := fs.Stat(table); err != nil {
+				t.Errorf("%s: %v", name, err)
+			}
+		}
+	}
+}

@@ -46,6 +46,9 @@ func ParseCheckpoint(b []byte, keys note.Verifiers) (Checkpoint, error) {
 	var text string
 	if keys != nil {
 		n, err := note.Open(b, keys)
+		if _, unknown := errors.AsType[*note.UnverifiedNoteError](err); unknown {
+			return Checkpoint{}, fmt.Errorf("checkpoint: none of the public keys that are given, or are in %s, has signed it", PublicKeyFile)
+		}
 		if err != nil {
 			return Checkpoint{}, fmt.Errorf("checkpoint: %w", err)
 		}

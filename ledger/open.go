@@ -86,7 +86,7 @@ func Open(dir string, opts Options) (*Log, error) {
 	}
 	opened := make(chan result, 1)
 	go func() {
-		l, err := open(dir, opts, disk, fail)
+		l, err := openWhole(dir, opts, disk, fail)
 		opened <- result{l, err}
 	}()
 	select {

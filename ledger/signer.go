@@ -35,9 +35,11 @@ type Signer struct {
 	public  []string
 }
 
+// PublicKeyFile is the file with the public keys of a ledger's checkpoints, in its directory of keys.
+const PublicKeyFile = "checkpoint.pub"
+
 const (
 	privateFile = "checkpoint.key"
-	publicFile  = "checkpoint.pub"
 	maxPrivate  = 2
 )
 
@@ -49,7 +51,7 @@ func OpenSigner(dir string, ledger events.LedgerID, random io.Reader) (*Signer, 
 	if s.private, err = readLines(dir, privateFile); err != nil {
 		return nil, err
 	}
-	if s.public, err = readLines(dir, publicFile); err != nil {
+	if s.public, err = readLines(dir, PublicKeyFile); err != nil {
 		return nil, err
 	}
 	if len(s.private) == 0 {
@@ -61,14 +63,14 @@ func OpenSigner(dir string, ledger events.LedgerID, random io.Reader) (*Signer, 
 		return nil, fmt.Errorf("reading %s: %w", filepath.Join(dir, privateFile), err)
 	}
 	if _, err := s.Keys(); err != nil {
-		return nil, fmt.Errorf("reading %s: %w", filepath.Join(dir, publicFile), err)
+		return nil, fmt.Errorf("reading %s: %w", filepath.Join(dir, PublicKeyFile), err)
 	}
 	return s, nil
 }
 
 // ReadKeys returns the public keys of checkpoints in dir, the oldest first, as far as
 // there are any.
-func ReadKeys(dir string) ([]string, error) { return readLines(dir, publicFile) }
+func ReadKeys(dir string) ([]string, error) { return readLines(dir, PublicKeyFile) }
 
 // Rotate makes a new key. From now on checkpoints are signed with it, and with the one
 // before it until the next rotation.
@@ -81,7 +83,7 @@ func (s *Signer) Rotate() error {
 	}
 	// First the public one: what is signed can always be verified.
 	all := append(append([]string(nil), s.public...), public)
-	if err := s.replace(publicFile, 0o644, all); err != nil {
+	if err := s.replace(PublicKeyFile, 0o644, all); err != nil {
 		return err
 	}
 	s.public = all

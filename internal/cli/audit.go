@@ -56,7 +56,10 @@ the published stream. What is wrong is named, by record or by file, and gives ex
 func (a *app) verifyNow(ctx context.Context) (report *verify.Report, err error) {
 	b, err := a.open(ctx)
 	if corrupt(err) {
-		step := verify.Step{Name: "open", Problem: err.Error()}
+		if advice := a.advice(err); advice != "" {
+			defer a.note("%s\n", advice) // it is no part of the report
+		}
+		step := verify.Step{Name: "open", Problem: wording(err)}
 		if c, ok := errors.AsType[*ledger.CorruptError](err); ok {
 			step.Record = c.Seq
 		}

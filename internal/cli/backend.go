@@ -35,6 +35,7 @@ type Backend interface {
 type connection struct {
 	dir, server, key, merchant, inbox, ca string
 	cert, certKey                         string // our certificate and its key
+	masterKey                             string // file with the key of the directory's keys; "" for the one in it
 }
 
 // settle puts in what the environment says where flags say nothing. Only the first call does.
@@ -46,7 +47,7 @@ func (a *app) settle() (connection, error) {
 	for _, v := range []struct {
 		field *string
 		name  string
-	}{{&c.server, "TALLY_SERVER"}, {&c.key, "TALLY_KEY"}, {&c.merchant, "TALLY_MERCHANT"}, {&c.inbox, "TALLY_INBOX"}, {&c.ca, "TALLY_CA"}, {&c.cert, "TALLY_CLIENT_CERT"}, {&c.certKey, "TALLY_CLIENT_KEY"}, {&c.dir, "TALLY_DATA"}} {
+	}{{&c.server, "TALLY_SERVER"}, {&c.key, "TALLY_KEY"}, {&c.merchant, "TALLY_MERCHANT"}, {&c.inbox, "TALLY_INBOX"}, {&c.ca, "TALLY_CA"}, {&c.cert, "TALLY_CLIENT_CERT"}, {&c.certKey, "TALLY_CLIENT_KEY"}, {&c.masterKey, "TALLY_MASTER_KEY_FILE"}, {&c.dir, "TALLY_DATA"}} {
 		if *v.field == "" && (v.name != "TALLY_SERVER" || c.dir == "") { // --data is not overruled by the environment
 			*v.field = a.Getenv(v.name)
 		}
@@ -222,7 +223,7 @@ type local struct {
 }
 
 func (a *app) openDirectory(ctx context.Context, c connection) (*local, error) {
-	s, err := server.Open(ctx, server.Config{Dir: c.dir, Quiet: true, Clock: a.Clock, Logger: a.logger()})
+	s, err := server.Open(ctx, server.Config{Dir: c.dir, MasterKeyFile: c.masterKey, Quiet: true, Clock: a.Clock, Logger: a.logger()})
 	if err != nil {
 		return nil, err
 	}

@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"os"
 	"os/signal"
+	"strings"
 	"syscall"
 	"time"
 
@@ -16,6 +17,8 @@ import (
 	"tallystick/commands"
 	"tallystick/internal/server"
 	"tallystick/ledger"
+	"tallystick/ledger/keyring"
+	"tallystick/projections/views"
 )
 
 // Env is what a command needs of the world.
@@ -81,11 +84,26 @@ func Main(args []string, env Env) int {
 	case errors.Is(err, errSilent):
 		return exitFailed
 	case !a.started || errors.As(err, &usage):
-		a.note("tally: %v\nRun 'tally help' to see how it is used.\n", err)
+		a.complain(err.Error(), "", "Run 'tally help' to see how it is used.")
 		return exitUsage
 	}
-	a.note("tally: %s\n", a.explain(err))
+	a.complain(a.explain(err), commands.CodeOf(err), "")
 	return exitFailed
+}
+
+// complain says what is wrong: in words, or with --json as an object of them.
+func (a *app) complain(what string, code commands.Code, help string) {
+	if !a.json {
+		a.note("tally: %s\n", what)
+		if help != "" {
+			a.note("%s\n", help)
+		}
+		return
+	}
+	_ = writeJSON(a.Err, struct { // nobody could be told if that fails
+		Error string        `json:"error"`
+		Code  commands.Code `json:"code,omitempty"`
+	}{what, code})
 }
 
 // output remembers the first error of writing to it, so that printing need not look at each.
@@ -129,7 +147,34 @@ func (a *app) explain(err error) string {
 	if code := commands.CodeOf(err); code != "" {
 		return "refused: " + err.Error()
 	}
+	if advice := a.advice(err); advice != "" {
+		return wording(err) + "\n" + advice
+	}
 	return err.Error()
+}
+
+// advice says what to do about bytes in the directory that are not what was written, "" where err is about something else.
+func (a *app) advice(err error) string {
+	dir := a.at.dir
+	switch {
+	case a.at.server != "" || dir == "":
+		return ""
+	case errors.Is(err, syscall.ENOSPC):
+		return "The disk is full: nothing is lost that was answered. Make room, and do it again."
+	case errors.Is(err, views.ErrCorrupt), errors.Is(err, views.ErrFailed):
+		return fmt.Sprintf("What is derived is damaged, the log is not: delete %[1]s/views and %[1]s/snapshots, they are made again.", dir)
+	case errors.Is(err, ledger.ErrCorrupt), errors.Is(err, ledger.ErrFailed), errors.Is(err, keyring.ErrCorrupt):
+		return fmt.Sprintf("Leave %[1]s as it is. Make another directory, of a backup, with what was published since:\n"+
+			"  tally restore COPY --data NEW && tally restore --from-nats --data NEW --nats-dir %[1]s/nats\n"+
+			"or of what was published alone, with the master key of personal data:\n"+
+			"  tally restore --from-nats --data NEW --nats-dir %[1]s/nats --master-key-file %[1]s/keys/master.key", dir)
+	}
+	return ""
+}
+
+// wording returns the text of an error without what the store notes for itself.
+func wording(err error) string {
+	return strings.ReplaceAll(err.Error(), "\n<corruption detail carrier>", "")
 }
 
 const longHelp = `tally is a ledger for usage-based billing: it takes usage, moves wallet money the moment it is used,
@@ -169,6 +214,7 @@ func (a *app) root() *cobra.Command {
 	flags.StringVar(&a.at.ca, "ca", "", "PEM file of the authorities that are trusted for --server over TLS (default $TALLY_CA, or the system's)")
 	flags.StringVar(&a.at.cert, "client-cert", "", "PEM file with our certificate, for a --server that verifies clients (default $TALLY_CLIENT_CERT)")
 	flags.StringVar(&a.at.certKey, "client-key", "", "PEM file with its private key (default $TALLY_CLIENT_KEY)")
+	flags.StringVar(&a.at.masterKey, "master-key-file", "", "file with the key that wraps the keys of personal data (default $TALLY_MASTER_KEY_FILE, or in DIR/keys)")
 	flags.BoolVar(&a.json, "json", false, "print JSON for programs")
 	flags.BoolVarP(&a.verbose, "verbose", "v", false, "log what happens to standard error")
 	root.AddGroup(

@@ -9,8 +9,8 @@
 // # Output
 //
 // Answers go to standard output, everything else (progress, notes, errors) to standard error. Without --json the output
-// is for people, and may change; with it, it is JSON for programs. Amounts are shown exactly,
-// times in UTC.
+// is for people, and may change; with it, it is JSON for programs, and so is what went wrong: {"error": …, "code": …}, with
+// a code where the ledger refused. Amounts are shown exactly, times in UTC.
 //
 // # Exit status
 //

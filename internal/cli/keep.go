@@ -63,7 +63,6 @@ type restoring struct {
 	fromNATS   bool
 	natsDir    string
 	external   natsbus.External
-	masterKey  string
 	pub        []string
 }
 
@@ -107,7 +106,6 @@ The keys of personal data come from their mirror, and need the master key that w
 	f.BoolVar(&r.unverified, "no-verify", false, "leave the verification for later")
 	f.BoolVar(&r.fromNATS, "from-nats", false, "take what the ledger has published")
 	f.StringVar(&r.natsDir, "nats-dir", "", "directory of the embedded NATS server's streams (default DIR/nats)")
-	f.StringVar(&r.masterKey, "master-key-file", "", "file with the key that wraps the keys of personal data (default in DIR/keys)")
 	f.StringArrayVar(&r.pub, "pub", nil, "public key of checkpoints, or a file with some (default those in DIR/keys)")
 	externalFlags(cmd, &r.external)
 	return cmd
@@ -143,7 +141,7 @@ func (a *app) restoreStream(ctx context.Context, r *restoring) error {
 		return err
 	}
 	from := copies.FromStream{
-		Dir: a.at.dir, MasterKeyFile: r.masterKey, Logger: a.logger(),
+		Dir: a.at.dir, MasterKeyFile: a.at.masterKey, Logger: a.logger(),
 		From: copies.Published{
 			Records:     &publisher.Stream{JetStream: bus.JetStream(), ReadOnly: true},
 			Checkpoints: bus.EachCheckpoint, Keys: bus.EachWrapped,

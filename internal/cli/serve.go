@@ -52,7 +52,6 @@ With --nats-url it uses a NATS server elsewhere, which must have in its configur
 	}
 	f := cmd.Flags()
 	f.StringVar(&s.env, "environment", string(events.Sandbox), "of a new ledger: sandbox (test clocks, sandbox money) or live; fixed for ever")
-	f.StringVar(&s.cfg.MasterKeyFile, "master-key-file", "", "file with the key that wraps the keys of personal data (default in DIR/keys)")
 	f.Int64Var(&s.cacheMB, "cache-mb", 256, "most memory for blocks of the log, in MiB")
 	f.StringVar(&s.doors.HTTP, "metrics-listen", "127.0.0.1:9464", "where health (/healthz) and metrics (/metrics) are; \"\" for nowhere")
 	f.StringVar(&s.cfg.PublicURL, "public-url", "", "where people reach the pages, for the links that they are sent (default where HTTP listens)")
@@ -127,6 +126,7 @@ func (s *serving) settle(a *app, dir string) error {
 		return usagef("--environment %q is neither sandbox nor live", s.env)
 	}
 	s.cfg.Dir, s.cfg.Create, s.cfg.Quiet, s.cfg.Environment = dir, true, true, events.Environment(s.env)
+	s.cfg.MasterKeyFile = a.at.masterKey
 	s.cfg.CacheBytes, s.cfg.Clock, s.cfg.Logger = s.cacheMB<<20, a.Clock, a.serverLogger(s.jsonLog)
 	if s.sync == "always" {
 		s.doors.NATS.SyncAlways = true
@@ -210,7 +210,7 @@ func (a *app) takeRest(ctx context.Context, s *serving) error {
 	if _, err := os.Stat(filepath.Join(s.cfg.Dir, "nats")); err != nil && s.external.URL == "" {
 		return nil // there is nothing published that could be ahead
 	}
-	r := restoring{external: s.external, masterKey: s.cfg.MasterKeyFile}
+	r := restoring{external: s.external}
 	err := a.restoreStream(ctx, &r)
 	if errors.Is(err, errUnreached) {
 		s.cfg.Logger.Warn("the streams cannot be compared with the restored log yet", "error", err)

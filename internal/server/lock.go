@@ -3,12 +3,13 @@ package server
 import (
 	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
 	"syscall"
+
+	"tallystick/ledger"
 )
 
 // A LockedError reports that another process has a ledger's directory open.
@@ -58,19 +59,37 @@ func lock(dir string) (*os.File, error) {
 	return f, nil
 }
 
-// prepare makes the directory of a new ledger, or checks that there is one.
-func prepare(dir string, create bool) error {
-	_, err := os.Stat(filepath.Join(dir, "log"))
+// A LostError reports a directory that a ledger was in, whose log is gone.
+type LostError struct {
+	Dir  string
+	Name string // of something that there is of the ledger
+}
+
+func (e *LostError) Error() string {
+	return fmt.Sprintf("%[1]s holds %[2]s of a ledger, and no log: no ledger is made there. Make another directory, by `tally restore COPY --data NEW` "+
+		"from a backup or by `tally restore --from-nats --data NEW --nats-dir %[1]s/nats` from what was published; or name one that is empty", e.Dir, e.Name)
+}
+
+// prepare makes the directory of a new ledger, or checks that there is one. It reports whether the ledger is to be made: never where something is left
+// of one, whose keys and streams would be another's then.
+func prepare(dir string, create bool) (isNew bool, err error) {
+	of, err := ledger.Remains(filepath.Join(dir, "log"))
 	switch {
-	case err == nil:
-		return nil
-	case !errors.Is(err, fs.ErrNotExist):
-		return fmt.Errorf("looking for a ledger: %w", err)
-	case !create:
-		return &MissingError{dir}
+	case err != nil:
+		return false, fmt.Errorf("looking for a ledger: %w", err)
+	case of != "":
+		return false, nil
+	}
+	for _, name := range []string{"views", "snapshots", "nats", "keys/" + ledger.PublicKeyFile} { // all of them made when there is a log
+		if _, err := os.Stat(filepath.Join(dir, name)); err == nil {
+			return false, &LostError{dir, name}
+		}
+	}
+	if !create {
+		return false, &MissingError{dir}
 	}
 	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return fmt.Errorf("making a ledger: %w", err)
+		return false, fmt.Errorf("making a ledger: %w", err)
 	}
-	return nil
+	return true, nil
 }

@@ -116,7 +116,7 @@ const ballastBytes = 192 << 20
 // [LockedError] and [MissingError].
 func Open(ctx context.Context, cfg Config) (s *Server, err error) {
 	cfg = cfg.withDefaults()
-	if err := prepare(cfg.Dir, cfg.Create); err != nil {
+	if cfg.Create, err = prepare(cfg.Dir, cfg.Create); err != nil {
 		return nil, err
 	}
 	s = &Server{cfg: cfg, ballast: make([]byte, ballastBytes), released: make(chan struct{})}

@@ -37,8 +37,8 @@ type CorruptError struct {
 
 // Error names the place and what helps.
 func (e *CorruptError) Error() string {
-	return fmt.Sprintf("keyring: %s is corrupt at offset %d: %s; bring it back from a backup, or salvage the "+
-		"rest and restore the lost keys from their mirror", e.File, e.Offset, e.What)
+	return fmt.Sprintf("keyring: %s is corrupt at offset %d: %s; bring it back from a backup, or restore "+
+		"the keys from their mirror", e.File, e.Offset, e.What)
 }
 
 // Is reports whether target is [ErrCorrupt].
