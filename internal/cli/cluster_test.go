@@ -3,7 +3,6 @@ package cli_test
 import (
 	"errors"
 	"fmt"
-	"net"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -32,14 +31,8 @@ func newCluster(t *testing.T) *cluster {
 		t.Fatal("the page shows no cluster")
 	}
 	var ports [6]string
-	var held [6]net.Listener // all at once, so that no two are the same
 	for i := range ports {
-		held[i], err = net.Listen("tcp", "127.0.0.1:0")
-		must(t, err)
-		ports[i] = held[i].Addr().String()
-	}
-	for _, l := range held {
-		must(t, l.Close())
+		ports[i] = reserve(t)
 	}
 	routes := block[1]
 	for i, port := range ports[3:] {
@@ -138,11 +131,7 @@ func TestExternalCluster(t *testing.T) {
 				}
 				return err
 			})
-			streamed := b.usage(fmt.Sprint(begin, " streamed ", i))
-			c.until("an acknowledgement", func() error {
-				_, err := js.Publish(t.Context(), "tally.usage."+b.merchant, []byte(streamed))
-				return err
-			})
+			c.stream(js, "tally.usage."+b.merchant, b.usage(fmt.Sprint(begin, " streamed ", i)))
 			events += 2
 		}
 	}

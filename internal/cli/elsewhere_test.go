@@ -19,12 +19,17 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
 	"github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
 )
+
+// limit is how long anything may take on a machine that is busy with other things.
+const limit = 2 * time.Minute
 
 // elsewhere is an operator who follows docs/nats.md: a directory with keys, certificates and the configuration that the page shows, a NATS
 // server that is started with it, and processes of tally that use it.
@@ -43,10 +48,7 @@ func newElsewhere(t *testing.T) *elsewhere {
 	t.Helper()
 	page, err := os.ReadFile("../../docs/nats.md")
 	must(t, err)
-	free, err := net.Listen("tcp", "127.0.0.1:0")
-	must(t, err)
-	e := &elsewhere{t: t, dir: t.TempDir(), page: string(page), addr: free.Addr().String(), procs: map[string]*exec.Cmd{}, logs: map[string]*logged{}}
-	must(t, free.Close())
+	e := &elsewhere{t: t, dir: t.TempDir(), page: string(page), addr: reserve(t), procs: map[string]*exec.Cmd{}, logs: map[string]*logged{}}
 	e.certify()
 	if out := e.tally(e.documented("tally nats-config")...); strings.TrimSpace(out) != "keys/tally.conf" {
 		t.Fatalf("nats-config prints %q", out)
@@ -73,6 +75,21 @@ func newElsewhere(t *testing.T) *elsewhere {
 		e.away()
 	})
 	return e
+}
+
+// reserve returns an address at which a server of the test may come and go: its port is given to nobody else until the test ends, not even
+// for the near end of a connection.
+func reserve(t *testing.T) string {
+	t.Helper()
+	fd, err := syscall.Socket(syscall.AF_INET, syscall.SOCK_STREAM, 0)
+	must(t, err)
+	t.Cleanup(func() { must(t, syscall.Close(fd)) })
+	syscall.CloseOnExec(fd)
+	must(t, syscall.SetsockoptInt(fd, syscall.SOL_SOCKET, syscall.SO_REUSEADDR, 1)) // as the server's listener has it
+	must(t, syscall.Bind(fd, &syscall.SockaddrInet4{Addr: [4]byte{127, 0, 0, 1}}))
+	bound, err := syscall.Getsockname(fd)
+	must(t, err)
+	return fmt.Sprintf("127.0.0.1:%d", bound.(*syscall.SockaddrInet4).Port)
 }
 
 func (e *elsewhere) quoted(file string) string { return fmt.Sprintf("%q", filepath.Join(e.dir, file)) }
@@ -126,10 +143,11 @@ func (e *elsewhere) start(conf string) *server.Server {
 	opts, err := server.ProcessConfigFile(filepath.Join(e.dir, conf))
 	must(e.t, err)
 	opts.NoSigs, opts.NoLog = true, true
+	opts.TLSTimeout = limit.Seconds()
 	s, err := server.NewServer(opts)
 	must(e.t, err)
 	s.Start()
-	if !s.ReadyForConnections(10 * time.Second) {
+	if !s.ReadyForConnections(limit) {
 		e.t.Fatal("the NATS server did not start")
 	}
 	return s
@@ -190,6 +208,12 @@ func (e *elsewhere) serve(dir string, more ...string) {
 	})
 }
 
+// answers waits until the server on a directory answers over NATS.
+func (e *elsewhere) answers(dir string) {
+	e.t.Helper()
+	e.until("answering over NATS", func() error { _, err := e.try("status", "--data", dir); return err })
+}
+
 // end ends tally on a directory in order, and returns its exit status.
 func (e *elsewhere) end(dir string) int {
 	cmd := e.procs[dir]
@@ -204,7 +228,7 @@ func (e *elsewhere) until(what string, fn func() error) {
 	e.t.Helper()
 	tick := time.NewTicker(50 * time.Millisecond)
 	defer tick.Stop()
-	late := time.After(60 * time.Second)
+	late := time.After(limit)
 	for {
 		err := fn()
 		if err == nil {
@@ -328,11 +352,14 @@ func (b business) usage(idempotency string) string {
 // join connects to the NATS server with a merchant's key, over TLS.
 func (e *elsewhere) join(b business, inbox string, more ...nats.Option) *nats.Conn {
 	e.t.Helper()
-	nc, err := nats.Connect("tls://"+e.addr, append([]nats.Option{
-		nats.Token(b.secret), nats.CustomInboxPrefix("_INBOX_" + inbox), nats.RootCAs(filepath.Join(e.dir, "ca.pem")),
-		nats.ErrorHandler(func(*nats.Conn, *nats.Subscription, error) {}), // of what is not permitted
-	}, append(e.certs, more...)...)...)
-	must(e.t, err)
+	var nc *nats.Conn
+	e.until("coming in", func() (err error) { // a server that has just heard of tally, or hears of it again, may ask nobody
+		nc, err = nats.Connect("tls://"+e.addr, append([]nats.Option{
+			nats.Token(b.secret), nats.CustomInboxPrefix("_INBOX_" + inbox), nats.RootCAs(filepath.Join(e.dir, "ca.pem")),
+			nats.ErrorHandler(func(*nats.Conn, *nats.Subscription, error) {}), // of what is not permitted
+		}, append(e.certs, more...)...)...)
+		return err
+	})
 	e.t.Cleanup(nc.Close)
 	return nc
 }
@@ -340,13 +367,19 @@ func (e *elsewhere) join(b business, inbox string, more ...nats.Option) *nats.Co
 // report reports usage by a request, and returns the status in the receipt.
 func (e *elsewhere) report(nc *nats.Conn, subject, body string) (status string) {
 	e.t.Helper()
-	m, err := nc.Request(subject, []byte(body), 20*time.Second)
+	m, err := nc.Request(subject, []byte(body), limit)
 	if err != nil {
 		e.t.Fatalf("%s: %v (%v)", subject, err, nc.LastError())
 	}
 	var receipt struct{ Status, Code string }
 	must(e.t, json.Unmarshal(m.Data, &receipt))
 	return receipt.Status + receipt.Code
+}
+
+// stream publishes usage to the stream, until it is acknowledged.
+func (e *elsewhere) stream(js jetstream.JetStream, subject, body string) {
+	e.t.Helper()
+	e.until("an acknowledgement", func() error { _, err := js.Publish(e.t.Context(), subject, []byte(body)); return err })
 }
 
 // balance is the balance of a merchant's customer.

@@ -23,7 +23,7 @@ func TestExternal(t *testing.T) {
 	e := newElsewhere(t)
 	e.come()
 	e.serve("ledger")
-	e.until("answering over NATS", func() error { _, err := e.try("status", "--data", "ledger"); return err })
+	e.answers("ledger")
 	b, other := e.business("ledger", "Acme"), e.business("ledger", "Mallory")
 	status := e.documented("tally status")
 	status[slices.Index(status, `"$OPERATOR_KEY"`)] = e.endpoint("ledger", "key")
@@ -43,9 +43,7 @@ func TestExternal(t *testing.T) {
 	js, err := jetstream.New(nc)
 	must(t, err)
 	for _, subject := range []string{"tally.usage." + b.merchant, "tally.usage." + b.merchant + "." + b.key} {
-		if _, err := js.Publish(t.Context(), subject, []byte(b.usage(subject))); err != nil {
-			t.Fatalf("%s: %v", subject, err)
-		}
+		e.stream(js, subject, b.usage(subject))
 	}
 	e.until("usage from the stream", func() error {
 		if got := e.balance("ledger", b); got != "99960000000" {
@@ -65,10 +63,10 @@ func TestExternal(t *testing.T) {
 	e.tally("keys", "revoke", lost.key, "--data", "ledger")
 	select {
 	case <-ended:
-	case <-time.After(20 * time.Second):
+	case <-time.After(limit):
 		t.Error("the connection of a revoked key still stands")
 	}
-	if _, err := nats.Connect("tls://"+e.addr, nats.Token(lost.secret), nats.RootCAs(filepath.Join(e.dir, "ca.pem"))); !errors.Is(err, nats.ErrAuthorization) {
+	if _, err := nats.Connect("tls://"+e.addr, nats.Token(lost.secret), nats.RootCAs(filepath.Join(e.dir, "ca.pem")), nats.Timeout(limit)); !errors.Is(err, nats.ErrAuthorization) {
 		t.Errorf("a revoked key is answered %v", err)
 	}
 	if got := e.report(nc, b.usageAt, b.usage("still")); got != "accepted" {
@@ -108,7 +106,7 @@ func (e *elsewhere) attack(b, other business) {
 		must(e.t, nc.Flush())
 		select {
 		case <-refusals:
-		case <-time.After(5 * time.Second):
+		case <-time.After(limit):
 			e.t.Errorf("%s is permitted", what)
 		}
 	}
@@ -153,7 +151,7 @@ func (e *elsewhere) attack(b, other business) {
 // read lets a merchant read its events of the stream.
 func (e *elsewhere) read(b business, nc *nats.Conn) {
 	e.t.Helper()
-	m, err := nc.Request("tally.cmd."+b.merchant+".OpenConsumer."+b.key, []byte(`{"stream":"LEDGER","filter":"usage.>"}`), 10*time.Second)
+	m, err := nc.Request("tally.cmd."+b.merchant+".OpenConsumer."+b.key, []byte(`{"stream":"LEDGER","filter":"usage.>"}`), limit)
 	must(e.t, err)
 	var opened struct{ Name string }
 	must(e.t, json.Unmarshal(m.Data, &opened))
@@ -161,7 +159,7 @@ func (e *elsewhere) read(b business, nc *nats.Conn) {
 	must(e.t, err)
 	must(e.t, nc.PublishRequest("$JS.API.CONSUMER.MSG.NEXT.LEDGER."+opened.Name, sub.Subject, []byte(`{"batch":4,"no_wait":true}`)))
 	for range 4 {
-		m, err := sub.NextMsg(10 * time.Second)
+		m, err := sub.NextMsg(limit)
 		must(e.t, err)
 		if !strings.HasPrefix(m.Subject, "tally.ledger."+b.merchant+".usage.") {
 			e.t.Errorf("read %s %s", m.Subject, m.Header)
@@ -199,8 +197,7 @@ func (e *elsewhere) interrupt(b business) {
 		must(e.t, err)
 		key := fmt.Sprint("back-", files)
 		before := e.balance("ledger", b)
-		_, err = js.Publish(e.t.Context(), "tally.usage."+b.merchant, []byte(b.usage(key)))
-		must(e.t, err)
+		e.stream(js, "tally.usage."+b.merchant, b.usage(key))
 		e.until("usage from the stream that came back", func() error {
 			if e.balance("ledger", b) == before {
 				return errors.New("it is not taken")
@@ -216,38 +213,14 @@ func TestExternalUnreachable(t *testing.T) {
 	t.Parallel()
 	e := newElsewhere(t)
 	e.come()
-	e.serve("ledger", "--nats-user-ttl", "2s")
-	e.until("answering over NATS", func() error { _, err := e.try("status", "--data", "ledger"); return err })
+	e.serve("ledger")
+	e.answers("ledger")
 	b := e.business("ledger", "Acme")
-	// User JWTs run out, and the client comes back by itself.
-	back := make(chan struct{}, 10)
-	nc := e.join(b, b.key, nats.ReconnectWait(10*time.Millisecond), nats.ReconnectHandler(func(*nats.Conn) { back <- struct{}{} }))
-	for range 2 {
-		select {
-		case <-back:
-		case <-time.After(20 * time.Second):
-			t.Fatal("the client does not come back")
-		}
-	}
-	if got := e.report(nc, b.usageAtInThisName, b.usage("renewed")); got != "accepted" {
-		t.Errorf("after the renewal usage is %s", got)
-	}
-	nc.Close()
-	ends := time.Now().UTC().Add(3 * time.Second)
-	status, ending := e.http("ledger", b.secret, "POST", "/v0/subscriptions", `{"name":"Short","planId":"`+b.plan+`","startedAt":"`+b.since+`",
-		"customer":{"name":"Joe","email":"joe@example.com","address":{"country":"DE","zipCode":"10115"}},"endingAt":"`+ends.Format(time.RFC3339Nano)+`"}`)
-	if status >= 300 {
-		t.Fatalf("a subscription that ends soon: %d %v", status, ending)
-	}
-	before := e.health("ledger").DurableSequence
-	if code := e.end("ledger"); code != 0 {
-		t.Errorf("the server ended with %d", code)
-	}
+	ending, before := e.endsWhileAway(b)
 	e.away()
-	<-time.After(time.Until(ends)) // it falls due while nothing runs
 
 	e.serve("ledger")
-	if got := e.balance("ledger", b); got != "99990000000" {
+	if got := e.balance("ledger", b); got != "100000000000" {
 		t.Errorf("the balance is %s", got)
 	}
 	status, answer := e.http("ledger", b.secret, "POST", "/v0/usage", b.usage("unchecked"))
@@ -265,7 +238,7 @@ func TestExternalUnreachable(t *testing.T) {
 		return nil
 	})
 	e.until("what was due", func() error {
-		if _, sub := e.http("ledger", b.secret, "GET", "/v0/subscriptions/"+ending["id"].(string), ""); sub["status"] != "terminated" {
+		if _, sub := e.http("ledger", b.secret, "GET", "/v0/subscriptions/"+ending, ""); sub["status"] != "terminated" {
 			return fmt.Errorf("%v", sub)
 		}
 		return nil
@@ -274,13 +247,52 @@ func TestExternalUnreachable(t *testing.T) {
 	e.end("ledger")
 	e.away()
 
-	e.serve("ledger", "--start-unchecked")
+	e.serve("ledger", "--start-unchecked", "--nats-user-ttl", "5s")
 	if status, answer := e.http("ledger", b.secret, "POST", "/v0/usage", b.usage("unchecked 2")); status >= 300 {
 		t.Errorf("with --start-unchecked a command is answered %d %v", status, answer)
 	}
 	e.come()
 	e.published("ledger")
-	e.tally("verify", "--data", "ledger")
+	e.until("verifying", func() error { _, err := e.try("verify", "--data", "ledger"); return err })
+
+	// User JWTs run out, and the client comes back by itself.
+	back := make(chan struct{}, 10)
+	nc := e.join(b, b.key, nats.ReconnectWait(10*time.Millisecond), nats.MaxReconnects(-1), nats.ReconnectHandler(func(*nats.Conn) { back <- struct{}{} }))
+	select {
+	case <-back:
+	case <-time.After(limit):
+		t.Fatal("the client does not come back")
+	}
+	e.until("usage after the renewal", func() error { // a request under way when the next JWT runs out is repeated
+		m, err := nc.Request(b.usageAtInThisName, []byte(b.usage("renewed")), 2*time.Second)
+		if err == nil && !strings.Contains(string(m.Data), `"accepted"`) && !strings.Contains(string(m.Data), `"duplicate"`) {
+			err = errors.New(string(m.Data))
+		}
+		return err
+	})
+}
+
+// endsWhileAway has a subscription end soon, ends the server, and returns when the subscription should have ended: which one it is, and the
+// last record before.
+func (e *elsewhere) endsWhileAway(b business) (subscription string, last int) {
+	e.t.Helper()
+	for soon := 3 * time.Second; soon < limit; soon *= 4 { // until the server has ended before that
+		ends := time.Now().UTC().Add(soon)
+		status, made := e.http("ledger", b.secret, "POST", "/v0/subscriptions", `{"name":"Short","planId":"`+b.plan+`","startedAt":"`+b.since+`",
+			"customer":{"name":"Joe","email":"joe@example.com","address":{"country":"DE","zipCode":"10115"}},"endingAt":"`+ends.Format(time.RFC3339Nano)+`"}`)
+		last = e.health("ledger").DurableSequence
+		if code := e.end("ledger"); code != 0 {
+			e.t.Errorf("the server ended with %d", code)
+		}
+		if left := time.Until(ends); left > 0 && status < 300 {
+			<-time.After(left)
+			return made["id"].(string), last
+		}
+		e.serve("ledger")
+		e.answers("ledger")
+	}
+	e.t.Fatal("the server does not end in time")
+	return "", 0
 }
 
 // TestExternalTwo lets two instances claim the streams: the second is refused and answers nobody, until it takes them over; then the first
@@ -290,7 +302,7 @@ func TestExternalTwo(t *testing.T) {
 	e := newElsewhere(t)
 	e.come()
 	e.serve("one")
-	e.until("answering over NATS", func() error { _, err := e.try("status", "--data", "one"); return err })
+	e.answers("one")
 	b := e.business("one", "Acme")
 	nc := e.join(b, b.key)
 	e.tally("backup", "copy", "--data", "one")
@@ -325,7 +337,7 @@ func TestExternalTwo(t *testing.T) {
 	e.tally("restore", "copy", "--data", "two")
 	e.serve("two", "--take-over")
 	e.until("the take-over", func() error {
-		if h := e.health("one"); h.Status != "failed" || !strings.Contains(h.Error, "taken") {
+		if h := e.health("one"); h.Status != "failed" || !strings.Contains(h.Error, "taken") || h.Stream == "" { // it hears no more when it says why
 			return fmt.Errorf("%+v", h)
 		}
 		return nil

@@ -34,10 +34,14 @@ type Options struct {
 	NATS  []nats.Option
 }
 
+// connectTimeout is how long a NATS server may take to let us in: one elsewhere asks the ledger whom the key lets in, and waits as long for
+// the answer.
+const connectTimeout = 5 * time.Second
+
 // Connect connects to a ledger.
 func Connect(url string, o Options) (*Client, error) {
 	opts := append([]nats.Option{
-		nats.Name("tally"), nats.Token(o.Key), nats.CustomInboxPrefix(o.Inbox), nats.MaxReconnects(-1),
+		nats.Name("tally"), nats.Token(o.Key), nats.CustomInboxPrefix(o.Inbox), nats.MaxReconnects(-1), nats.Timeout(connectTimeout),
 	}, o.NATS...)
 	nc, err := nats.Connect(url, opts...)
 	if errors.Is(err, nats.ErrAuthorization) {

@@ -63,7 +63,7 @@ const (
       { service: { account: ` + systemAccount + `, subject: "$SYS.REQ.SERVER.*.KICK" } }`
 )
 
-// calloutConfig lets the NATS server ask us about API keys.
+// calloutConfig lets the NATS server ask us about API keys. The timeout, in seconds, is for our answer.
 const calloutConfig = `authorization {
   timeout: 5
   auth_callout {

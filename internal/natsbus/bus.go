@@ -102,6 +102,10 @@ func (b *Bus) settle() {
 	}
 }
 
+// connectTimeout is how long a connection may take to be made. The client library's own limit of 2 s is short for a server that is
+// busy, and would have it begin again what it had almost done.
+const connectTimeout = 5 * time.Second
+
 // connect opens a connection of ours, which Close waits for.
 func (b *Bus) connect(dial func(...nats.Option) (*nats.Conn, error), more ...nats.Option) (*nats.Conn, error) {
 	b.closed.Add(1)

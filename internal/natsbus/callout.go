@@ -23,7 +23,7 @@ type callout struct {
 
 // AnswerCallouts starts to answer a server elsewhere that asks whom an API key lets in, if we have what user JWTs are signed
 // with. Only the instance that holds the streams may answer (see [Bus.Claim]): another knows other keys.
-// It does nothing where the server is embedded, and where it was called before.
+// When it returns, the server knows that we do. It does nothing where the server is embedded, and where it was called before.
 func (b *Bus) AnswerCallouts() (err error) {
 	e := b.opts.External
 	b.mu.Lock()
@@ -40,19 +40,42 @@ func (b *Bus) AnswerCallouts() (err error) {
 			return fmt.Errorf("the key of the auth callout: %w", err)
 		}
 	}
-	if b.callouts, err = b.books.QueueSubscribe(calloutSubject, "tally", c.answer); err != nil {
+	sub, err := b.books.QueueSubscribe(calloutSubject, "tally", c.answer)
+	if err == nil {
+		if err = b.books.Flush(); err != nil {
+			_ = sub.Unsubscribe() // it has ended with the connection otherwise
+		}
+	}
+	if err != nil {
 		return fmt.Errorf("answering auth callouts: %w", err)
 	}
+	b.callouts = sub
 	return nil
 }
 
-// StopCallouts ends what [Bus.AnswerCallouts] began.
+// StopCallouts ends what [Bus.AnswerCallouts] began, see [Leave]. Callouts that were given to us before are still answered, by
+// the keys that we know: nobody else has been asked, and the client would wait in vain.
 func (b *Bus) StopCallouts() {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.callouts != nil {
-		_ = b.callouts.Unsubscribe() // it ends with the connection at the latest
+		Leave(b.books, b.callouts)
 		b.callouts = nil
+	}
+}
+
+// Leave ends subscriptions on nc to what others take, too. When it returns, the server gives us nothing more of it, and what it has
+// given us is still handled. While there is no connection, nothing can be given to us, and the subscriptions do not come back with it.
+func Leave(nc *nats.Conn, subs ...*nats.Subscription) {
+	drained := nc.IsConnected()
+	for _, sub := range subs {
+		drained = drained && sub.Drain() == nil
+	}
+	if drained && nc.Flush() == nil {
+		return
+	}
+	for _, sub := range subs {
+		_ = sub.Unsubscribe() // it has ended with the connection otherwise
 	}
 }
 

@@ -28,7 +28,7 @@ func (e *External) connect(c Credentials) func(...nats.Option) (*nats.Conn, erro
 		if err != nil {
 			return nil, err
 		}
-		opts = append(opts, more...)
+		opts = append(append(opts, nats.Timeout(connectTimeout)), more...)
 		if e.CA != "" {
 			opts = append(opts, nats.RootCAs(e.CA))
 		}

@@ -119,13 +119,14 @@ func elsewhere(t testing.TB, change func(*Options)) world {
 	if err := opts.ProcessConfigString(ServerConfig(users)); err != nil {
 		t.Fatalf("%v in\n%s", err, ServerConfig(users))
 	}
+	opts.AuthTimeout = limit.Seconds()
 	s, err := server.NewServer(opts)
 	if err != nil {
 		t.Fatal(err)
 	}
 	s.Start()
 	t.Cleanup(func() { s.Shutdown(); s.WaitForShutdown() })
-	if !s.ReadyForConnections(10 * time.Second) {
+	if !s.ReadyForConnections(limit) {
 		t.Fatal("the NATS server did not start")
 	}
 	external.URL = s.ClientURL()
@@ -149,7 +150,7 @@ func (w world) client(t testing.TB, secret string, more ...nats.Option) *nats.Co
 		id = attacker
 	}
 	opts := append([]nats.Option{
-		nats.Token(secret), nats.CustomInboxPrefix(id.InboxPrefix()),
+		nats.Token(secret), nats.CustomInboxPrefix(id.InboxPrefix()), nats.Timeout(limit),
 		nats.ErrorHandler(func(*nats.Conn, *nats.Subscription, error) {}),
 	}, more...)
 	if w.server != nil && w.URL() == "" {
@@ -189,10 +190,27 @@ func (w world) open(t testing.TB, id Identity, req ConsumerRequest) Consumer {
 	return c
 }
 
+// limit is how long anything may take on a machine that is busy with other things.
+const limit = time.Minute
+
 func timeout(t testing.TB) context.Context {
-	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), limit)
 	t.Cleanup(cancel)
 	return ctx
+}
+
+// eventually waits until something is so.
+func eventually(t testing.TB, what string, ok func() bool) {
+	t.Helper()
+	tick := time.NewTicker(2 * time.Millisecond)
+	defer tick.Stop()
+	for ctx := timeout(t); !ok(); {
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			t.Fatalf("%s did not come about", what)
+		}
+	}
 }
 
 // next asks a consumer for n messages and returns their subjects and bodies, and what the

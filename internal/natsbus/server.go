@@ -24,6 +24,7 @@ func (b *Bus) embed() error {
 		SyncInterval:               b.opts.SyncEvery,
 		SyncAlways:                 b.opts.SyncAlways,
 		CustomClientAuthentication: auth,
+		AuthTimeout:                10,
 	}
 	if err := opts.ProcessConfigString(fmt.Sprintf(accountsConfig, "", "", "")); err != nil {
 		return fmt.Errorf("the accounts of the NATS server: %w", err)
@@ -63,7 +64,7 @@ func (b *Bus) embed() error {
 func (b *Bus) inProcess(token string) (*nats.Conn, error) {
 	nc, err := b.connect(func(opts ...nats.Option) (*nats.Conn, error) {
 		return nats.Connect("", opts...)
-	}, nats.InProcessServer(b.server), nats.Token(token))
+	}, nats.InProcessServer(b.server), nats.Token(token), nats.Timeout(connectTimeout))
 	if err != nil {
 		return nil, fmt.Errorf("connecting to the embedded NATS server: %w", err)
 	}

@@ -170,11 +170,11 @@ func TestBus(t *testing.T) {
 
 	// An auditor asks, and writes nothing.
 	auditor := w.join("auditor", "_operator", true)
-	m, err := auditor.nc.Request("tally.query._operator.Echo", nil, 10*time.Second)
+	m, err := auditor.nc.Request("tally.query._operator.Echo", nil, limit)
 	if err != nil || !strings.Contains(string(m.Data), `"role":"auditor"`) {
 		t.Errorf("an auditor's query: %v, %v", m, err)
 	}
-	m, err = auditor.nc.Request("tally.query._operator.OpenConsumer"+auditor.key, []byte(`{"stream":"REJECTED"}`), 10*time.Second)
+	m, err = auditor.nc.Request("tally.query._operator.OpenConsumer"+auditor.key, []byte(`{"stream":"REJECTED"}`), limit)
 	if err != nil || !strings.Contains(string(m.Data), `"name":"`+events.KeyID{3}.String()+`-1"`) {
 		t.Errorf("an auditor's consumer: %v, %v", m, err)
 	}
@@ -198,7 +198,7 @@ func (w *busWorld) openConsumers(auditor *client) {
 	if m := nameless.request("OpenConsumer", `{"stream":"REJECTED"}`); m.Header.Get(micro.ErrorCodeHeader) != "INVALID" {
 		w.t.Errorf("without a key: %s", m.Data)
 	}
-	m, err := auditor.nc.Request("tally.query._operator.OpenConsumer"+auditor.key, []byte(`{"stream":"LEDGER"}`), 10*time.Second)
+	m, err := auditor.nc.Request("tally.query._operator.OpenConsumer"+auditor.key, []byte(`{"stream":"LEDGER"}`), limit)
 	if err != nil || m.Header.Get(micro.ErrorCodeHeader) != "BUSY" { // there is no stream LEDGER here
 		w.t.Errorf("a consumer of a stream that is not there: %v, %v", m, err)
 	}

@@ -11,6 +11,7 @@ import (
 
 	"tallystick/commands"
 	"tallystick/events"
+	"tallystick/internal/natsbus"
 	"tallystick/internal/wire"
 
 	"github.com/nats-io/nats.go"
@@ -182,7 +183,7 @@ func (d *Door) listen() error {
 	return d.opts.Conn.Flush() // the server knows of them when the door is open
 }
 
-// Deafen ends what [Door.Listen] began. What was taken is answered.
+// Deafen ends what [Door.Listen] began. What NATS has given to the door before is answered, see [natsbus.Leave].
 func (d *Door) Deafen() {
 	d.listening.Lock()
 	defer d.listening.Unlock()
@@ -190,9 +191,7 @@ func (d *Door) Deafen() {
 }
 
 func (d *Door) deafen() {
-	for _, sub := range d.subs {
-		_ = sub.Unsubscribe() // it has ended with the connection otherwise
-	}
+	natsbus.Leave(d.opts.Conn, d.subs...)
 	d.subs, d.closed = nil, nil
 }
 

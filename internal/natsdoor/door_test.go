@@ -9,7 +9,6 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
-	"time"
 
 	"tallystick/commands"
 	"tallystick/events"
@@ -113,7 +112,7 @@ func TestQueries(t *testing.T) {
 	w := open(t)
 	w.found()
 	ask := func(name string) *nats.Msg {
-		m, err := w.operator.nc.Request("tally.query._operator."+name, []byte("x"), 20*time.Second)
+		m, err := w.operator.nc.Request("tally.query._operator."+name, []byte("x"), limit)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -234,7 +233,7 @@ func TestQueues(t *testing.T) {
 		t.Errorf("one that must wait is answered with %s", m.Data)
 	}
 	close(stuck)
-	if _, err := sub.NextMsg(20 * time.Second); err != nil {
+	if _, err := sub.NextMsg(limit); err != nil {
 		t.Fatal(err)
 	}
 
@@ -244,13 +243,13 @@ func TestQueues(t *testing.T) {
 	w.eventually("one being submitted", func() bool { return w.gate.waiting.Load() == 1 })
 	publish("CreateProduct") // waits
 	publish("CreateProduct") // finds no place
-	busy, err := sub.NextMsg(20 * time.Second)
+	busy, err := sub.NextMsg(limit)
 	if err != nil || busy.Header.Get(micro.ErrorCodeHeader) != "BUSY" {
 		t.Errorf("answered with %v, %v", busy, err)
 	}
 	close(held)
 	for range 2 {
-		if m, err := sub.NextMsg(20 * time.Second); err != nil || !strings.Contains(string(m.Data), `"accepted"`) {
+		if m, err := sub.NextMsg(limit); err != nil || !strings.Contains(string(m.Data), `"accepted"`) {
 			t.Errorf("answered with %v, %v", m, err)
 		}
 	}
@@ -281,8 +280,41 @@ func TestCloseInHaste(t *testing.T) {
 	if err := w.door.Close(ctx); !errors.Is(err, context.Canceled) {
 		t.Errorf("closed with %v", err)
 	}
-	if m, err := sub.NextMsg(20 * time.Second); err != nil || m.Header.Get(micro.ErrorCodeHeader) != "BUSY" {
+	if m, err := sub.NextMsg(limit); err != nil || m.Header.Get(micro.ErrorCodeHeader) != "BUSY" {
 		t.Errorf("answered with %v, %v", m, err)
+	}
+}
+
+// TestDeafen holds that a door that hears no more still answers what it was given before, and is given nothing after.
+func TestDeafen(t *testing.T) {
+	w := open(t)
+	w.found()
+	inbox := w.merchant.nc.NewInbox()
+	sub, err := w.merchant.nc.SubscribeSync(inbox)
+	if err != nil {
+		t.Fatal(err)
+	}
+	const n = 10
+	w.mu.Lock() // the door cannot tell who asks, so that all but the first wait for it to look at them
+	for range n {
+		if err := w.merchant.nc.PublishMsg(&nats.Msg{Subject: "tally.cmd." + w.merchantID + ".CreateProduct", Reply: inbox, Data: []byte(`{"name":"n","description":"d"}`)}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, nc := range []*nats.Conn{w.merchant.nc, w.conn} { // NATS has them, and then the door
+		if err := nc.Flush(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	w.door.Deafen()
+	w.mu.Unlock()
+	for i := range n {
+		if m, err := sub.NextMsg(limit); err != nil || !strings.Contains(string(m.Data), `"accepted"`) {
+			t.Fatalf("request %d of before is answered %v, %v", i, m, err)
+		}
+	}
+	if _, err := w.merchant.nc.Request("tally.cmd."+w.merchantID+".CreateProduct", nil, limit); !errors.Is(err, nats.ErrNoResponders) {
+		t.Errorf("a request of after: %v", err)
 	}
 }
 
@@ -312,7 +344,7 @@ func TestDiscovery(t *testing.T) {
 
 func ask(t *testing.T, w *world, subject string, answer any) {
 	t.Helper()
-	m, err := w.operator.nc.Request(subject, nil, 20*time.Second)
+	m, err := w.operator.nc.Request(subject, nil, limit)
 	if err != nil {
 		t.Fatalf("%s: %v", subject, err)
 	}
@@ -350,7 +382,7 @@ func TestClose(t *testing.T) {
 	}
 	accepted, refused := 0, 0
 	for range n {
-		m, err := sub.NextMsg(20 * time.Second)
+		m, err := sub.NextMsg(limit)
 		if err != nil {
 			t.Fatalf("after %d answers: %v", accepted+refused, err)
 		}
@@ -363,7 +395,7 @@ func TestClose(t *testing.T) {
 	if accepted != n-n/10 {
 		t.Errorf("%d accepted and %d refused", accepted, refused)
 	}
-	if _, err := w.merchant.nc.Request("tally.cmd."+w.merchantID+".CreateProduct", nil, 20*time.Second); !errors.Is(err, nats.ErrNoResponders) {
+	if _, err := w.merchant.nc.Request("tally.cmd."+w.merchantID+".CreateProduct", nil, limit); !errors.Is(err, nats.ErrNoResponders) {
 		t.Errorf("after Close: %v", err)
 	}
 	if err := w.door.Close(context.Background()); err != nil {

@@ -31,6 +31,9 @@ func TestMain(m *testing.M) {
 	goleak.VerifyTestMain(m, goleak.IgnoreTopFunction("github.com/nats-io/nats-server/v2/server.(*stream).trySetupSourceConsumer.func3"))
 }
 
+// limit is how long anything may take on a machine that is busy with other things.
+const limit = time.Minute
+
 // world is a ledger behind a door, with a NATS server in this process.
 type world struct {
 	t    testing.TB
@@ -156,20 +159,20 @@ func open(t testing.TB, change ...func(*natsdoor.Options)) *world {
 }
 
 func (w *world) startNATS() {
-	s, err := server.NewServer(&server.Options{DontListen: true, JetStream: true, StoreDir: w.t.TempDir(), NoSigs: true, NoLog: true})
+	s, err := server.NewServer(&server.Options{DontListen: true, JetStream: true, StoreDir: w.t.TempDir(), NoSigs: true, NoLog: true, AuthTimeout: limit.Seconds()})
 	if err != nil {
 		w.t.Fatal(err)
 	}
 	s.Start()
 	w.t.Cleanup(func() { s.Shutdown(); s.WaitForShutdown() })
-	if !s.ReadyForConnections(10 * time.Second) {
+	if !s.ReadyForConnections(limit) {
 		w.t.Fatal("NATS did not start")
 	}
 	w.nats = s
 }
 
 func (w *world) connect(inbox string) *nats.Conn {
-	nc, err := nats.Connect("", nats.InProcessServer(w.nats), nats.CustomInboxPrefix(inbox))
+	nc, err := nats.Connect("", nats.InProcessServer(w.nats), nats.CustomInboxPrefix(inbox), nats.Timeout(limit))
 	if err != nil {
 		w.t.Fatal(err)
 	}
@@ -372,7 +375,7 @@ func (w *world) enter(inbox, scope string, who wire.Who) *client {
 
 func (c *client) request(name, body string) *nats.Msg {
 	c.w.t.Helper()
-	m, err := c.nc.Request("tally.cmd."+c.scope+"."+name+c.key, []byte(body), 20*time.Second)
+	m, err := c.nc.Request("tally.cmd."+c.scope+"."+name+c.key, []byte(body), limit)
 	if err != nil {
 		c.w.t.Fatalf("%s: %v", name, err)
 	}
@@ -491,7 +494,7 @@ func (w *world) send(body string) {
 // eventually waits until ok, with a bound.
 func (w *world) eventually(what string, ok func() bool) {
 	w.t.Helper()
-	deadline := time.NewTimer(20 * time.Second)
+	deadline := time.NewTimer(limit)
 	defer deadline.Stop()
 	tick := time.NewTicker(2 * time.Millisecond)
 	defer tick.Stop()

@@ -191,17 +191,18 @@ func final(err error) bool {
 }
 
 // streamFailed notes why nothing is published. A stream that holds other records than the log, or that somebody else has
-// taken, fails the ledger: what it would go on to record could not be published (D18).
+// taken, fails the ledger: what it would go on to record could not be published (D18). That waits for nobody. Then the instance leaves
+// NATS to whoever holds the streams, and would take every other request from; what it was given before, it refuses. Its
+// health says why nothing is published when nothing comes in any more.
 func (d *doors) streamFailed(err error) {
+	if final(err) {
+		d.s.Sequencer.Fail(fmt.Errorf("publishing: %w", err))
+		if d.opts.NATS.External != nil {
+			d.door.Deafen()
+			d.bus.StopCallouts()
+		}
+	}
 	d.streamErr.Store(&err)
-	if !final(err) {
-		return
-	}
-	d.s.Sequencer.Fail(fmt.Errorf("publishing: %w", err))
-	if d.opts.NATS.External != nil { // whoever holds the streams answers there, and this instance would take every other request
-		d.door.Deafen()
-		d.bus.StopCallouts()
-	}
 }
 
 // watch fails the ledger as soon as another instance takes the streams, until ctx ends.
