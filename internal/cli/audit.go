@@ -221,7 +221,7 @@ shows that the line has neither more nor less. tally check-proof checks it, with
 }
 
 func proofArgs(s string) (p query.ProofArgs, err error) {
-	if n, err := strconv.ParseUint(s, 10, 64); err == nil {
+	if n, err := strconv.ParseUint(s, 10, 64); err == nil && n > 0 {
 		p.Sequence = events.Seq(n)
 		return p, nil
 	}

@@ -81,15 +81,23 @@ func (a *app) open(ctx context.Context) (Backend, error) {
 	if !errors.As(err, &locked) {
 		return local, err
 	}
+	if !c.endpoint() {
+		return nil, err
+	}
+	return connect(c)
+}
+
+// endpoint puts in where the server of the directory is, and reports whether that is known.
+func (c *connection) endpoint() bool {
 	at, found := readEndpoint(c.dir)
 	if !found {
-		return nil, err
+		return false
 	}
 	c.server, c.ca, c.cert, c.certKey = at.NATS, at.CA, at.Cert, at.CertKey
 	if c.key == "" {
 		c.key = at.Key
 	}
-	return connect(c)
+	return true
 }
 
 // endpoint is what a running server leaves in its directory for whoever may read it.
@@ -119,6 +127,7 @@ type remote struct {
 	*client.Client
 	scope  string
 	denied context.Context //nolint:containedctx // it ends when the server says that the key may not ask like this
+	link   *link
 }
 
 // connect connects to a running server. A merchant's key has the inbox of its merchant; an auditor's has one of its
@@ -147,24 +156,34 @@ func connect(c connection) (Backend, error) {
 			deny(usagef("this key may not ask like this: name its merchant by --merchant, or its inbox by --inbox (%v)", err))
 		}
 	}))
+	link := newLink()
+	opts.NATS = append(opts.NATS, nats.DisconnectErrHandler(func(*nats.Conn, error) { link.down() }), nats.ReconnectHandler(func(*nats.Conn) { link.up() }))
 	cl, err := client.Connect(c.server, opts)
 	if err != nil {
 		return nil, err
 	}
-	return remote{cl, scope, denied}, nil
+	return remote{cl, scope, denied, link}, nil
 }
 
-// allowed returns a context that ends with ctx, and when the server says that the key may not ask.
+// allowed returns a context that ends with ctx, when the server says that the key may not ask, and when the connection is lost.
 func (r remote) allowed(ctx context.Context) (context.Context, context.CancelFunc) {
 	ctx, cancel := context.WithCancelCause(ctx)
-	stop := context.AfterFunc(r.denied, func() { cancel(context.Cause(r.denied)) })
-	return ctx, func() { stop(); cancel(nil) }
+	var stops []func() bool
+	for _, other := range []context.Context{r.denied, r.link.while()} {
+		stops = append(stops, context.AfterFunc(other, func() { cancel(context.Cause(other)) }))
+	}
+	return ctx, func() {
+		for _, stop := range stops {
+			stop()
+		}
+		cancel(nil)
+	}
 }
 
-// why returns the error of a request: that the key may not ask, if that is why it failed.
-func (r remote) why(err error) error {
-	if err != nil && r.denied.Err() != nil {
-		return context.Cause(r.denied)
+// why returns the error of a request that was made while ctx lasted: why that ended, if so.
+func why(ctx context.Context, err error) error {
+	if err != nil && ctx.Err() != nil {
+		return context.Cause(ctx)
 	}
 	return err
 }
@@ -174,7 +193,7 @@ func (r remote) Command(ctx context.Context, name string, body []byte) ([]byte, 
 	ctx, done := r.allowed(ctx)
 	defer done()
 	answer, err := r.Send(ctx, name, body)
-	return answer, r.why(err)
+	return answer, why(ctx, err)
 }
 
 // Query implements [Backend].
@@ -191,7 +210,7 @@ func (r remote) Query(ctx context.Context, name string, args []byte) ([]byte, er
 	defer cancel()
 	var answer json.RawMessage
 	if err := r.Client.Query(ctx, name, members, &answer); err != nil {
-		return nil, r.why(err)
+		return nil, why(ctx, err)
 	}
 	var refused receipt // a refusal is answered with a receipt
 	if err := json.Unmarshal(answer, &refused); err == nil && refused.err() != nil {

@@ -16,6 +16,7 @@ func (a *app) bench() *cobra.Command {
 		Short: "Measure it beside the raw limits of this machine",
 		Long: `Measure the system, and in the same run the raw limit beside it: machines differ and are shared, so the ratio says more
 than the figure. Everything is done in a temporary directory (see TMPDIR), which is removed afterwards.`,
+		RunE: a.needsSubcommand,
 	}
 	cmd.AddCommand(
 		measure(a, "ingest", "Usage in over NATS, until it is durable, answered and published", true,

@@ -239,6 +239,14 @@ func (a *app) root() *cobra.Command {
 	return root
 }
 
+// needsSubcommand is what a command does that has only others below it: with another word it is no help to show some.
+func (a *app) needsSubcommand(cmd *cobra.Command, args []string) error {
+	if len(args) > 0 {
+		return usagef("%s has no command %q; see '%[1]s --help'", cmd.CommandPath(), args[0])
+	}
+	return cmd.Help()
+}
+
 // logger returns where a command logs to.
 func (a *app) logger() *slog.Logger {
 	if !a.verbose {

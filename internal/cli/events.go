@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -19,6 +20,7 @@ import (
 type eventsArgs struct {
 	query.RecordsArgs
 	from, to, last, limit uint64
+	printed               uint64
 	follow                bool
 }
 
@@ -28,6 +30,8 @@ func (a *app) events() *cobra.Command {
 		Use:   "events",
 		Short: "Print the log",
 		Long: `Print the log, one record a line; with --json as JSON lines. Sealed personal data stays sealed.
+
+With --follow it waits for a server that is away, and goes on where it was.
 
 --type takes a kind of event (usage.reported.v1, usage.reported), the name in its subject (UsageReported), or what it is
 about (usage, wallet, invoice). --subject takes any identity and prints the records that name it.`,
@@ -46,7 +50,7 @@ about (usage, wallet, invoice). --subject takes any identity and prints the reco
 				}
 			}
 			args.From, args.To = events.Seq(args.from), events.Seq(args.to)
-			return a.with(cmd.Context(), func(b Backend) error { return a.printEvents(cmd.Context(), b, args) })
+			return a.printOrFollow(cmd.Context(), &args)
 		},
 	}
 	f := cmd.Flags()
@@ -62,18 +66,37 @@ about (usage, wallet, invoice). --subject takes any identity and prints the reco
 	return cmd
 }
 
-// printEvents prints records until there are no more, or for ever where they are followed.
-func (a *app) printEvents(ctx context.Context, b Backend, args eventsArgs) error {
+// printOrFollow prints records. Where they are followed and the server goes away, it waits until that is back.
+func (a *app) printOrFollow(ctx context.Context, args *eventsArgs) error {
+	err := a.with(ctx, func(b Backend) error { return a.printEvents(ctx, b, args) })
+	for args.follow && away(err) {
+		select {
+		case <-time.After(time.Second):
+		case <-ctx.Done():
+			return nil // that is how following ends
+		}
+		b, back := a.reconnect()
+		if back != nil {
+			err = back
+			continue
+		}
+		err = errors.Join(a.printEvents(ctx, b, args), b.Close())
+	}
+	return err
+}
+
+// printEvents prints records until there are no more, or for ever where they are followed. It notes in args how far it has come.
+func (a *app) printEvents(ctx context.Context, b Backend, args *eventsArgs) error {
 	if args.last > 0 {
 		st, err := ask[query.Status](ctx, b, "Status", object{})
 		if err != nil {
 			return err
 		}
-		args.From = st.Durable + 1 - min(events.Seq(args.last), st.Durable)
+		args.From, args.last = st.Durable+1-min(events.Seq(args.last), st.Durable), 0
 	}
 	out := bufio.NewWriter(a.Out)
 	args.Limit, args.Raw = 1000, !a.json
-	for printed := uint64(0); ; {
+	for {
 		rs, err := ask[recordsJSON](ctx, b, "Records", args.RecordsArgs)
 		if err != nil && args.follow && commands.CodeOf(err) == commands.Busy {
 			continue // nothing new yet
@@ -88,7 +111,7 @@ func (a *app) printEvents(ctx context.Context, b Backend, args eventsArgs) error
 			if err := a.printEvent(out, rs.Records[i]); err != nil {
 				return err
 			}
-			if printed++; printed == args.limit {
+			if args.printed++; args.printed == args.limit {
 				return out.Flush()
 			}
 		}

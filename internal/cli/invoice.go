@@ -146,7 +146,7 @@ trial balance of that moment. The moment is a sequence, or a time: the real time
   tally as-of 2024-02-01T00:00:00Z --clock tc_0123456789ABCDEF inv_01JD3W0000000000000000000C`,
 		Args: cobra.RangeArgs(1, 2),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			m.asOf = args[0]
+			m.asOf, m.given = args[0], func() bool { return true }
 			at, err := m.at()
 			if err != nil {
 				return err

@@ -15,6 +15,7 @@ func (a *app) keys() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "keys",
 		Short: "Make, list and revoke API keys",
+		RunE:  a.needsSubcommand,
 	}
 	cmd.AddCommand(a.keysCreate(), a.keysList(), a.keysRevoke())
 	return cmd

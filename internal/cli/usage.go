@@ -22,6 +22,7 @@ func (a *app) usage() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "usage",
 		Short: "Report usage",
+		RunE:  a.needsSubcommand,
 	}
 	cmd.AddCommand(a.usagePublish())
 	return cmd

@@ -64,6 +64,11 @@ func Backup(log *ledger.Log, keyring Keyring, keys, dir string) (m Manifest, err
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return m, err
 	}
+	defer func() {
+		if err != nil { // half a copy is none, and would be in the way of the next
+			err = errors.Join(err, os.RemoveAll(dir))
+		}
+	}()
 	if err := log.Backup(filepath.Join(dir, "log")); err != nil {
 		return m, err
 	}
@@ -126,13 +131,14 @@ func Restore(ctx context.Context, from, dir string) (m Manifest, err error) {
 	if err := Empty(dir); err != nil {
 		return m, err
 	}
-	for _, part := range []string{"log", "keys"} {
-		if err := copyTree(ctx, filepath.Join(from, part), filepath.Join(dir, part)); err != nil {
-			return m, fmt.Errorf("copying %s: %w", part, err)
-		}
-	}
+	// The mark comes first: whatever is there without the rest, nobody appends to it. The keys come before the log, without which there is no ledger.
 	if err := writeFile(filepath.Join(dir, RestoredFile), []byte("compare with the stream before the first append\n")); err != nil {
 		return m, err
+	}
+	for _, part := range []string{"keys", "log"} {
+		if err := copyTree(ctx, filepath.Join(from, part), filepath.Join(dir, part)); err != nil {
+			return m, fmt.Errorf("copying %s: %w; what is in %s is not whole: remove it", part, err, dir)
+		}
 	}
 	return m, compare(dir, m)
 }

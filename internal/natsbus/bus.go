@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"os"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -21,6 +22,7 @@ type Bus struct {
 	opts     Options
 	server   *server.Server // nil if it is elsewhere
 	auth     *authenticator // of the embedded server
+	locked   *os.File       // the lock of its store
 	enabling sync.WaitGroup // for JetStream's start
 	closed   sync.WaitGroup // for the closing of the connections
 	books    *nats.Conn
@@ -74,6 +76,9 @@ func (b *Bus) Close() {
 		b.server.WaitForShutdown()
 	}
 	b.enabling.Wait()
+	if b.locked != nil {
+		_ = b.locked.Close() // nothing was written to it
+	}
 }
 
 // settle waits until the embedded server has done what it does some tenths of a second after it has

@@ -13,7 +13,10 @@ import (
 
 // embed starts a server in this process, without JetStream, which may need seconds for a large
 // store and is enabled by [Bus.OpenStreams].
-func (b *Bus) embed() error {
+func (b *Bus) embed() (err error) {
+	if b.locked, err = lock(b.opts.Dir); err != nil {
+		return err
+	}
 	auth := newAuthenticator(b.opts.Keys)
 	opts := &server.Options{
 		ServerName:                 "tally",
@@ -30,7 +33,6 @@ func (b *Bus) embed() error {
 		return fmt.Errorf("the accounts of the NATS server: %w", err)
 	}
 	if b.opts.Listen != "" {
-		var err error
 		if opts.Host, opts.Port, err = splitListen(b.opts.Listen); err != nil {
 			return err
 		}

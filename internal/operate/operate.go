@@ -125,8 +125,10 @@ func (t *Target) Rebuild(ctx context.Context, accept bool, progress func(done, t
 // Backup copies the ledger into a new directory.
 func (t *Target) Backup(dir string) (copies.Manifest, error) {
 	m, err := copies.Backup(t.Log, t.Keyring, t.keys(), dir)
-	if errors.Is(err, fs.ErrExist) {
+	if _, there := errors.AsType[*fs.PathError](err); errors.Is(err, fs.ErrExist) {
 		err = commands.Reject(commands.Conflict, "%v", err)
+	} else if there && t.Log.Err() == nil { // it is the directory, not the ledger
+		err = commands.Reject(commands.Invalid, "the copy cannot be made, and nothing is left of it: %v", err)
 	}
 	return m, err
 }

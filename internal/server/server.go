@@ -124,6 +124,9 @@ func Open(ctx context.Context, cfg Config) (s *Server, err error) {
 	if s.locked, err = lock(cfg.Dir); err != nil {
 		return nil, err
 	}
+	if err := os.Remove(filepath.Join(cfg.Dir, endpointFile)); err != nil && !os.IsNotExist(err) { // of a server that was killed
+		return nil, errors.Join(err, s.locked.Close())
+	}
 	run, stop := context.WithCancel(context.WithoutCancel(ctx))
 	s.stop = stop
 	if err := s.open(ctx, run); err != nil {
