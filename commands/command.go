@@ -64,6 +64,10 @@ func decide(b *projections.Books, c Context, cmd Command, d *decision) *Rejectio
 		return reportUsage(b, c, cmd, d)
 	case *IngestEvent:
 		return ingestEvent(b, c, cmd, d)
+	case *AttachEvent:
+		return attachEvent(b, c, cmd, d)
+	case DiscardEvents:
+		return discardEvents(b, c, cmd, d)
 	case CreateMerchant:
 		return createMerchant(b, c, cmd, d)
 	case UpdateMerchant:
@@ -119,6 +123,8 @@ func decide(b *projections.Books, c Context, cmd Command, d *decision) *Rejectio
 
 func (*ReportUsage) main() events.Kind          { return events.KindUsageReported }
 func (*IngestEvent) main() events.Kind          { return events.KindUsageReported }
+func (*AttachEvent) main() events.Kind          { return events.KindEventReleased }
+func (DiscardEvents) main() events.Kind         { return events.KindHeldDiscarded }
 func (RefundUsage) main() events.Kind           { return events.KindUsageRefunded }
 func (CorrectUsage) main() events.Kind          { return events.KindUsageCorrected }
 func (ApproveInvoice) main() events.Kind        { return events.KindInvoiceIssued }

@@ -18,11 +18,12 @@ import (
 // event that nothing listens to is accepted, and nothing is recorded of it.
 type IngestEvent struct {
 	Customer   events.CustomerID
-	External   string // the merchant's own id of the customer, where that was given; Customer is zero if nobody has it
+	External   string // the merchant's own id of the customer, where that was given; Customer is zero if nobody has it: then the event is held
 	Type       string
 	HappenedAt events.Time  // zero means now
 	Data       []EventValue // in the order of their paths
 	Metadata   events.Sealed
+	Held       *HeldEvent // where Customer is zero
 }
 
 // EventValue is a text, a number, a boolean or an array in the data of an event.
@@ -35,8 +36,8 @@ func ingestEvent(b *projections.Books, c Context, cmd *IngestEvent, d *decision)
 	if r := first(text("type", cmd.Type, maxName), billable("timestamp", cmd.HappenedAt)); r != nil {
 		return r
 	}
-	if cmd.Customer.IsZero() {
-		return Reject(NotFound, "no customer has the externalId %.60q", cmd.External)
+	if cmd.Held != nil {
+		return holdEvent(b, c, cmd, d)
 	}
 	customer := b.Customers.Get(cmd.Customer)
 	if customer == nil || customer.Merchant != c.Merchant {

@@ -231,7 +231,7 @@ func receiptOf(rec *events.Record, amount *events.Sum) Receipt { //nolint:funlen
 	return r
 }
 
-// ofEntitlement is receiptOf for what is about reservations and entitlements.
+// ofEntitlement is receiptOf for what is about reservations, entitlements and events that are held.
 func (r *Receipt) ofEntitlement(rec *events.Record, amount *events.Sum) {
 	switch e := rec.Event.(type) {
 	case events.ReservationCreated:
@@ -257,6 +257,9 @@ func (r *Receipt) ofEntitlement(rec *events.Record, amount *events.Sum) {
 	case events.GrantOrdered:
 		r.ID = Ref{refGrant, e.Grant}
 	case events.EntitlementEnded, events.EntitlementReset, events.EntitlementUsed, events.GrantRenewed: // not awaited
+	case events.EventHeld:
+		r.Message = "held until a customer has this externalId"
+	case events.EventReleased, events.HeldDiscarded: // they tell all there is
 	case events.ReservationReleased: // not awaited, and it moves money
 		r.ID = Ref{refReservation, e.Reservation}
 		r.Currency, r.Balance = e.Currency, &e.Balance

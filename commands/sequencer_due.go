@@ -82,7 +82,8 @@ func (s *Sequencer) noteDue(e events.Event) {
 		events.ClockDeleted, events.CustomerUpdated, events.CustomerDeleted, events.ConsumerUpdated,
 		events.AuthorizationEnded, events.MerchantAuthorized, events.AuthorizationWithdrawn,
 		events.ConsumerClaimed, events.UserCreated, events.UserUpdated, events.UserSignedIn, events.UserSignedOut, events.PasskeyAdded, events.PasskeyRemoved, events.PasskeyUsed, events.PortalOpened, events.PortalRevoked,
-		events.DisputeOpened, events.DisputeResolved, events.AlertCreated, events.AlertRaised, events.AlertRearmed, events.WalletEmptied:
+		events.DisputeOpened, events.DisputeResolved, events.AlertCreated, events.AlertRaised, events.AlertRearmed, events.WalletEmptied,
+		events.EventHeld, events.EventReleased, events.HeldDiscarded:
 		// nothing falls due sooner
 	case events.SubscriptionCreated:
 		if e.Pending {

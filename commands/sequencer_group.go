@@ -265,7 +265,7 @@ func (s *Sequencer) businessOf(r *Request) (m events.OrganizationID) {
 		if row := s.books.Consumers.Get(cmd.Consumer); row != nil {
 			return row.Manager
 		}
-	case *ReportUsage, *IngestEvent, UpdateMerchant, CreateProduct, CreateMetric, CreatePrice, CreatePlan, CreateCustomer,
+	case *ReportUsage, *IngestEvent, *AttachEvent, DiscardEvents, UpdateMerchant, CreateProduct, CreateMetric, CreatePrice, CreatePlan, CreateCustomer,
 		RefundUsage, CorrectUsage, ApproveInvoice, CancelInvoice, WriteOffInvoice, PayInvoice, CreateLineItem, RefundInvoice, VoidInvoiceRefund,
 		UpdateProduct, UpdateMetric, CreateFee, UpdateFee, DeleteFee, UpdatePrice, DeletePrice, UpdatePlan,
 		CreateSubscription, TerminateSubscription, CreateTestClock, AdvanceTestClock,

@@ -10,7 +10,7 @@ type DedupeKey string
 // kind k. A byte never changes its meaning; new kinds get new ones.
 func scope(k Kind) byte { //nolint:funlen // a case for each kind, and nothing else
 	switch k {
-	case KindUsageReported:
+	case KindUsageReported, KindEventHeld: // by whichever an event is answered
 		return 1
 	case KindWalletToppedUp:
 		return 2
@@ -148,6 +148,8 @@ func scope(k Kind) byte { //nolint:funlen // a case for each kind, and nothing e
 		return 121
 	case KindAlertCreated:
 		return 122
+	case KindHeldDiscarded:
+		return 160
 	}
 	return noScope
 }

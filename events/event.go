@@ -121,6 +121,9 @@ const (
 	KindAlertRaised            Kind = "alert.raised.v1"
 	KindAlertRearmed           Kind = "alert.rearmed.v1"
 	KindWalletEmptied          Kind = "wallet.emptied.v1"
+	KindEventHeld              Kind = "usage.event_held.v1"
+	KindEventReleased          Kind = "usage.event_released.v1"
+	KindHeldDiscarded          Kind = "usage.held_discarded.v1"
 )
 
 // Kinds returns every kind, in the order of the constants.
@@ -172,6 +175,9 @@ func Kinds() []Kind {
 		KindAlertRaised,
 		KindAlertRearmed,
 		KindWalletEmptied,
+		KindEventHeld,
+		KindEventReleased,
+		KindHeldDiscarded,
 	}
 }
 
@@ -275,6 +281,9 @@ func zeros() []Event { //nolint:funlen // a line for each kind, and nothing else
 		AlertRaised{},
 		AlertRearmed{},
 		WalletEmptied{},
+		EventHeld{},
+		EventReleased{},
+		HeldDiscarded{},
 	}
 }
 
@@ -467,6 +476,12 @@ func Decode(kind Kind, b []byte) (Event, error) { //nolint:funlen // a case for 
 		return unmarshal[AlertRearmed](b)
 	case KindWalletEmptied:
 		return unmarshal[WalletEmptied](b)
+	case KindEventHeld:
+		return unmarshal[EventHeld](b)
+	case KindEventReleased:
+		return unmarshal[EventReleased](b)
+	case KindHeldDiscarded:
+		return unmarshal[HeldDiscarded](b)
 	}
 	return decodeEntitlement(kind, b)
 }

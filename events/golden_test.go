@@ -182,7 +182,9 @@ func TestKinds(t *testing.T) {
 			t.Errorf("%s: the event is called %s and its type %s", zero.Kind(), name, structOf(zero).Name())
 		}
 		if s := scope(zero.Kind()); s != noScope {
-			if other, taken := scopes[s]; taken && (other != KindGrantIssued || zero.Kind() != KindGrantOrdered) || s == 0 { // one command is answered by either
+			other, taken := scopes[s]
+			either := other == KindGrantIssued && zero.Kind() == KindGrantOrdered || other == KindUsageReported && zero.Kind() == KindEventHeld // by which one command is answered
+			if taken && !either || s == 0 {
 				t.Errorf("%s has the scope %d of %s", zero.Kind(), s, other)
 			}
 			scopes[s] = zero.Kind()
@@ -242,6 +244,8 @@ func TestScopes(t *testing.T) {
 		KindDisputeOpened:          120,
 		KindDisputeResolved:        121,
 		KindAlertCreated:           122,
+		KindEventHeld:              1,
+		KindHeldDiscarded:          160,
 	}
 	for _, k := range Kinds() {
 		if w, ok := want[k]; ok && scope(k) != w || !ok && scope(k) != noScope {

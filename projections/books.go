@@ -104,6 +104,7 @@ type Books struct {
 
 	Disputes *Table[events.DisputeID, Dispute]
 	Alerts   *Table[events.AlertID, Alert]
+	Waiting  *Table[Subject, Waiting]
 
 	Totals   *Table[Pair[events.CustomerID, events.MetricID], Total]
 	Journals *Table[JournalKey, Journal]
@@ -116,7 +117,6 @@ func NewBooks(p Purpose) *Books {
 	b := new(Books)
 	const rules, views = true, false
 	b.Opened = newTable[struct{}, Opened](b, p, tableOpened, "ledger.opened", rules, keyOfNothing())
-
 	b.Keys = newTable[events.KeyID, Key](b, p, tableKeys, "parties.keys", rules, keyOfID[events.KeyID]())
 	b.Secrets = newTable[events.Hash, events.KeyID](b, p, tableSecrets, "parties.secrets", views, keyOfHash())
 
@@ -173,6 +173,7 @@ func NewBooks(p Purpose) *Books {
 	b.Portals = newTable[events.PortalID, Portal](b, p, tablePortals, "authorizations.portals", rules, keyOfID[events.PortalID]())
 
 	b.Alerts = newTable[events.AlertID, Alert](b, p, tableAlerts, "alerts.alerts", rules, keyOfID[events.AlertID]())
+	b.Waiting = newTable[Subject, Waiting](b, p, tableWaiting, "usage.waiting", rules, keyOfPair[events.OrganizationID, events.Digest]())
 	b.Disputes = newTable[events.DisputeID, Dispute](b, p, tableDisputes, "disputes.disputes", rules, keyOfID[events.DisputeID]())
 
 	b.Totals = newTable[Pair[events.CustomerID, events.MetricID], Total](b, p, tableTotals, "usage.totals", views, keyOfPair[events.CustomerID, events.MetricID]())
@@ -443,6 +444,12 @@ func (b *Books) apply(rec *events.Record) { //nolint:funlen // a case for each k
 		b.toppedUp(rec, e)
 	case events.WalletEmptied:
 		b.walletEmptied(rec, e)
+	case events.EventHeld:
+		b.eventHeld(rec, e)
+	case events.EventReleased:
+		b.eventReleased(rec, e)
+	case events.HeldDiscarded:
+		b.heldDiscarded(rec, e)
 	case events.TopUpRequested:
 		b.topUpRequested(rec, e)
 	case events.TopUpEnded:

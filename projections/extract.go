@@ -72,7 +72,8 @@ func subjectOf(k events.Kind) subject {
 	case events.KindSessionEnded, events.KindChargeSucceeded, events.KindChargeFailed, events.KindChargeActionRequired,
 		events.KindPaymentReceived, events.KindEntitlementEnded, events.KindEntitlementReset, events.KindEntitlementUsed,
 		events.KindGrantIssued, events.KindGrantRenewed, events.KindGrantVoided, events.KindPortalRevoked,
-		events.KindAuthorizationOpened, events.KindAuthorizationEnded, events.KindDueFailed:
+		events.KindAuthorizationOpened, events.KindAuthorizationEnded, events.KindDueFailed,
+		events.KindEventHeld, events.KindEventReleased, events.KindHeldDiscarded:
 		return partOfConsumer
 	default:
 		return everybody
@@ -135,6 +136,8 @@ func (b *Books) know(e events.Event) bool { //nolint:exhaustive // the others na
 		return b.Authorizations.Get(e.Authorization) != nil
 	case events.DueFailed:
 		return b.knowDue(&e)
+	case events.EventHeld, events.EventReleased, events.HeldDiscarded:
+		return false // nobody's yet, and no longer what they are when they are somebody's
 	default:
 		return true
 	}

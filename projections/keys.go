@@ -63,6 +63,7 @@ import (
 //	0x95 entitlements.entitled       CustomerID                Entitled
 //	0x96 entitlements.grants         GrantID                   Grant
 //	0xc3 entitlements.purchases      GrantID                   Purchase
+//	0xd8 usage.waiting               merchant, Digest          Waiting
 const (
 	tableOpened        = 0x01
 	tableKeys          = 0x02
@@ -119,6 +120,8 @@ const (
 	tableAlerts   = 0xC1
 
 	tablePurchases = 0xC3
+
+	tableWaiting = 0xD8
 
 	tableManaged = 0xE0
 )

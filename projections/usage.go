@@ -23,6 +23,7 @@ const (
 	JournalOfWallet       JournalOf = 1 // a consumer's wallet: every record that moves its money
 	JournalOfSubscription JournalOf = 2 // a subscription: every usage event
 	JournalOfClock        JournalOf = 3 // a test clock: every record of its own
+	JournalOfHeld         JournalOf = 4 // somebody's external identity: every event that was held for it
 )
 
 // Journal lists the records that are about one thing, in the order of the log. Full pages are rows of their
@@ -184,6 +185,8 @@ func (b *Books) applyUsageTables(rec *events.Record) {
 		b.journal(JournalOfClock, clockAsID(rec.Event.(events.ClockAdvanced).Clock), rec.Seq)
 	case events.KindClockDeleted:
 		b.journal(JournalOfClock, clockAsID(rec.Event.(events.ClockDeleted).Clock), rec.Seq)
+	case events.KindEventHeld:
+		b.journal(JournalOfHeld, rec.Event.(events.EventHeld).External, rec.Seq)
 	default:
 		if m := rec.Event.Money(); len(m.Postings) > 0 && !m.Wallet.IsZero() {
 			b.journal(JournalOfWallet, m.Wallet, rec.Seq)

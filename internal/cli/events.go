@@ -398,6 +398,15 @@ func entitlementSummary(rec *events.Record) string {
 		return say("%s of %s", e.Grant, e.Entitlement)
 	case events.GrantVoided:
 		return say("%s of %s", e.Grant, e.Entitlement)
+	case events.EventHeld:
+		return say("for %s, from %s", e.External, when(e.HappenedAt))
+	case events.EventReleased:
+		if e.Code == "" {
+			return say("record %d is billed", e.Held)
+		}
+		return say("record %d: %s", e.Held, e.Code)
+	case events.HeldDiscarded:
+		return say("%d for %s", e.Count, e.External)
 	default:
 		return ""
 	}

@@ -200,7 +200,15 @@ func (c *conformance) dimensions(s shop) {
 	if again := c.do(202, "POST", "/v0/events", cloud); again["id"] != got["id"] || again["idempotencyKey"] != "gateway/9" || again["externalSubject"] != "c-1" {
 		c.t.Errorf("the event is %v, and as a CloudEvent %v", got, again)
 	}
-	c.refused("ingestEvent", 404, "POST", "/v0/events", strings.Replace(strings.Replace(event, "c-1", "c-77", 1), "gateway/9", "gateway/10", 1))
+	nobody := c.do(202, "POST", "/v0/events", strings.Replace(strings.Replace(event, "c-1", "c-77", 1), "gateway/9", "gateway/10", 1))
+	if nobody["held"] != true || nobody["id"] != nil || nobody["subject"] != nil || nobody["externalSubject"] != "c-77" {
+		c.t.Errorf("an event of nobody is %v", nobody)
+	}
+	if held := c.try("listHeldEvents", 200, "GET", "/v0/events/held", "")["data"].([]any)[0].(map[string]any); held["externalSubject"] != "c-77" || held["count"] != 1.0 {
+		c.t.Errorf("held is %v", held)
+	}
+	c.try("discardHeldEvents", 204, "POST", "/v0/events/held/discard", `{"externalSubject":"c-77"}`)
+	c.refused("discardHeldEvents", 404, "POST", "/v0/events/held/discard", `{"externalSubject":"c-77"}`)
 	c.refused("ingestEvent", 400, "POST", "/v0/events", strings.Replace(event, `"externalSubject":"c-1",`, "", 1))
 	c.refused("ingestEvent", 400, "POST", "/v0/events", strings.Replace(cloud, "1.0", "0.3", 1))
 	c.refused("createUsageEvent", 400, "POST", "/v0/usage", cloud)

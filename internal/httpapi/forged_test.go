@@ -18,8 +18,8 @@ var forgeries = flag.Int("forgeries", 6, "requests that TestForgedRequests makes
 // failure names. It is no fuzz target, for it needs a server: to start one in each worker takes longer than a short fuzz.
 func TestForgedRequests(t *testing.T) {
 	w := newWorld(t, nil)
-	w.clients.answersOnly = true
 	g := newForger(w)
+	w.clients.answersOnly = true
 	for i := range *forgeries * len(g.operations) {
 		g.forge(t, w, uint64(i), nil)
 	}

@@ -315,6 +315,17 @@ func (d *directory) ManagedConsumer(_ context.Context, m events.OrganizationID, 
 	return c, ok, err
 }
 
+func (d *directory) HeldUnder(_ context.Context, m events.OrganizationID, e events.Digest) (key events.OrganizationID, err error) {
+	_, err = d.with(func(b *projections.Books) bool {
+		w := b.Waiting.Get(projections.Subject{A: m, B: e})
+		if w != nil {
+			key = w.Keys[0]
+		}
+		return w != nil
+	})
+	return key, err
+}
+
 func (d *directory) CustomerByExternal(_ context.Context, m events.OrganizationID, e events.Digest) (c events.CustomerID, err error) {
 	_, err = d.with(func(b *projections.Books) bool {
 		c = b.CustomerByExternal(m, e)

@@ -190,7 +190,7 @@ func subscriptionOf(e events.Event) (id events.SubscriptionID) {
 		events.ClockDeleted, events.CustomerUpdated, events.CustomerDeleted, events.ConsumerUpdated,
 		events.AuthorizationEnded, events.MerchantAuthorized, events.AuthorizationWithdrawn, events.ConsumerClaimed,
 		events.UserCreated, events.UserUpdated, events.UserSignedIn, events.UserSignedOut, events.PasskeyAdded, events.PasskeyRemoved, events.PasskeyUsed, events.PortalOpened, events.PortalRevoked,
-		events.DisputeOpened, events.DisputeResolved, events.AlertCreated, events.AlertRaised, events.AlertRearmed:
+		events.DisputeOpened, events.DisputeResolved, events.AlertCreated, events.AlertRaised, events.AlertRearmed, events.EventHeld, events.EventReleased, events.HeldDiscarded:
 	}
 	return id
 }

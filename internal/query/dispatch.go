@@ -16,7 +16,7 @@ import (
 // Names returns the names of all queries.
 func Names() []string {
 	names := []string{
-		"Authorization", "Clocks", "Consumer", "Customer", "Customers", "Digests", "GetConsumer", "GetCustomer", "ListCustomers", "Invoice", "Invoices", "Keys", "MerchantWallet", "Merchants", "Metrics", "Parties",
+		"Authorization", "Clocks", "Consumer", "Customer", "Customers", "Digests", "GetConsumer", "GetCustomer", "ListCustomers", "Invoice", "Invoices", "Keys", "ListHeldEvents", "MerchantWallet", "Merchants", "Metrics", "Parties",
 		"Plans", "Portal", "Prices", "Products", "Proof", "Records", "Statement", "Status", "Subscription", "Subscriptions", "TrialBalance",
 		"Usage", "UsageEvent", "UsageEvents", "User", "Wallet", "Wallets",
 	}
@@ -84,6 +84,8 @@ func (s *Service) query(name string) asked { //nolint:funlen // a case for each 
 		return answering(s.GetCustomer)
 	case "ListCustomers":
 		return answering(s.ListCustomers)
+	case "ListHeldEvents":
+		return answering(s.ListHeldEvents)
 	case "Authorization":
 		return answering(s.Authorization)
 	case "Consumer":

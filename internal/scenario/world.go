@@ -83,7 +83,7 @@ func (w *World) restart(ctx context.Context) error {
 	return w.start(ctx, false)
 }
 
-// settle waits until everything has happened that is due, and the payment provider has answered.
+// settle waits until everything has happened that is due, the payment provider has answered, and what was held is billed.
 func (w *World) settle() error {
 	for {
 		before := w.server.Sequencer.Applied()
@@ -95,7 +95,7 @@ func (w *World) settle() error {
 		if w.server.Sequencer.Applied() != before {
 			continue
 		}
-		if err := errors.Join(w.server.Err(), w.noteCharges(before)); err != nil || len(w.open) == 0 {
+		if err := errors.Join(w.server.Err(), w.noteCharges(before)); err != nil || len(w.open) == 0 && w.server.Attached(before) {
 			return err
 		}
 		timer := time.NewTimer(time.Millisecond)

@@ -25,6 +25,7 @@ func newEffects(s *Server) *effects { return &effects{s: s} }
 // run carries out effects until ctx ends or the log does.
 func (e *effects) run(ctx context.Context) {
 	from := min(e.s.Log.Cursor(effectsCursor), e.s.keys.known()) + 1 // keys are known as far as the log went at the start
+	e.s.attaching.advance(from - 1)
 	follower := e.s.Log.Follow(from)
 	for {
 		records, err := follower.Next(ctx)
@@ -42,6 +43,7 @@ func (e *effects) run(ctx context.Context) {
 		}
 		last := records[len(records)-1].Seq
 		e.s.keys.advance(last)
+		e.s.attaching.advance(last)
 		if due || last-from >= 100_000 { // else there is little to go through again
 			if err := e.s.Log.SetCursor(effectsCursor, last); err != nil {
 				return
@@ -53,9 +55,10 @@ func (e *effects) run(ctx context.Context) {
 
 // act carries out the effect of one record, if it has one.
 func (e *effects) act(rec *events.Record) (acted bool, err error) {
-	if erased, ok := rec.Event.(events.ConsumerErased); ok {
-		if err := e.s.Keyring.Destroy(erased.Consumer); err != nil {
-			return false, fmt.Errorf("destroying the key of %s: %w", erased.Consumer, err)
+	e.s.attaching.note(rec)
+	if keys := events.DestroyedKeys(rec.Event); len(keys) > 0 {
+		if err := e.s.Keyring.DestroyMany(keys); err != nil {
+			return false, fmt.Errorf("destroying keys: %w", err)
 		}
 		return true, nil
 	}

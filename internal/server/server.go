@@ -11,7 +11,7 @@
 // # Goroutines
 //
 // Open starts the sequencer and its answerer, the committer and syncer of the log, the projector, the filler (which
-// ends when all rows are in memory), the follower that carries out effects, and the one that has charges made. Serve adds those
+// ends when all rows are in memory), the follower that carries out effects, the one that has charges made, and the one that bills what was held. Serve adds those
 // of NATS, the publisher, the checkpointer, HTTP, and the one that writes mail where there is a mail server. Close ends and awaits them all.
 package server
 
@@ -98,6 +98,7 @@ type Server struct {
 	stop      context.CancelFunc // ends the goroutines below
 	running   sync.WaitGroup     // sequencer, filler, effects, charges
 	effects   *effects
+	attaching *attaching
 	keys      *registry
 
 	signing sync.Mutex // guards the field below
@@ -167,8 +168,10 @@ func (s *Server) open(ctx, run context.Context) (err error) {
 		Clock: s.cfg.Clock, Head: s.Sequencer.Applied, Published: s.published, Failed: s.Err, Links: s.Links,
 	})
 	s.decoders.New = func() any { return s.NewDecoder() }
+	s.attaching = newAttaching(s)
 	s.effects = newEffects(s)
 	s.running.Go(func() { s.effects.run(run) })
+	s.running.Go(func() { s.attaching.run(run) })
 	s.running.Go(func() { s.charges(run) })
 	return nil
 }

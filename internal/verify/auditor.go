@@ -42,7 +42,10 @@ type auditor struct {
 	orders    map[events.GrantID]*purchase // that a payment session asks the price of
 	selling   map[events.SessionID]*purchase
 	over      map[events.EntitlementID]bool // entitlements that have ended
-	due       *purchase                     // that is paid, and not delivered by its command yet
+	held      map[waiting][]events.Seq
+	heldKeys  map[waiting][]events.OrganizationID
+	attached  attached  // the usage event of the command before, where it was held
+	due       *purchase // that is paid, and not delivered by its command yet
 	issued    uint64
 	reported  uint64
 }
@@ -57,6 +60,7 @@ type customer struct {
 	merchant events.OrganizationID
 	consumer events.OrganizationID
 	rates    []events.TaxRateOf
+	external events.Digest
 }
 
 type subscription struct {
@@ -137,12 +141,14 @@ func newAuditor() *auditor {
 		orders:    make(map[events.GrantID]*purchase),
 		selling:   make(map[events.SessionID]*purchase),
 		over:      make(map[events.EntitlementID]bool),
+		held:      make(map[waiting][]events.Seq),
+		heldKeys:  make(map[waiting][]events.OrganizationID),
 	}
 }
 
 // check takes the next record. It returns what is wrong with it, or nil.
 func (a *auditor) check(rec *events.Record) error {
-	if err := cmp.Or(a.delivered(rec), a.covered(rec), a.supplied(rec)); err != nil {
+	if err := cmp.Or(a.delivered(rec), a.covered(rec), a.supplied(rec), a.released(rec)); err != nil {
 		return err
 	}
 	switch e := rec.Event.(type) {
@@ -208,7 +214,7 @@ func (a *auditor) check(rec *events.Record) error {
 		events.MerchantAuthorized, events.AuthorizationWithdrawn, events.UserCreated, events.UserUpdated, events.UserSignedIn, events.UserSignedOut, events.PasskeyAdded, events.PasskeyRemoved, events.PasskeyUsed, events.PortalOpened, events.PortalRevoked,
 		events.DisputeOpened, events.DisputeResolved, events.LedgerOpened, events.KeyCreated, events.KeyRevoked, events.ProductCreated, events.ConsumerErased,
 		events.ProductUpdated, events.MetricUpdated, events.FeeCreated, events.FeeUpdated, events.FeeDeleted, events.PriceDeleted,
-		events.ClockCreated, events.ClockAdvancing, events.ClockAdvanced, events.ClockDeleted, events.CustomerDeleted, events.DueFailed: // nothing of it is added up
+		events.ClockCreated, events.ClockAdvancing, events.ClockAdvanced, events.ClockDeleted, events.CustomerDeleted, events.DueFailed, events.EventHeld, events.EventReleased, events.HeldDiscarded: // nothing of it is added up
 	default:
 		return a.entitlement(rec)
 	}
@@ -227,12 +233,16 @@ func (a *auditor) party(rec *events.Record) error {
 	case events.ConsumerUpdated:
 		a.profiles[e.Consumer], a.regions[e.Consumer] = rec.Seq, e.Region
 	case events.CustomerUpdated:
-		if c := a.customers[e.Customer]; e.RatesGiven {
+		c := a.customers[e.Customer]
+		if e.RatesGiven {
 			c.rates = e.TaxRates
-			a.customers[e.Customer] = c
 		}
+		if e.ExternalGiven {
+			c.external = e.External
+		}
+		a.customers[e.Customer] = c
 	case events.CustomerCreated:
-		a.customers[e.Customer] = customer{rec.Merchant, e.Consumer, e.TaxRates}
+		a.customers[e.Customer] = customer{rec.Merchant, e.Consumer, e.TaxRates, e.External}
 	case events.SubscriptionUpdated:
 		s := a.subs[e.Subscription]
 		s.exempt = e.TaxExempt

@@ -100,8 +100,11 @@ func (r *replaying) record(rec events.Record) {
 	if e, ok := rec.Event.(events.ConsumerCreated); ok {
 		r.people[e.Consumer] = false
 	}
-	if e, ok := rec.Event.(events.ConsumerErased); ok {
-		r.people[e.Consumer] = true
+	if e, ok := rec.Event.(events.EventHeld); ok {
+		r.people[e.Body.Key] = false
+	}
+	for _, key := range events.DestroyedKeys(rec.Event) {
+		r.people[key] = true
 	}
 	if r.store == nil {
 		return

@@ -70,10 +70,13 @@ func newWorld(t *testing.T, records []events.Record, change func(*events.Record)
 		switch e := any(records[i].Event).(type) {
 		case events.ConsumerCreated:
 			w.keys.live[e.Consumer] = true
-		case events.ConsumerErased:
-			delete(w.keys.live, e.Consumer)
-			w.keys.erased[e.Consumer] = true
+		case events.EventHeld:
+			w.keys.live[e.Body.Key] = true
 		default: // the others are of no interest here
+		}
+		for _, key := range events.DestroyedKeys(records[i].Event) {
+			delete(w.keys.live, key)
+			w.keys.erased[key] = true
 		}
 	}
 	var err error

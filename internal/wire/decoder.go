@@ -43,7 +43,7 @@ func Names() []string {
 		"RefundUsage", "CorrectUsage", "ApproveInvoice", "CancelInvoice", "WriteOffInvoice", "PayInvoice", "CreateLineItem", "RefundInvoice", "VoidInvoiceRefund",
 		"UpdateProduct", "UpdateMetric", "CreateFee", "UpdateFee", "DeleteFee", "UpdatePrice", "DeletePrice", "UpdatePlan",
 		"CreateEntitlement", "CreateFeature", "UpdateFeature", "DeleteFeature", "IssueEntitlement", "CreateGrant", "VoidGrant",
-		"CreateDispute", "ResolveDispute", "CreateAlert", "IngestEvent", "CreateWallet", "PurchaseGrant",
+		"CreateDispute", "ResolveDispute", "CreateAlert", "IngestEvent", "DiscardEvents", "CreateWallet", "PurchaseGrant",
 	}
 }
 
@@ -72,6 +72,7 @@ type call struct {
 	ctx     context.Context  // it is not kept beyond the call that it was given to
 	request commands.Request // everything but the command and its key
 	work    *Work
+	made    map[events.Digest]events.OrganizationID // keys for events that are held, by the digest of the external id
 }
 
 // Command reads the body of the command called name, which who wants carried out for merchant; an operator may
@@ -99,7 +100,7 @@ func (d *Decoder) Command(ctx context.Context, name string, merchant events.Orga
 	w := d.pool.Get().(*Work)
 	w.pool, w.body = d.pool, body
 	c := &d.call
-	*c = call{ctx, commands.Request{Merchant: merchant, Actor: who.Actor(), Operator: who.Operator()}, w}
+	*c = call{ctx: ctx, request: commands.Request{Merchant: merchant, Actor: who.Actor(), Operator: who.Operator()}, work: w}
 	defer func() { *c = call{} }()
 	var err error
 	if name == "ReportUsage" {

@@ -102,7 +102,7 @@ func (f *fields) meterEvent() (*commands.IngestEvent, *MeterEvent) {
 // idCharacters are those that the sender's own id of an event may have.
 const idCharacters = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-"
 
-// sealEvent finds out whom an event is about, where the merchant calls the customer by an id of its own, and seals what it says. Who cannot be
+// sealEvent finds out whom an event is about, where the merchant calls the customer by an id of its own, and seals what it says. Who is named and cannot be
 // found is for the rules to refuse, which know repeats.
 func (d *Decoder) sealEvent(c *call, cmd *commands.IngestEvent, m *MeterEvent) (err error) {
 	if cmd.External != "" {
@@ -111,7 +111,7 @@ func (d *Decoder) sealEvent(c *call, cmd *commands.IngestEvent, m *MeterEvent) (
 			return fmt.Errorf("looking up a customer: %w", err)
 		}
 		if cmd.Customer.IsZero() {
-			return nil
+			return d.hold(c, cmd, m, digest)
 		}
 	}
 	cmd.Metadata, err = d.sealFor(c.ctx, cmd.Customer, PurposeMetadata, toJSON(map[string]string{MeterEventKey: string(toJSON(m))}))

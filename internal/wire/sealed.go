@@ -29,6 +29,7 @@ const (
 	PurposeAlert    = "alert.recipients"     // of events.AlertCreated.Recipients: JSON of an array of addresses
 	PurposeUser     = "user.profile"         // of events.UserCreated.Profile: JSON of an events.Profile
 	PurposeWallet   = "wallet.label"         // of events.WalletOpened.Label: JSON of a WalletLabel
+	PurposeEvent    = "usage.event"          // of events.EventHeld.Body: JSON of a HeldEvent
 )
 
 // Details is what a merchant knows of a customer besides the consumer's profile.

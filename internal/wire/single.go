@@ -61,6 +61,10 @@ func (d *Decoder) command(c *call, name string, f *fields) (commands.Command, er
 		return d.createAlert(c, f)
 	case "IngestEvent":
 		return d.ingestEvent(c, f)
+	case "DiscardEvents":
+		named := f.text("externalSubject", required, 255)
+		cmd := commands.DiscardEvents{External: d.opts.Keyring.ExternalDigest(c.request.Merchant, named), Named: named}
+		return cmd, f.finish()
 	}
 	if cmd, ok, err := d.billing(c, name, f); ok {
 		return cmd, err

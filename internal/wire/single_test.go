@@ -306,6 +306,7 @@ var bodies = []struct {
 			Recipients: events.Sealed{Key: consumer, Box: []byte(`alert.recipients ["a@example.com"]`)},
 		},
 	},
+	{"DiscardEvents", `{"externalSubject":"c-9"}`, commands.DiscardEvents{External: digest("external", merchant.String(), "c-9"), Named: "c-9"}},
 	{"DeleteFeature", `{"featureId":"$feature"}`, commands.DeleteFeature{Feature: feature}},
 	{
 		"IssueEntitlement", `{"customerId":"$customer","featureId":"$feature","activeFrom":"2024-01-15T10:30:00Z","activeTo":null,"subscriptionId":"$sub",

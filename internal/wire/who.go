@@ -80,6 +80,8 @@ type Directory interface {
 	ManagedConsumer(ctx context.Context, merchant events.OrganizationID, email events.Digest) (events.OrganizationID, bool, error)
 	// CustomerByExternal returns the customer that a merchant calls by an id of its own, zero if there is none.
 	CustomerByExternal(ctx context.Context, merchant events.OrganizationID, external events.Digest) (events.CustomerID, error)
+	// HeldUnder returns a key under which events are held for a customer that a merchant calls by an id of its own, zero if none are.
+	HeldUnder(ctx context.Context, merchant events.OrganizationID, external events.Digest) (events.OrganizationID, error)
 	// ConsumerProfile returns the sealed profile of a consumer, and the record that holds it.
 	ConsumerProfile(ctx context.Context, id events.OrganizationID) (sealed events.Sealed, at events.Seq, found bool, err error)
 	// UsageRecord returns the record of a usage event.

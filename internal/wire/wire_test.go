@@ -70,6 +70,7 @@ type fakeDirectory struct {
 	emails        map[events.Digest]events.OrganizationID
 	clocks        map[events.TestClockID]events.Time
 
+	heldUnder      events.OrganizationID
 	full           map[events.Digest]events.OrganizationID
 	authorizations map[events.AuthorizationID]events.OrganizationID
 }
@@ -112,6 +113,10 @@ func (f *fakeDirectory) SessionConsumer(_ context.Context, id events.SessionID) 
 func (f *fakeDirectory) ManagedConsumer(_ context.Context, _ events.OrganizationID, e events.Digest) (events.OrganizationID, bool, error) {
 	c, ok := f.emails[e]
 	return c, ok, nil
+}
+
+func (f *fakeDirectory) HeldUnder(context.Context, events.OrganizationID, events.Digest) (key events.OrganizationID, err error) {
+	return f.heldUnder, nil
 }
 
 func (f *fakeDirectory) CustomerByExternal(_ context.Context, m events.OrganizationID, e events.Digest) (id events.CustomerID, err error) {

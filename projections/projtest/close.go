@@ -53,6 +53,10 @@ func (g *generator) other(n uint32) {
 		}
 	case 17, 18:
 		g.authorizations(c)
+	case 21, 22:
+		g.hold(m)
+	case 23:
+		g.letGo()
 	case 7:
 		if !c.ended {
 			g.command(m.id, events.ActorDue)

@@ -29,6 +29,8 @@ type generator struct {
 	done  bool
 	rng   random
 
+	waiting *heldEvents // nil while nothing is held
+
 	env       events.Envelope // of the record made last
 	buf       []byte          // what is left of the memory that records share
 	merchants []*merchant
