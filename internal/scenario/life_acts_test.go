@@ -93,13 +93,66 @@ func (l *life) use(p *person) {
 		l.do("", "ReportUsage", body, commands.TimestampInFuture, nil)
 	case of == nil || !a.ending.IsZero() && !happened.Before(a.ending):
 		l.do("", "ReportUsage", body, commands.PeriodClosed, nil)
+	case from == nil && l.rng.IntN(6) == 0 && l.early(a, of, list, name, happened):
 	default:
-		l.used(a, of, from, list, name, happened, body)
+		l.used(a, of, from, list, name, happened, func(want commands.Code, total *int64) {
+			l.do(name, "ReportUsage", body, want, total)
+			if want == "" {
+				l.balance(p.main)
+			}
+		})
 	}
 }
 
-// used is usage that is accepted, if what pays for it holds enough.
-func (l *life) used(a *agreement, of *period, from *hold, list []property, name string, happened time.Time, body map[string]any) {
+// early is usage that was an event before anybody was the customer whom it names, if it can be one: of one metric, without a price. What
+// the wallet does not hold enough for is discarded in the end.
+func (l *life) early(a *agreement, of *period, list []property, name string, happened time.Time) bool {
+	list = list[:1]
+	if q := list[0]; q.model == "dynamic" || q.model == "percentage" || happened.After(l.time(a.person.shop)) {
+		return false
+	}
+	body := map[string]any{
+		"type": list[0].name, "source": "life", "externalSubject": name, "idempotencyKey": name, "timestamp": happened,
+		"data": map[string]any{"n": list[0].quantity},
+	}
+	for range 1 + l.rng.IntN(2) { // the second repeats the first
+		l.do("", "IngestEvent", body, "", nil)
+	}
+	identify := func() {
+		l.do("", "UpdateCustomer", map[string]any{"customerId": l.w.names[a.person.name], "externalId": name}, "", nil)
+	}
+	l.used(a, of, nil, list, name, happened, func(want commands.Code, _ *int64) {
+		switch {
+		case want != "":
+			identify()
+			l.do("", "DiscardEvents", map[string]any{"externalSubject": name}, "", nil)
+		case l.w.names[name] == "":
+			identify()
+			l.w.name(name, l.billedLast().String())
+		default:
+			l.do("", "IngestEvent", body, "", nil)
+		}
+	})
+	return true
+}
+
+// billedLast returns the newest usage event.
+func (l *life) billedLast() events.UsageID {
+	for seq := l.w.server.Log.Durable(); seq > 0; seq-- {
+		rec, err := l.w.server.Log.Record(seq)
+		if err != nil {
+			l.t.Fatal(err)
+		}
+		if _, ok := rec.Event.(*events.UsageReported); ok {
+			return events.Derive[events.UsageNoun](rec.Command, 0)
+		}
+	}
+	l.t.Fatalf("%s: nothing is billed", l.last)
+	return events.UsageID{}
+}
+
+// used is usage that is accepted, if what pays for it holds enough. It is reported by send, which is told how it is answered.
+func (l *life) used(a *agreement, of *period, from *hold, list []property, name string, happened time.Time, send func(commands.Code, *int64)) {
 	p, s := a.person, a.person.shop
 	e := &used{name: name, a: a, period: of.n, from: from}
 	costs, free := make([]charge, len(list)), make([]int64, len(list))
@@ -126,15 +179,14 @@ func (l *life) used(a *agreement, of *period, from *hold, list []property, name 
 		pays, refused = &from.left, commands.ReservationExceeded
 	}
 	if *pays < e.main {
-		l.do("", "ReportUsage", body, refused, nil)
+		send(refused, nil)
 		return
 	}
 	*pays -= e.main
 	total := e.main + e.owed
-	l.do(name, "ReportUsage", body, "", &total)
-	l.balance(p.main)
+	send("", &total)
 	if l.rng.IntN(8) == 0 {
-		l.do(name, "ReportUsage", body, "", &total) // a repeat moves nothing
+		send("", &total) // a repeat moves nothing
 	}
 	e.part = s.platform(of.instant, e.net)
 	of.instant += e.net

@@ -171,6 +171,7 @@ func (l *life) found(s *shop) {
 	for _, t := range s.tariffs {
 		l.do(t.name, "CreateMetric", map[string]any{
 			"productId": l.w.names[product], "name": t.name, "description": "M", "unit": "u", "aggregation": t.aggregation,
+			"eventType": t.name, "valueProperty": "$.n",
 		}, "", nil)
 		price(t.name, l.priceOf(s, t))
 	}
