@@ -16,7 +16,7 @@ type moment struct {
 	asOf    string
 	clock   string
 	atLeast uint64
-	given   func() bool // whether asOf was given, be it empty
+	given   func() bool // whether asOf was given, be it empty; nil for no
 }
 
 // flags adds the flags of m to a command.
@@ -39,7 +39,7 @@ func (m *moment) at() (at query.At, err error) {
 			return at, usagef("--clock says whose time is meant; give the time too")
 		}
 	}
-	if m.asOf == "" && m.given() { // such as a variable of a script that was not set
+	if m.asOf == "" && m.given != nil && m.given() { // such as a variable of a script that was not set
 		return at, usagef("an empty text is no moment; give a sequence, or a time such as 2026-01-31T12:00:00Z")
 	}
 	if m.asOf == "" {

@@ -79,7 +79,7 @@ type named struct {
 }
 
 func newCSV(r io.Reader, m mapping) (*csvSource, error) {
-	s := &csvSource{in: csv.NewReader(bufio.NewReaderSize(r, 1<<20)), m: m, columns: make(map[string]int)}
+	s := &csvSource{in: csv.NewReader(withoutMark(r)), m: m, columns: make(map[string]int)}
 	s.in.ReuseRecord = true
 	if m.comma != "" {
 		comma := []rune(strings.ReplaceAll(m.comma, `\t`, "\t"))
@@ -100,11 +100,26 @@ func newCSV(r io.Reader, m mapping) (*csvSource, error) {
 		s.first = append([]string(nil), head...)
 	} else {
 		for i, name := range head {
-			name = strings.TrimSpace(strings.TrimPrefix(name, "\ufeff"))
+			name = strings.TrimSpace(name)
+			if _, ok := s.columns[name]; ok {
+				i = twice
+			}
 			s.columns[name] = i
 		}
 	}
 	return s, s.locate(len(head))
+}
+
+// twice stands for a column whose name another has too.
+const twice = -1
+
+// withoutMark returns what r has, without the mark of its byte order that some programs begin a file with.
+func withoutMark(r io.Reader) io.Reader {
+	in := bufio.NewReaderSize(r, 1<<20)
+	if b, _ := in.Peek(3); string(b) == "\ufeff" {
+		_, _ = in.Discard(3) // it is there
+	}
+	return in
 }
 
 // locate finds the columns that the mapping names.
@@ -114,8 +129,14 @@ func (s *csvSource) locate(width int) (err error) {
 			return n - 1
 		}
 		i, ok := s.columns[name]
-		if !ok && err == nil {
+		switch {
+		case err != nil:
+		case width == 0:
+			err = errors.New("the file is empty")
+		case !ok:
 			err = usagef("%s: the file has no column %q", flag, name)
+		case i == twice:
+			err = usagef("%s: the file has more than one column %q; name it by its number, such as #1", flag, name)
 		}
 		return i
 	}
@@ -262,7 +283,7 @@ type jsonSource struct {
 }
 
 func newJSONL(r io.Reader) *jsonSource {
-	in := bufio.NewScanner(r)
+	in := bufio.NewScanner(withoutMark(r))
 	in.Buffer(make([]byte, 64<<10), 1<<20)
 	return &jsonSource{in: in}
 }

@@ -30,7 +30,7 @@ func (t *table) add(cells ...string) {
 // plain returns a text on one line, without what a terminal takes for orders: names are whatever somebody has sent.
 func plain(text string) string {
 	return strings.Map(func(r rune) rune {
-		if unicode.IsControl(r) {
+		if unicode.IsControl(r) || unicode.In(r, unicode.Zl, unicode.Zp, unicode.Bidi_Control) {
 			return unicode.ReplacementChar
 		}
 		return r

@@ -22,10 +22,10 @@ func TestTable(t *testing.T) {
 // TestNamesGiveNoOrders prints what somebody has put into a name for the terminal of whoever reads it.
 func TestNamesGiveNoOrders(t *testing.T) {
 	tab := newTable("name", "")
-	tab.add("a\x1b[2J\nb\u009b31m", "x")
+	tab.add("a\x1b[2J\nb\u009b31m\u202e", "x")
 	var out bytes.Buffer
 	tab.write(&out)
-	if want := "name\na\ufffd[2J\ufffdb\ufffd31m  x\n"; out.String() != want {
+	if want := "name\na\ufffd[2J\ufffdb\ufffd31m\ufffd  x\n"; out.String() != want {
 		t.Errorf("got %q, want %q", out.String(), want)
 	}
 }

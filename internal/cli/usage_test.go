@@ -60,6 +60,12 @@ func TestCSV(t *testing.T) {
 			want: []string{`row 1: {"customerId":"cus_1",` + key + `,` + at + `,` + one("12") + `}`},
 		},
 		{
+			name: "a byte order mark before quotes, and a break in quotes",
+			file: "\ufeff\"id\",\"when\",\"n\",\"note\"\r\n\"k\",\"2026-01-05T18:15:46.68059Z\",\"12\",\"a\r\nb\"\r\n",
+			m:    mapping{customerID: "cus_1", timestamp: "when", key: "id", properties: []string{metric + "=n"}},
+			want: []string{`row 1: {"customerId":"cus_1",` + key + `,` + at + `,` + one("12") + `}`},
+		},
+		{
 			name: "no header, and another zone",
 			file: "2026-01-05 19:15:46.68059,12,k\n",
 			m: mapping{
@@ -118,6 +124,11 @@ func TestCSVNamesWhatIsMissing(t *testing.T) {
 		change(&m)
 		_, err := newCSV(strings.NewReader("when,n\n"), m)
 		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%q: got %v", want, err)
+		}
+	}
+	for file, want := range map[string]string{"": "the file is empty", "n,when,n\n": "more than one column \"n\""} {
+		if _, err := newCSV(strings.NewReader(file), good); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%q: got %v", want, err)
 		}
 	}

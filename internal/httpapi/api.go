@@ -4,6 +4,7 @@ import (
 	"context"
 	"log/slog"
 	"net/http"
+	"path"
 	"reflect"
 	"strconv"
 	"strings"
@@ -216,7 +217,21 @@ func (a *API) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	h.Set("X-Content-Type-Options", "nosniff")
 	h.Set("Referrer-Policy", "no-referrer")
 	h.Set("Cache-Control", "no-store")
+	if !clean(r.URL.Path) { // the mux would lead elsewhere, in HTML
+		a.write(w, nothingAt(r).result())
+		return
+	}
 	a.mux.ServeHTTP(w, r)
+}
+
+// clean reports whether a path is as it is written down, without what leads back or nowhere.
+func clean(p string) bool {
+	return p == path.Clean(p) || p == path.Clean(p)+"/" && p != "//"
+}
+
+// nothingAt is the refusal of a path that there is not.
+func nothingAt(r *http.Request) *problem {
+	return &problem{rejection: commands.Reject(commands.NotFound, "there is nothing at %.200s", r.URL.Path)}
 }
 
 // nowhere answers requests for what there is not.
@@ -233,7 +248,7 @@ func (a *API) nowhere(w http.ResponseWriter, r *http.Request) {
 			allowed = append(allowed, method)
 		}
 	}
-	p := &problem{rejection: commands.Reject(commands.NotFound, "there is nothing at %.200s", r.URL.Path)}
+	p := nothingAt(r)
 	if len(allowed) > 0 {
 		w.Header().Set("Allow", strings.Join(allowed, ", "))
 		p.rejection = commands.Reject(commands.MethodNotAllowed, "%.200s takes %s", r.URL.Path, strings.Join(allowed, " and "))

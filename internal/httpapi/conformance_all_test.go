@@ -56,7 +56,7 @@ func (c *conformance) catalogue() (s shop) {
 	c.try("listPlans", 200, "GET", "/v0/plans?merchantId="+m, "")
 	c.try("getPlan", 200, "GET", "/v0/plans/"+s.plan, "")
 	c.try("updatePlan", 200, "PATCH", "/v0/plans/"+s.plan, `{"description":"By the token"}`)
-	c.refused("deletePrice", 409, "DELETE", "/v0/prices/"+s.price, "")
+	c.refused("deletePrice", 400, "DELETE", "/v0/prices/"+s.price, "")
 	c.try("deletePrice", 204, "DELETE", "/v0/prices/"+setup, "")
 	c.try("deleteFee", 204, "DELETE", "/v0/fees/"+fee, "")
 	return s
@@ -132,7 +132,7 @@ func (c *conformance) subscriptionsAndUsage(s *shop) {
 
 	reservation := fmt.Sprintf(`{"merchantId":%q,"customerId":%q,"entitlementData":[{"billableMetricId":%q,"quantity":10}]}`, c.merchant, s.customer, s.metric)
 	c.try("createEntitlement", 201, "POST", "/v0/entitlements", reservation)
-	c.refused("createEntitlement", 422, "POST", "/v0/entitlements", strings.Replace(reservation, `"quantity":10`, `"quantity":100000000000`, 1))
+	c.refused("createEntitlement", 400, "POST", "/v0/entitlements", strings.Replace(reservation, `"quantity":10`, `"quantity":100000000000`, 1))
 	c.try("getActiveEntitlements", 200, "GET", "/v0/entitlements/activeEntitlements?customerId="+s.customer, "")
 }
 

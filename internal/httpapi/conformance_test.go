@@ -110,6 +110,10 @@ func (c *conformance) table(missing []string) string {
 		"merchant's of the same kind, and by the merchant's own of other kinds; what is another's is answered to the word as what there is not.\n" +
 		"All of these requests are also made by a client that is generated from that description (`internal/httpapi/strict`), which takes no answer with a\n" +
 		"required field missing, another type, null, or an unknown word (`TestStrictClient`).\n" +
+		"Statuses beyond those that clients were told of: `POST /v0/usage` has them by choice (A11, A26, A27), and so has the purchase of units (A11); `POST /v0/events` answers 409 to a key that was\n" +
+		"used for something else as that does (A26), and 404 to a subject that does not exist as to one that is another's (D10); of wallets nothing but\n" +
+		"the 201 was written down, so they answer like the rest. What cannot be deleted or reserved is a 400 where clients know no other: `DELETE /v0/prices/{id}`,\n" +
+		"`POST /v0/entitlements`, with the `code` that says why.\n" +
 		"Each operation also answers 429 to a key that asks too often, and 503 while the ledger cannot take commands.\n\n")
 	b.WriteString("| operation | " + strings.Join(columns, " | ") + " |\n|" + strings.Repeat(" --- |", len(columns)+1) + "\n")
 	ids := slices.SortedFunc(maps.Keys(c.rows), func(a, b string) int {

@@ -75,7 +75,7 @@ func TestBlockers(t *testing.T) {
 	if !strings.Contains(string(r.raw), `"blockers":[{"type":"subscriptions","count":1,"items":[{"id":"`+s.subscription+`","status":"active"}]}`) {
 		t.Errorf("the blockers are %s", r.raw)
 	}
-	w.call(w.key, "DELETE", "/v0/prices/"+s.price, "").want(t, 409)
+	w.call(w.key, "DELETE", "/v0/prices/"+s.price, "").code(t, 400, "CONFLICT")
 	w.call(w.key, "DELETE", "/v0/testClocks/"+s.clock, "").code(t, 409, "CONFLICT")
 	w.do(201, "POST", "/v0/usage", w.usage(s, "call-1", 2500))
 	w.do(200, "POST", "/v0/subscriptions/"+s.subscription+"/termination", `{"reason":"moved on"}`)

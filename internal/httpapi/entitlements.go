@@ -3,6 +3,7 @@ package httpapi
 import (
 	"net/http"
 
+	"tallystick/commands"
 	"tallystick/events"
 	"tallystick/internal/query"
 )
@@ -27,7 +28,10 @@ func (a *API) entitlements() []operation {
 	const tag = "Entitlements"
 	return []operation{{
 		id: "createEntitlement", method: http.MethodPost, path: "/v0/entitlements", tag: tag, summary: "Set money aside for usage to come",
-		body: bodyOf[EntitlementCreate](), answers: answers[query.Reservation](http.StatusCreated),
+		body: bodyOf[EntitlementCreate](), answers: answers[query.Reservation](http.StatusCreated), known: map[commands.Code]int{
+			commands.InsufficientFunds: http.StatusBadRequest, commands.SubscriptionNotActive: http.StatusBadRequest,
+			commands.MetricNotPriced: http.StatusBadRequest, commands.AmountOutOfRange: http.StatusBadRequest,
+		},
 		handle: func(c *call) (answer, error) { return made(c, "CreateEntitlement", http.StatusCreated, c.reservation) },
 	}, {
 		id: "getActiveEntitlements", method: http.MethodGet, path: "/v0/entitlements/activeEntitlements", tag: tag, summary: "List a customer's reservations that can be used",

@@ -156,7 +156,7 @@ func queryID[K events.Noun](c *call, name string) (id events.ID[K], found bool) 
 func (c *call) moment(name string) (t events.Time, err error) {
 	if s := c.text(name); s != "" {
 		if t.UnmarshalText([]byte(s)) != nil {
-			return 0, invalid(name, "is a time that no clock shows")
+			return 0, invalid(name, "must be a time from 1678 to 2262, and not the first instant of 1970")
 		}
 	}
 	return t, nil

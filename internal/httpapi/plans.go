@@ -3,6 +3,7 @@ package httpapi
 import (
 	"net/http"
 
+	"tallystick/commands"
 	"tallystick/events"
 	"tallystick/internal/query"
 )
@@ -96,8 +97,8 @@ func (a *API) prices() []operation {
 		},
 	}, {
 		id: "deletePrice", method: http.MethodDelete, path: "/v0/prices/{id}", tag: tag, summary: "Delete a price that no plan uses",
-		answers: map[int]bodyType{204: nil},
-		handle:  func(c *call) (answer, error) { return removed[events.PriceNoun](c, "price", "DeletePrice", "priceId") },
+		answers: map[int]bodyType{204: nil}, known: map[commands.Code]int{commands.Conflict: http.StatusBadRequest},
+		handle: func(c *call) (answer, error) { return removed[events.PriceNoun](c, "price", "DeletePrice", "priceId") },
 	}}
 }
 

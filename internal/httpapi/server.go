@@ -47,7 +47,7 @@ func Serve(ctx context.Context, l Listen, h http.Handler, log *slog.Logger) (*Se
 	}
 	s := &Server{
 		server: &http.Server{
-			Handler: h, ReadHeaderTimeout: cmp.Or(l.HeaderTimeout, headerTimeout), ReadTimeout: cmp.Or(l.ReadTimeout, readTimeout),
+			Handler: once(h), ReadHeaderTimeout: cmp.Or(l.HeaderTimeout, headerTimeout), ReadTimeout: cmp.Or(l.ReadTimeout, readTimeout),
 			WriteTimeout: writeTimeout, IdleTimeout: cmp.Or(l.IdleTimeout, idleTimeout), MaxHeaderBytes: 64 << 10, ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelDebug),
 		},
 		url:  "http://" + listener.Addr().String(),
@@ -72,6 +72,17 @@ func Serve(ctx context.Context, l Listen, h http.Handler, log *slog.Logger) (*Se
 		}
 	}()
 	return s, nil
+}
+
+// once returns a handler that answers as h does, and ends the connection where a request said the length of its body by chunks: it may have said another
+// one in Content-Length, which is gone when we see it, and what one of two servers takes for the rest of a body must not be a request to the other.
+func once(h http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if len(r.TransferEncoding) > 0 {
+			w.Header().Set("Connection", "close")
+		}
+		h.ServeHTTP(w, r)
+	})
 }
 
 // URL returns where the server is.

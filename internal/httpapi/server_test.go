@@ -115,6 +115,33 @@ func TestSlow(t *testing.T) {
 	w.call(w.key, "POST", "/v0/usage/batch", strings.Repeat(" ", 9<<20)).code(t, 400, "TOO_LARGE")
 }
 
+// TestOneLengthOneRequest: a request that says the length of its body in two ways is answered, and what follows it is no request: a proxy may have
+// taken it for the rest of that body, which somebody else has sent.
+func TestOneLengthOneRequest(t *testing.T) {
+	w := newWorld(t, nil)
+	conn, err := new(net.Dialer).DialContext(t.Context(), "tcp", strings.TrimPrefix(w.server.APIURL(), "http://"))
+	check(t, err)
+	next := "GET /v0/products HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer " + w.key + "\r\n\r\n"
+	_, err = io.WriteString(conn, "POST /v0/products HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer "+w.key+
+		"\r\nContent-Length: 200\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n"+next)
+	check(t, err)
+	check(t, conn.SetReadDeadline(time.Now().Add(10*time.Second)))
+	answer, err := io.ReadAll(conn)
+	check(t, err)
+	if n := strings.Count(string(answer), "HTTP/1.1 "); n != 1 {
+		t.Errorf("%d answers: %s", n, answer)
+	}
+	check(t, conn.Close())
+}
+
+// TestPathsAreWhatTheyAre: a path that leads through nothing, or back, is one that there is not, with the usual answer.
+func TestPathsAreWhatTheyAre(t *testing.T) {
+	w := newWorld(t, nil)
+	for _, path := range []string{"//v0/products", "/v0//products", "/v0/./products", "/v0/x/../products", "/v0/products/", "//evil.example/..", "//"} {
+		w.call(w.key, "GET", path, "").code(t, 404, "NOT_FOUND")
+	}
+}
+
 // TestShutdown: at the end the request under way is answered, and nobody new is let in.
 func TestShutdown(t *testing.T) {
 	entered, leave := make(chan struct{}), make(chan struct{})

@@ -7,8 +7,6 @@ import (
 
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/danielgtaylor/huma/v2/adapters/humago"
-
-	"tallystick/commands"
 )
 
 // shared is several operations that the mux knows by one pattern. It refuses patterns that a path can fit both of, such as
@@ -35,8 +33,7 @@ func (a *API) share(op *operation, serve func(huma.Context)) {
 			s.serve(ctx)
 			return
 		}
-		p := &problem{rejection: commands.Reject(commands.NotFound, "there is nothing at %.200s", r.URL.Path)}
-		a.write(w, p.result())
+		a.write(w, nothingAt(r).result())
 	})
 }
 

@@ -29,8 +29,8 @@ func (f *fields) change(name string, limit int) (v commands.Change[string]) {
 	if !f.done(s) {
 		return v
 	}
-	if characters(v.To) > limit {
-		f.wrong(name, "has too many characters; at most "+strconv.Itoa(limit)+" are allowed")
+	if !f.fits(name, v.To, limit) {
+		return v
 	}
 	f.note(name, []byte(v.To))
 	return v
@@ -101,8 +101,7 @@ func (f *fields) nullable(name string, limit int) string {
 	if !f.done(s) || v == "" {
 		return ""
 	}
-	if characters(v) > limit {
-		f.wrong(name, "has too many characters; at most "+strconv.Itoa(limit)+" are allowed")
+	if !f.fits(name, v, limit) {
 		return ""
 	}
 	f.note(name, []byte(v))

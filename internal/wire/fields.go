@@ -3,9 +3,11 @@ package wire
 import (
 	"bytes"
 	"encoding/binary"
+	"fmt"
 	"slices"
 	"strconv"
 	"strings"
+	"unicode"
 
 	"tallystick/commands"
 	"tallystick/events"
@@ -159,12 +161,31 @@ func (f *fields) text(name string, n need, limit int) string {
 		}
 		return ""
 	}
-	if characters(v) > limit {
-		f.wrong(name, "has too many characters; at most "+strconv.Itoa(limit)+" are allowed")
+	if !f.fits(name, v, limit) {
 		return ""
 	}
 	f.note(name, []byte(v))
 	return v
+}
+
+// oneLine is how many characters a text may have at most that stands on one line wherever it is shown, such as a name.
+const oneLine = 255
+
+// fits reports whether a text has at most limit characters, and none that does something else than be seen: names come into mail, onto terminals and
+// into other people's tables. Only what is longer than a line may have breaks in it.
+func (f *fields) fits(name, v string, limit int) bool {
+	if characters(v) > limit {
+		f.wrong(name, "has too many characters; at most "+strconv.Itoa(limit)+" are allowed")
+		return false
+	}
+	for _, c := range v {
+		space := c == '\n' || c == '\r' || c == '\t'
+		if unicode.IsControl(c) && !space || limit <= oneLine && (space || c == '\u2028' || c == '\u2029') {
+			f.wrong(name, fmt.Sprintf("may not have the control character %U", c))
+			return false
+		}
+	}
+	return true
 }
 
 // oneOf returns one of some words; the first of them where there is none.

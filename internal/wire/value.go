@@ -235,9 +235,19 @@ func (s *scanner) time(path string) events.Time {
 	}
 	t, ok := parseTime(text)
 	if !ok {
-		s.wrong(path, timeWanted)
+		s.wrong(path, wrongTime(text))
 	}
 	return t
+}
+
+// wrongTime says what is wrong with a text that parseTime refuses.
+func wrongTime(b []byte) string {
+	if p, err := time.Parse(time.RFC3339Nano, string(b)); err == nil {
+		if _, fits := events.TimeOf(p); !fits {
+			return "must be a time from 1678 to 2262, and not the first instant of 1970"
+		}
+	}
+	return timeWanted
 }
 
 // parseTime reads a time as RFC 3339 writes it, with at most 9 decimals, from 1678 to 2262. It refuses the one

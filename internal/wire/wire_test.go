@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"crypto/sha256"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"strings"
@@ -324,6 +325,8 @@ func TestUsageRefused(t *testing.T) {
 		{"metadata twice", `{` + good + `,"metadata":{"a":"1","\u0061":"1"}}`, `metadata."a" is given twice`},
 		{"metadata of numbers", `{` + good + `,"metadata":{"a":1}}`, `metadata."a" must be a string, not a number`},
 		{"another merchant", `{` + good + `,"merchantId":"$stranger"}`, "merchantId is not the merchant that this is sent for"},
+		{"a year beyond", strings.Replace(`{`+good+`}`, "2024", "2999", 1), "timestamp must be a time from 1678 to 2262"},
+		{"no time", strings.Replace(`{`+good+`}`, "2024", "20240", 1), "timestamp must be a time in ISO 8601"},
 		{"no customer", `{"idempotencyKey":"k"}`, "customerId is required"},
 		{"no key", `{"customerId":"$customer"}`, "idempotencyKey is required"},
 		{"empty key", `{"idempotencyKey":""}`, "idempotencyKey must have 1 to 255 bytes"},
@@ -498,5 +501,38 @@ func TestFailures(t *testing.T) {
 	}
 	if r := RejectionOf(commands.Reject(commands.NotFound, "x")); r.Code != commands.NotFound {
 		t.Errorf("answered with %v", r)
+	}
+}
+
+// TestTextsGiveNoOrders: names come into the mail of others, onto terminals and into tables, so they are of one line, and no text has a character that is
+// not seen but obeyed.
+func TestTextsGiveNoOrders(t *testing.T) {
+	d, _, _ := newTestDecoder()
+	text := func(text string) string {
+		b, err := json.Marshal(text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return string(b)
+	}
+	for command, body := range map[string]string{
+		"CreateProduct":  `{"name":TEXT,"description":"d"}`,
+		"UpdateProduct":  `{"productId":"$product","name":TEXT}`,
+		"CreateCustomer": `{"consumer":{"name":TEXT,"email":"a@b.example","address":{"country":"DE","zipCode":"10115"}}}`,
+	} {
+		for _, bad := range []string{"a\nb", "a\r\nBcc: b@c.example", "a\tb", "\x1b[31m", "\x7f", "\u009b31m", "a\u2028b", "\x00"} {
+			_, err := decode(d, command, strings.Replace(body, "TEXT", text(bad), 1))
+			if r := RejectionOf(err); err == nil || r.Code != commands.Invalid || !strings.Contains(r.Message, "control character") {
+				t.Errorf("%s, name %q: %v", command, bad, err)
+			}
+		}
+		if _, err := decode(d, command, strings.Replace(body, "TEXT", text("Jürgen & 名"), 1)); err != nil {
+			t.Errorf("%s: %v", command, err)
+		}
+	}
+	for words, ok := range map[string]bool{"one\n\ttwo\r\n": true, "three\x1b[31m": false} {
+		if _, err := decode(d, "UpdateProduct", `{"productId":"$product","description":`+text(words)+`}`); (err == nil) != ok {
+			t.Errorf("a description %q: %v", words, err)
+		}
 	}
 }
