@@ -9,6 +9,7 @@ import (
 	"os"
 	"strconv"
 	"strings"
+	"syscall"
 
 	"github.com/spf13/cobra"
 	"golang.org/x/mod/sumdb/note"
@@ -55,7 +56,7 @@ the published stream. What is wrong is named, by record or by file, and gives ex
 // files has a report too.
 func (a *app) verifyNow(ctx context.Context) (report *verify.Report, err error) {
 	b, err := a.open(ctx)
-	if corrupt(err) {
+	if corrupt(err) && !errors.Is(err, syscall.ENOSPC) { // a full disk has damaged nothing
 		if advice := a.advice(err); advice != "" {
 			defer a.note("%s\n", advice) // it is no part of the report
 		}
