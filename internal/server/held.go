@@ -174,6 +174,9 @@ func (a *attaching) attach(ctx context.Context, of projections.Subject) error {
 		switch {
 		case errors.Is(err, keyring.ErrErased): // they are discarded
 			return nil
+		case err != nil && ctx.Err() == nil: // the others can be billed all the same
+			a.s.cfg.Logger.Error("an event that is held cannot be read; it waits until the next start", "sequence", seq, "error", err)
+			return nil
 		case err != nil:
 			return err
 		case !found:

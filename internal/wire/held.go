@@ -21,6 +21,14 @@ type HeldEvent struct {
 	Data            json.RawMessage `json:"data"`
 }
 
+// append appends e in JSON, with Data as it stands: encoding/json would make it longer or shorter, and an array in it another value.
+func (e HeldEvent) append(b []byte) []byte {
+	data := e.Data
+	e.Data = json.RawMessage("0")
+	b = append(b, toJSON(e)...)
+	return append(append(b[:len(b)-len("0}")], data...), '}')
+}
+
 // hold seals an event that has no customer, under a key of those that wait for the same one.
 func (d *Decoder) hold(c *call, cmd *commands.IngestEvent, m *MeterEvent, external events.Digest) (err error) {
 	held := &commands.HeldEvent{External: external}
@@ -30,7 +38,7 @@ func (d *Decoder) hold(c *call, cmd *commands.IngestEvent, m *MeterEvent, extern
 			return fmt.Errorf("looking up events that are held: %w", err)
 		}
 	}
-	body := toJSON(HeldEvent{cmd.Type, m.Source, m.Namespace, cmd.External, m.External, m.Data})
+	body := HeldEvent{Type: cmd.Type, Source: m.Source, Namespace: m.Namespace, ExternalSubject: cmd.External, ExternalID: m.External, Data: m.Data}.append(nil)
 	if !isNew && !key.IsZero() {
 		held.Body, err = d.opts.Keyring.Seal(key, PurposeEvent, body)
 	}

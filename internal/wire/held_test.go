@@ -17,6 +17,26 @@ import (
 
 const heldEvent = `{"type":"llm.call","source":"gw","idempotencyKey":"gw/1","externalSubject":"c-2","externalId":"call_7","namespace":"eu","timestamp":"2024-01-15T10:30:00Z","data":{"n":1,"m":"x"}}`
 
+// TestHeldAsItStands holds that what an event says is the same after it was held: no byte of its data is written in another way.
+func TestHeldAsItStands(t *testing.T) {
+	d, k, _ := newHolder()
+	long := strings.Repeat("<", mostEventBytes-60) // which encoding/json writes with six bytes each
+	event := strings.Replace(heldEvent, `{"n":1,"m":"x"}`, `{ "n" : 1.50, "list":[1,  "\u00e9",{ "a":2 }], "long":"`+long+`"}`, 1)
+	w, err := decode(d, "IngestEvent", event)
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd := w.Requests[0].Command.(*commands.IngestEvent)
+	e := events.EventHeld{External: k.ExternalDigest(merchant, "c-1"), HappenedAt: cmd.HappenedAt, Body: cmd.Held.Body}
+	r, found, err := d.Attach(t.Context(), &events.Record{Envelope: events.Envelope{Merchant: merchant}, Event: e}, e)
+	if !found || err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(cmd.Data, r.Command.(*commands.AttachEvent).Event.Data); diff != "" {
+		t.Errorf("(-before +after):\n%s", diff)
+	}
+}
+
 // newHolder returns a decoder that never draws an identity twice.
 func newHolder() (*Decoder, *fakeKeyring, *fakeDirectory) {
 	d, k, dir := newTestDecoder()
