@@ -199,6 +199,9 @@ func (s *csvSource) next() (entry, error) {
 		s.row++
 		var malformed *csv.ParseError
 		if errors.As(err, &malformed) {
+			if malformed.StartLine < malformed.Line {
+				err = fmt.Errorf("a quote that is not closed makes lines %d to %d one row, and none of them is reported: %w", malformed.StartLine, malformed.Line, err)
+			}
 			return entry{}, &rowError{s.row, err}
 		}
 		if err != nil {
@@ -313,11 +316,11 @@ func withKey(row int, line []byte) ([]byte, error) {
 		Key  *string `json:"idempotencyKey"`
 		Spec string  `json:"specversion"`
 	}
-	if err := json.Unmarshal(line, &u); err != nil {
-		return nil, fmt.Errorf("it is no JSON object: %w", err)
-	}
 	if line[0] != '{' {
 		return nil, errors.New("it is no JSON object")
+	}
+	if err := json.Unmarshal(line, &u); err != nil {
+		return nil, fmt.Errorf("it is no JSON object: %w", err)
 	}
 	if u.Key != nil || u.Spec != "" {
 		return bytes.Clone(line), nil

@@ -66,6 +66,12 @@ func TestCSV(t *testing.T) {
 			want: []string{`row 1: {"customerId":"cus_1",` + key + `,` + at + `,` + one("12") + `}`},
 		},
 		{
+			name: "a quote that is not closed takes the rest",
+			file: "when,n,id\n2026-01-05 18:15:46.68059,1,\"k\n2026-01-05 18:15:46.68059,1,k\n2026-01-05 18:15:46.68059,1,k\n",
+			m:    mapping{customerID: "cus_1", timestamp: "when", key: "id", properties: []string{metric + "=n"}},
+			want: []string{`row 1: a quote that is not closed makes lines 2 to 4 one row, and none of them is reported: record on line 2; parse error on line 4, column 31: extraneous or missing " in quoted-field`},
+		},
+		{
 			name: "no header, and another zone",
 			file: "2026-01-05 19:15:46.68059,12,k\n",
 			m: mapping{
