@@ -248,6 +248,9 @@ func TestFailingDisk(t *testing.T) {
 	}
 }
 
+// limit is how long anything may take on a machine that is busy with other things.
+const limit = time.Minute
+
 // failingDisk runs a workload on a disk whose kth write fails, and all after it unless once. It reports
 // whether no write failed.
 func failingDisk(t *testing.T, signer *ledger.Signer, k int64, cause error, once bool) bool {
@@ -272,7 +275,7 @@ func failingDisk(t *testing.T, signer *ledger.Signer, k int64, cause error, once
 	go func() { finished <- h.run(t, log, signer, func() bool { return false }) }()
 	select {
 	case err = <-finished:
-	case <-time.After(20 * time.Second):
+	case <-time.After(limit):
 		t.Fatalf("the workload hangs; %d writes left, failed: %v", left.Load(), log.Err())
 	}
 	if err != nil && !errors.Is(err, ledger.ErrFailed) && !errors.Is(err, cause) {
@@ -286,7 +289,7 @@ func failingDisk(t *testing.T, signer *ledger.Signer, k int64, cause error, once
 	select {
 	case err := <-closed:
 		t.Logf("closed: %v", err)
-	case <-time.After(20 * time.Second):
+	case <-time.After(limit):
 		t.Fatalf("Close hangs; %d writes left, failed: %v", left.Load(), log.Err())
 	}
 	acked, checkpoints := h.known()

@@ -215,7 +215,7 @@ func (g *guide) submit(at string, form url.Values) string {
 // paid looks at a checkout until it is done, which it says or sends the visitor on.
 func (g *guide) paid(at string) {
 	g.t.Helper()
-	for range 500 {
+	for range 12_000 { // two minutes at least
 		if status, body := g.look(at); status == http.StatusSeeOther || strings.Contains(body, `data-status="completed"`) {
 			return
 		}
@@ -227,7 +227,7 @@ func (g *guide) paid(at string) {
 // await returns what the server has logged, as soon as it has.
 func (g *guide) await(what *regexp.Regexp) string {
 	g.t.Helper()
-	for range 3000 {
+	for range 12_000 { // two minutes at least
 		if m := what.FindStringSubmatch(g.log.String()); m != nil {
 			return m[1]
 		}

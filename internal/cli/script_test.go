@@ -63,7 +63,7 @@ func ready(ts *testscript.TestScript, neg bool, args []string) {
 	path := ts.MkAbs(filepath.Join(args[0], "endpoint.json"))
 	tick := time.NewTicker(10 * time.Millisecond)
 	defer tick.Stop()
-	for range 3000 {
+	for range 12_000 { // two minutes at least
 		if _, err := os.Stat(path); err == nil {
 			return
 		}

@@ -216,7 +216,7 @@ func (w *world) usage(s shop, key string, quantity int) string {
 // until waits for what another goroutine of the server brings about.
 func (w *world) until(done func() bool) {
 	w.t.Helper()
-	for range 200 {
+	for range 6000 { // a minute at least
 		if done() {
 			return
 		}

@@ -212,7 +212,7 @@ func (k *killing) load(kill bool) {
 
 // client is one client's load.
 func (k *killing) client(ctx context.Context, kill bool, w int) {
-	nc, err := nats.Connect(k.url, nats.Token(k.secret), nats.CustomInboxPrefix("_INBOX_"+k.merchant.String()), nats.NoReconnect())
+	nc, err := nats.Connect(k.url, nats.Token(k.secret), nats.CustomInboxPrefix("_INBOX_"+k.merchant.String()), nats.NoReconnect(), nats.Timeout(time.Minute))
 	if err != nil {
 		if !kill {
 			k.t.Errorf("connecting: %v", err)
@@ -291,7 +291,7 @@ func (k *killing) body(keys []string) []byte {
 
 // request reports usage and keeps the receipts. A receipt that differs from one given before is a lie.
 func (k *killing) request(ctx context.Context, nc *nats.Conn, keys []string) error {
-	ctx, cancel := context.WithTimeout(ctx, 20*time.Second)
+	ctx, cancel := context.WithTimeout(ctx, time.Minute)
 	defer cancel()
 	m, err := nc.RequestWithContext(ctx, "tally.cmd."+k.merchant.String()+".ReportUsage", k.body(keys))
 	if err != nil {

@@ -13,7 +13,7 @@ import (
 
 // TestForbiddenSubjects tries to publish and subscribe where a key may not. Merchants and
 // auditors may do neither anywhere but at their own.
-func TestForbiddenSubjects(t *testing.T) { everywhere(t, forbiddenSubjects) }
+func TestForbiddenSubjects(t *testing.T) { t.Parallel(); everywhere(t, forbiddenSubjects) }
 
 func forbiddenSubjects(t *testing.T, w world) {
 	prefix := w.fillLedger(t, 1).Prefix
@@ -64,7 +64,7 @@ func forbiddenSubjects(t *testing.T, w world) {
 // appears, and the service that answers commands sees no request that it would answer.
 //
 // With clients in the account that has JetStream, the second target below deletes the ledger's stream.
-func TestReplySubjects(t *testing.T) { everywhere(t, replySubjects) }
+func TestReplySubjects(t *testing.T) { t.Parallel(); everywhere(t, replySubjects) }
 
 func replySubjects(t *testing.T, w world) {
 	prefix := w.fillLedger(t, 200).Prefix
@@ -205,7 +205,7 @@ func snapshot(t *testing.T, w world, his Consumer) map[string]string {
 }
 
 // TestMessageIds lets two merchants use the same Nats-Msg-Id: neither's usage is taken for the other's.
-func TestMessageIds(t *testing.T) { everywhere(t, messageIDs) }
+func TestMessageIds(t *testing.T) { t.Parallel(); everywhere(t, messageIDs) }
 
 func messageIDs(t *testing.T, w world) {
 	for secret, id := range map[string]Identity{"attacker": attacker, "victim": victim} {

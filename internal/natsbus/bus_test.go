@@ -80,8 +80,9 @@ func ask(t testing.TB, nc *nats.Conn, subject string) string {
 
 // TestListen reaches the embedded server over loopback TCP, and is told of a port that is taken.
 func TestListen(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, func(o *Options) { o.Listen = "127.0.0.1:0" })
-	nc, err := nats.Connect(w.URL(), nats.Token("victim"), nats.CustomInboxPrefix(victim.InboxPrefix()))
+	nc, err := nats.Connect(w.URL(), nats.Token("victim"), nats.CustomInboxPrefix(victim.InboxPrefix()), nats.Timeout(limit))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -90,10 +91,10 @@ func TestListen(t *testing.T) {
 	if got := ask(t, nc, command(victim, "X")); got != "ok" {
 		t.Errorf("answer is %q", got)
 	}
-	if _, err := nats.Connect(w.URL(), nats.Token("unknown")); !errors.Is(err, nats.ErrAuthorization) {
+	if _, err := nats.Connect(w.URL(), nats.Token("unknown"), nats.Timeout(limit)); !errors.Is(err, nats.ErrAuthorization) {
 		t.Errorf("an unknown key was answered %v", err)
 	}
-	if _, err := nats.Connect(w.URL()); !errors.Is(err, nats.ErrAuthorization) {
+	if _, err := nats.Connect(w.URL(), nats.Timeout(limit)); !errors.Is(err, nats.ErrAuthorization) {
 		t.Errorf("no key was answered %v", err)
 	}
 
@@ -102,7 +103,7 @@ func TestListen(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer func() { _ = taken.Close() }()
-	_, err = Open(Options{Dir: t.TempDir(), Keys: testKeys(), Listen: taken.Addr().String(), StartWithin: time.Second})
+	_, err = Open(Options{Dir: t.TempDir(), Keys: testKeys(), Listen: taken.Addr().String(), StartWithin: limit})
 	if err == nil || !strings.Contains(err.Error(), "in use") {
 		t.Errorf("a port that is taken gives %v", err)
 	}
@@ -110,6 +111,7 @@ func TestListen(t *testing.T) {
 
 // TestListenTLS reaches the listener over TLS, and not without.
 func TestListenTLS(t *testing.T) {
+	t.Parallel()
 	public, private, err := ed25519.GenerateKey(nil)
 	if err != nil {
 		t.Fatal(err)
@@ -133,12 +135,12 @@ func TestListenTLS(t *testing.T) {
 		}
 	}
 	w := newWorld(t, func(o *Options) { o.Listen, o.ListenCert, o.ListenKey = "127.0.0.1:0", certFile, keyFile })
-	nc, err := nats.Connect(w.URL(), nats.Token("victim"), nats.RootCAs(certFile))
+	nc, err := nats.Connect(w.URL(), nats.Token("victim"), nats.RootCAs(certFile), nats.Timeout(limit))
 	if err != nil {
 		t.Fatal(err)
 	}
 	nc.Close()
-	if nc, err := nats.Connect(w.URL(), nats.Token("victim")); err == nil {
+	if nc, err := nats.Connect(w.URL(), nats.Token("victim"), nats.Timeout(limit)); err == nil {
 		nc.Close()
 		t.Error("the certificate was not looked at")
 	}
@@ -165,6 +167,7 @@ func TestOptions(t *testing.T) {
 
 // TestRestart finds the streams again, with the prefixes they had and what was in them.
 func TestRestart(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	open := func() *Bus {
 		b, err := Open(Options{Dir: dir, Keys: testKeys(), SyncAlways: true})
@@ -227,6 +230,7 @@ func TestPost(t *testing.T) {
 // TestUsage publishes usage as a merchant does, with and without waiting for JetStream, and
 // consumes it.
 func TestUsage(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, func(o *Options) { o.UsageCount = 3 })
 	nc := w.client(t, "victim")
 	subject := "tally.usage." + victim.Merchant.String()
@@ -282,6 +286,7 @@ func TestUsage(t *testing.T) {
 // TestDisconnect revokes a key: its connections end, those of others do not, and it does
 // not come in again.
 func TestDisconnect(t *testing.T) {
+	t.Parallel()
 	t.Run("embedded", func(t *testing.T) { disconnect(t, newWorld(t, func(o *Options) { o.Listen = "127.0.0.1:0" })) })
 	t.Run("elsewhere", func(t *testing.T) { disconnect(t, elsewhere(t, nil)) })
 }
@@ -303,7 +308,7 @@ func disconnect(t *testing.T, w world) {
 		if err := other.Flush(); err != nil || !other.IsConnected() {
 			t.Errorf("the other connection: %v", err)
 		}
-		if _, err := nats.Connect(w.URL(), nats.Token(secret)); !errors.Is(err, nats.ErrAuthorization) {
+		if _, err := nats.Connect(w.URL(), nats.Token(secret), nats.Timeout(limit)); !errors.Is(err, nats.ErrAuthorization) {
 			t.Errorf("the revoked key was answered %v", err)
 		}
 	}

@@ -25,6 +25,7 @@ func (h *heldKeys) Authenticate(secret string) (Identity, bool) {
 // TestStopCallouts lets an instance stop to answer while it is asked, and another go on: every client comes in, those that the first was asked
 // about by the keys of the first, and all that come afterwards by those of the other.
 func TestStopCallouts(t *testing.T) {
+	t.Parallel()
 	held := &heldKeys{keyring: testKeys(), asked: make(chan struct{}), until: make(chan struct{})}
 	w := elsewhere(t, func(o *Options) { o.Keys = held })
 	const asked = 5
@@ -69,6 +70,7 @@ func TestStopCallouts(t *testing.T) {
 
 // TestLeaveAway lets a subscription be left while there is no connection: it does not come back with it.
 func TestLeaveAway(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, nil)
 	back := make(chan struct{}, 1)
 	nc := w.client(t, "operator", nats.ReconnectWait(time.Millisecond), nats.ReconnectHandler(func(*nats.Conn) { back <- struct{}{} }))

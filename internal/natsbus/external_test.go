@@ -19,6 +19,7 @@ import (
 
 // TestElsewhere does with a server elsewhere what a merchant, an auditor and an operator do.
 func TestElsewhere(t *testing.T) {
+	t.Parallel()
 	w := elsewhere(t, nil)
 	answer(t, w.Bus, "ok")
 	w.fillLedger(t, 2)
@@ -38,7 +39,7 @@ func TestElsewhere(t *testing.T) {
 	if _, err := js.Publish(timeout(t), "tally.usage."+victim.Merchant.String(), []byte("usage")); err != nil {
 		t.Error(err)
 	}
-	if nc, err := nats.Connect(w.URL(), nats.Token("unknown")); err == nil {
+	if nc, err := nats.Connect(w.URL(), nats.Token("unknown"), nats.Timeout(limit)); err == nil {
 		nc.Close()
 		t.Error("an unknown key came in")
 	}
@@ -68,11 +69,12 @@ func TestElsewhere(t *testing.T) {
 
 // TestUserExpires lets user JWTs run out, again and again: the client comes back each time by itself, until its key is revoked.
 func TestUserExpires(t *testing.T) {
-	w := elsewhere(t, func(o *Options) { o.External.UserTTL = 2 * time.Second })
+	t.Parallel()
+	w := elsewhere(t, func(o *Options) { o.External.UserTTL = 3 * time.Second })
 	ended, back := make(chan struct{}), make(chan struct{}, 10)
 	w.client(t, "attacker", nats.ReconnectWait(10*time.Millisecond), nats.ClosedHandler(func(*nats.Conn) { close(ended) }),
 		nats.ReconnectHandler(func(*nats.Conn) { back <- struct{}{} }))
-	for range 3 {
+	for range 2 {
 		select {
 		case <-back:
 		case <-ended:
@@ -100,7 +102,7 @@ func TestClaims(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		opts := []nats.Option{nats.Token("attacker"), nats.Nkey(public, pair.Sign)}
+		opts := []nats.Option{nats.Token("attacker"), nats.Nkey(public, pair.Sign), nats.Timeout(limit)}
 		if w.server != nil {
 			opts = append(opts, nats.InProcessServer(w.server))
 		}
@@ -130,6 +132,7 @@ func TestUnreachable(t *testing.T) {
 
 // TestWrongAccounts finds servers that were not told what ServerConfig says.
 func TestWrongAccounts(t *testing.T) {
+	t.Parallel()
 	right := fmt.Sprintf(accountsConfig, `
     users: [ { user: books, password: pass } ]`, `
     users: [ { user: door, password: pass } ]`, "")
@@ -155,7 +158,7 @@ func TestWrongAccounts(t *testing.T) {
 			}
 			s.Start()
 			defer func() { s.Shutdown(); s.WaitForShutdown() }()
-			b, err := Open(Options{Keys: testKeys(), StartWithin: 2 * time.Second, External: &External{
+			b, err := Open(Options{Keys: testKeys(), StartWithin: limit, External: &External{
 				URL: s.ClientURL(), Creds: Credentials{User: "books", Password: "pass"}, Door: Credentials{User: "door", Password: "pass"},
 			}})
 			if err != nil {

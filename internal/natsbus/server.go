@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"sync"
+	"time"
 
 	"github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go"
@@ -53,7 +54,7 @@ func (b *Bus) embed() (err error) {
 	auth.server = s
 	b.server, b.auth = s, auth
 	s.Start()
-	if !s.ReadyForConnections(b.opts.StartWithin) {
+	if !b.ready(s, log) {
 		return errors.Join(errors.New("the NATS server did not start"), log.fatal())
 	}
 	if b.books, err = b.inProcess(auth.books); err != nil {
@@ -61,6 +62,20 @@ func (b *Bus) embed() (err error) {
 	}
 	b.door, err = b.inProcess(auth.door)
 	return err
+}
+
+// ready waits until the server takes connections, and reports whether it does. It does not wait for one that has said why it cannot.
+func (b *Bus) ready(s *server.Server, log *serverLog) bool {
+	const step = 100 * time.Millisecond
+	for waited := time.Duration(0); waited < b.opts.StartWithin; waited += step {
+		if s.ReadyForConnections(step) {
+			return true
+		}
+		if log.fatal() != nil {
+			break
+		}
+	}
+	return false
 }
 
 func (b *Bus) inProcess(token string) (*nats.Conn, error) {

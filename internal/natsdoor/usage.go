@@ -45,6 +45,7 @@ const (
 
 	consumerName = "tally"          // of the door on the stream of usage
 	ackWait      = 30 * time.Second // until NATS takes a message for lost; a new door does not wait for it
+	heartbeat    = 2 * time.Second  // how often the consumer says that there is no usage; without two of them in turn it is taken for lost
 )
 
 // streams is the part of a door that deals with usage from the stream.
@@ -147,7 +148,7 @@ func (s *streams) pause(d time.Duration) {
 
 // pull takes usage until there is an error. A [*commands.Rejection] says that the ledger takes no more.
 func (s *streams) pull(decoder *wire.Decoder) error {
-	it, err := s.consumer.Messages(jetstream.PullMaxMessages(s.opts.Messages), jetstream.WithMessagesErrOnMissingHeartbeat(true))
+	it, err := s.consumer.Messages(jetstream.PullMaxMessages(s.opts.Messages), jetstream.PullHeartbeat(heartbeat), jetstream.WithMessagesErrOnMissingHeartbeat(true))
 	if err != nil {
 		return fmt.Errorf("asking for usage: %w", err)
 	}

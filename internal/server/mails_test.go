@@ -7,6 +7,7 @@ import (
 	"net"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -63,7 +64,7 @@ func (d *delivery) Data(r io.Reader) error {
 // await returns the messages, once there are so many.
 func (b *inbox) await(t *testing.T, n int) []string {
 	t.Helper()
-	late := time.After(30 * time.Second)
+	late := time.After(limit)
 	for {
 		b.mu.Lock()
 		got := append([]string(nil), b.got...)
@@ -106,17 +107,24 @@ func messageID(m string) string {
 	return id
 }
 
-// freeAddr returns an address on which nobody listens.
+// freeAddr returns an address on which nobody listens: its port is given to nobody else until the test ends, not even for the near end of
+// a connection.
 func freeAddr(t *testing.T) string {
 	t.Helper()
-	free, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
+	check := func(err error) {
+		if err != nil {
+			t.Error(err)
+		}
 	}
-	if err := free.Close(); err != nil {
-		t.Fatal(err)
-	}
-	return free.Addr().String()
+	fd, err := syscall.Socket(syscall.AF_INET, syscall.SOCK_STREAM, 0)
+	check(err)
+	t.Cleanup(func() { check(syscall.Close(fd)) })
+	syscall.CloseOnExec(fd)
+	check(syscall.SetsockoptInt(fd, syscall.SOL_SOCKET, syscall.SO_REUSEADDR, 1)) // as the listener has it
+	check(syscall.Bind(fd, &syscall.SockaddrInet4{Addr: [4]byte{127, 0, 0, 1}}))
+	bound, err := syscall.Getsockname(fd)
+	check(err)
+	return fmt.Sprintf("127.0.0.1:%d", bound.(*syscall.SockaddrInet4).Port)
 }
 
 // serveMail opens the doors with a mail server at addr.

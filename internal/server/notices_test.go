@@ -17,7 +17,7 @@ import (
 // notices returns the messages of NOTIFY, once there are at least so many.
 func (p *shop) notices(atLeast int) (all []jetstream.Msg) {
 	p.t.Helper()
-	ctx, cancel := context.WithTimeout(p.t.Context(), 30*time.Second)
+	ctx, cancel := context.WithTimeout(p.t.Context(), limit)
 	defer cancel()
 	nc, err := p.s.OperatorConn()
 	if err != nil {

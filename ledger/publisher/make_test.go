@@ -131,9 +131,12 @@ func start(t testing.TB, p *Publisher) (stop func() error) {
 	return stop
 }
 
+// limit is how long anything may take on a machine that is busy with other things.
+const limit = time.Minute
+
 func waitPublished(t testing.TB, p *Publisher, seq events.Seq) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), limit)
 	defer cancel()
 	if err := p.WaitPublished(ctx, seq); err != nil {
 		t.Fatalf("waiting for record %d: %v (status %+v)", seq, err, p.Status())
@@ -159,7 +162,7 @@ func natsServer(t testing.TB, dir string) *server.Server {
 	}
 	s.Start()
 	t.Cleanup(func() { s.Shutdown(); s.WaitForShutdown() })
-	if !s.ReadyForConnections(10 * time.Second) {
+	if !s.ReadyForConnections(limit) {
 		t.Fatal("the NATS server did not start")
 	}
 	return s
@@ -167,7 +170,7 @@ func natsServer(t testing.TB, dir string) *server.Server {
 
 func connect(t testing.TB, s *server.Server) jetstream.JetStream {
 	t.Helper()
-	nc, err := nats.Connect("", nats.InProcessServer(s), nats.Token("secret"))
+	nc, err := nats.Connect("", nats.InProcessServer(s), nats.Token("secret"), nats.Timeout(limit))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -134,6 +134,7 @@ func TestKeep(t *testing.T) {
 // TestServerRestart stops the server under load and starts it again on the same
 // directory, then on an older copy of it, then on an empty one.
 func TestServerRestart(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	var current atomic.Pointer[server.Server]
 	var js atomic.Value
@@ -142,13 +143,17 @@ func TestServerRestart(t *testing.T) {
 		current.Store(s)
 		js.Store(connect(t, s))
 	}
-	halt := func() { current.Load().Shutdown(); current.Load().WaitForShutdown() }
+	halt := func() {
+		js.Load().(jetstream.JetStream).Conn().Close() // what is asked of it fails at once
+		current.Load().Shutdown()
+		current.Load().WaitForShutdown()
+	}
 	boot()
 	log := newLog(5000)
 	target := targetFunc(func() Target {
 		return &Stream{JetStream: js.Load().(jetstream.JetStream), Async: true, Dialer: pipeDialer(current.Load)}
 	})
-	p := New(Options{Log: log, Follow: log.follow, Target: target, RetryFirst: time.Millisecond, RetryMost: 10 * time.Millisecond, Patience: 2 * time.Second})
+	p := New(Options{Log: log, Follow: log.follow, Target: target, RetryFirst: time.Millisecond, RetryMost: 10 * time.Millisecond})
 	start(t, p)
 	waitPublished(t, p, 1)
 	halt()

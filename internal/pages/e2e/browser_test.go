@@ -33,7 +33,7 @@ type browser struct {
 }
 
 // patience is how long a page may take.
-const patience = 20 * time.Second
+const patience = time.Minute
 
 // open starts Chromium.
 func open(t *testing.T) *browser {

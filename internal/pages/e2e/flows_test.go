@@ -308,7 +308,7 @@ func TestFrame(t *testing.T) {
 func TestExpired(t *testing.T) {
 	w, b := pagestest.Open(t, time.Now), open(t)
 	customer := w.Do("CreateCustomer", `{"consumer":{"name":"Managed Ltd","email":"it@managed.example","address":{"country":"DE"}}}`)
-	const term = 3 * time.Second
+	const term = 9 * time.Second // what is left for the page to come
 	until := time.Now().Add(term).UTC().Format(time.RFC3339Nano)
 	session := w.Do("SetupPaymentMethod", `{"customerId":"`+customer+`","expiresAt":"`+until+`"}`)
 	b.visit(w.Ask("PaymentSession", `{"paymentSessionId":"`+session+`"}`, "url"))
