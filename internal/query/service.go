@@ -78,7 +78,12 @@ type Operation struct {
 }
 
 // Service answers queries. See the package comment.
-type Service struct{ opts Options }
+type Service struct {
+	opts Options
+
+	left  context.Context // ends with Leave
+	leave context.CancelFunc
+}
 
 // New returns a service.
 func New(opts Options) *Service {
@@ -97,8 +102,14 @@ func New(opts Options) *Service {
 	if opts.MaxWait == 0 {
 		opts.MaxWait = 10 * time.Second
 	}
-	return &Service{opts}
+	s := &Service{opts: opts}
+	s.left, s.leave = context.WithCancel(context.Background())
+	return s
 }
+
+// Leave answers whoever waits for records that may never be made, and whoever asks for them from now on, with
+// [commands.ShuttingDown]. What is decided is waited for as before.
+func (s *Service) Leave() { s.leave() }
 
 // newest returns when the newest durable record was made.
 func newest(log Log) time.Time {
@@ -252,7 +263,14 @@ func (s *Service) await(ctx context.Context, seq events.Seq) error {
 	}
 	wait, cancel := context.WithTimeout(ctx, s.opts.MaxWait)
 	defer cancel()
+	future := seq > s.opts.Head()
+	if future {
+		defer context.AfterFunc(s.left, cancel)()
+	}
 	err := s.opts.Views.Wait(wait, seq)
+	if future && errors.Is(err, context.Canceled) && ctx.Err() == nil {
+		return commands.Reject(commands.ShuttingDown, "sequence %d is not made before the ledger is back; ask again then", seq)
+	}
 	if errors.Is(err, context.DeadlineExceeded) && ctx.Err() == nil {
 		return commands.Reject(commands.Busy, "sequence %d is not in the views yet; ask again", seq)
 	}

@@ -177,6 +177,27 @@ func TestWaiting(t *testing.T) {
 	}
 }
 
+// TestLeave holds that nobody waits for a record of the future once the service leaves, and that what is decided is waited for.
+func TestLeave(t *testing.T) {
+	mem := newMemory(projtest.Shape{})
+	late := mem.head() + 1
+	synctest.Test(t, func(t *testing.T) {
+		began := time.Now()
+		for decided, want := range map[events.Seq]commands.Code{mem.head(): commands.ShuttingDown, late: commands.Busy} {
+			s := query.New(query.Options{Views: mem, Log: mem, Opener: mem, Head: func() events.Seq { return decided }})
+			time.AfterFunc(time.Second, s.Leave)
+			for range 2 { // the second asks when it has left
+				if _, err := s.Records(t.Context(), operator, query.RecordsArgs{AtLeast: late}); commands.CodeOf(err) != want {
+					t.Errorf("decided %d: %v, want %s", decided, err, want)
+				}
+			}
+		}
+		if took := time.Since(began); took != 21*time.Second {
+			t.Errorf("it took %s", took)
+		}
+	})
+}
+
 func TestOperationsNeedTheRole(t *testing.T) {
 	mem := newMemory(projtest.Shape{})
 	run := func(context.Context, []byte) (any, error) { return "done", nil }

@@ -277,6 +277,7 @@ func (d *doors) published() events.Seq {
 // and a last checkpoint is signed.
 func (d *doors) close(ctx context.Context) error {
 	var errs []error
+	d.s.Queries.Leave()
 	if d.api != nil {
 		limit, cancel := context.WithTimeout(ctx, 10*time.Second)
 		errs = append(errs, d.api.Close(limit))
