@@ -209,10 +209,15 @@ func (p *Pages) confirm(w http.ResponseWriter, r *http.Request) error {
 			args["consumer"] = signUp(v.Sent, v.Email)
 		}
 		rec, err := p.command(r.Context(), v.Merchant, "CompleteAuthorization", args)
-		if refusal, ok := errors.AsType[*commands.Rejection](err); ok && refusal.Code == commands.Invalid {
+		refusal, _ := errors.AsType[*commands.Rejection](err)
+		switch {
+		case err == nil:
+		case refusal != nil && refusal.Code == commands.Invalid:
 			v.Problems = []problem{{"", refusal.Message}}
 			return p.askConfirm(w, r, &v)
-		} else if err != nil {
+		case refusal != nil && refusal.Code == commands.Conflict && p.done(r, &v): // by another press of the button
+			return p.goOn(w, r, &v)
+		default:
 			return err
 		}
 		after := query.AuthorizationArgs{Authorization: v.ID}
@@ -225,6 +230,21 @@ func (p *Pages) confirm(w http.ResponseWriter, r *http.Request) error {
 		}
 	}
 	return p.goOn(w, r, &v)
+}
+
+// done looks at a session again that was pending a moment ago, and reports whether it is completed. The views may be a little behind.
+func (p *Pages) done(r *http.Request, v *authorizeView) bool {
+	const tries = 40 // each waits for the views a while
+	for range tries {
+		again, err := p.openConfirm(r)
+		if err != nil {
+			return false
+		}
+		if *v = again; v.Status != events.AuthorizationPending {
+			break
+		}
+	}
+	return v.Status == events.AuthorizationCompleted
 }
 
 // signUpFields are the fields of the form of whoever signs up.
