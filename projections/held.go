@@ -18,6 +18,14 @@ type Waiting struct {
 // Subject names, for one merchant, a customer by the keyed digest of the merchant's own id of it.
 type Subject = Pair[events.OrganizationID, events.Digest]
 
+// HeldUnder returns a key under which events wait for whoever has an external id of a merchant, zero if none do.
+func (b *Books) HeldUnder(merchant events.OrganizationID, external events.Digest) (key events.OrganizationID) {
+	if w := b.Waiting.Get(Subject{merchant, external}); w != nil {
+		key = w.Keys[0]
+	}
+	return key
+}
+
 func (b *Books) eventHeld(rec *events.Record, e events.EventHeld) {
 	of := Subject{rec.Merchant, e.External}
 	if b.Waiting.Get(of) == nil {

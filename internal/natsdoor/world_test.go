@@ -317,11 +317,8 @@ func (d *directory) ManagedConsumer(_ context.Context, m events.OrganizationID, 
 
 func (d *directory) HeldUnder(_ context.Context, m events.OrganizationID, e events.Digest) (key events.OrganizationID, err error) {
 	_, err = d.with(func(b *projections.Books) bool {
-		w := b.Waiting.Get(projections.Subject{A: m, B: e})
-		if w != nil {
-			key = w.Keys[0]
-		}
-		return w != nil
+		key = b.HeldUnder(m, e)
+		return !key.IsZero()
 	})
 	return key, err
 }

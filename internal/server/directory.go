@@ -85,11 +85,8 @@ func (d *directory) ConsumerOf(ctx context.Context, id events.CustomerID) (consu
 // HeldUnder implements wire.Directory. What is held since is not looked for: then there will be one more key.
 func (d *directory) HeldUnder(_ context.Context, merchant events.OrganizationID, external events.Digest) (key events.OrganizationID, err error) {
 	_, err = d.look(func(b *projections.Books) bool {
-		w := b.Waiting.Get(projections.Subject{A: merchant, B: external})
-		if w != nil {
-			key = w.Keys[0]
-		}
-		return w != nil
+		key = b.HeldUnder(merchant, external)
+		return !key.IsZero()
 	})
 	return key, err
 }
