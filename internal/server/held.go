@@ -61,9 +61,10 @@ func (a *attaching) look(of projections.Subject) {
 	a.signal()
 }
 
+// retry has those looked at again that could not be billed. What is being looked at may turn out to be one of them, for what stood before.
 func (a *attaching) retry() {
 	a.mu.Lock()
-	a.again = len(a.stuck) > 0
+	a.again = a.busy || len(a.stuck) > 0
 	again := a.again
 	a.mu.Unlock()
 	if again {
