@@ -57,10 +57,11 @@ func (b *Bus) AnswerCallouts() (err error) {
 // the keys that we know: nobody else has been asked, and the client would wait in vain.
 func (b *Bus) StopCallouts() {
 	b.mu.Lock()
-	defer b.mu.Unlock()
-	if b.callouts != nil {
-		Leave(b.books, b.callouts)
-		b.callouts = nil
+	sub := b.callouts
+	b.callouts = nil
+	b.mu.Unlock()
+	if sub != nil {
+		Leave(b.books, sub)
 	}
 }
 
