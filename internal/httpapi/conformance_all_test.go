@@ -127,6 +127,7 @@ func (c *conformance) subscriptionsAndUsage(s *shop) {
 	c.meterEvents(*s)
 
 	c.disputes(*s)
+	c.refused("refundUsageEvent", 400, "PATCH", "/v0/usage/"+u["id"].(string), `{"refunded":false}`)
 	c.try("refundUsageEvent", 200, "PATCH", "/v0/usage/"+u["id"].(string), `{"refunded":true,"reason":"a mistake"}`)
 	c.refused("refundUsageEvent", 422, "PATCH", "/v0/usage/"+u["id"].(string), `{"refunded":true}`)
 

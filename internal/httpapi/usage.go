@@ -65,7 +65,7 @@ type UsagePropertyReport struct {
 
 // UsageRefund says that usage is taken back.
 type UsageRefund struct {
-	Refunded bool   `json:"refunded"`
+	Refunded bool   `json:"refunded" enum:"true"`
 	Reason   string `json:"reason,omitempty" maxLength:"1000"`
 }
 

@@ -57,7 +57,9 @@ func (d *Decoder) billing(c *call, name string, f *fields) (cmd commands.Command
 // refundUsage reads which usage event is taken back, and looks it up.
 func (d *Decoder) refundUsage(c *call, f *fields) (commands.Command, error) {
 	cmd := commands.RefundUsage{Usage: id[events.UsageNoun](f, "usageEventId", required)}
-	f.flagOr("refunded", true)
+	if !f.flagOr("refunded", true) {
+		f.wrong("refunded", "must be true: what is taken back stays so")
+	}
 	reason := f.nullable("reason", 1000)
 	if err := f.finish(); err != nil {
 		return nil, err
