@@ -233,13 +233,15 @@ func (c *call) carryOut(name string, beside ...wire.Given) (d done, err error) {
 		}
 		<-answered // the sequencer answers whatever happens; to go before that would leave work in use
 	}
-	d.receipts, d.secret = work.Receipts(receipts), work.Secret
+	d.receipts = work.Receipts(receipts)
 	c.api.writes.note(c.who.Key, c.api.opts.Head())
 	if work.Batch {
 		return d, nil
 	}
 	if r := &d.receipts[0]; r.Status == commands.Rejected {
 		return d, &commands.Rejection{Code: r.Code, Message: r.Message, Blockers: r.Blockers}
+	} else if r.Status == commands.Accepted {
+		d.secret = work.Secret // a repeat has made one too, which is no key's
 	}
 	return d, nil
 }

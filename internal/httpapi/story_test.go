@@ -72,6 +72,11 @@ func TestKeys(t *testing.T) {
 		t.Errorf("the keys are %s", list.raw)
 	}
 	id := made["id"].(string)
+	first := w.call(w.key, "POST", "/v0/keys", `{"name":"third"}`, "Idempotency-Key: third").want(t, 201).body
+	again := w.call(w.key, "POST", "/v0/keys", `{"name":"third"}`, "Idempotency-Key: third").want(t, 201).body
+	if again["id"] != first["id"] || again["secret"] != nil {
+		t.Errorf("made again it is %v, want %v without its secret, which is kept nowhere", again["id"], first["id"])
+	}
 	w.call(w.foreign, "DELETE", "/v0/keys/"+id, "").code(t, 404, "NOT_FOUND")
 	w.call(secret, "POST", "/v0/keys", `{"role":"operator"}`).code(t, 403, "FORBIDDEN")
 	w.call(w.key, "DELETE", "/v0/keys/"+id, "").want(t, 204)
