@@ -12,6 +12,7 @@ import (
 	"net/http"
 	"net/netip"
 	"net/url"
+	"runtime/debug"
 	"strings"
 	"sync"
 	"time"
@@ -153,9 +154,14 @@ func (p *Pages) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 // maxForm is how many bytes a form may have.
 const maxForm = 64 << 10
 
-// handle adds a page. Its errors are pages too.
+// handle adds a page. Its errors are pages too, and one that breaks is told to the operator.
 func (p *Pages) handle(pattern string, serve func(http.ResponseWriter, *http.Request) error) {
 	p.mux.HandleFunc(pattern, func(w http.ResponseWriter, r *http.Request) {
+		defer func() {
+			if broken := recover(); broken != nil {
+				p.fail(w, r, fmt.Errorf("panic: %v\n%s", broken, debug.Stack()))
+			}
+		}()
 		r.Body = http.MaxBytesReader(w, r.Body, maxForm)
 		if err := serve(w, r); err != nil {
 			p.fail(w, r, err)

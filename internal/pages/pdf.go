@@ -3,6 +3,8 @@ package pages
 import (
 	"bytes"
 	"fmt"
+	"strings"
+	"unicode"
 
 	"codeberg.org/go-pdf/fpdf"
 	"golang.org/x/image/font/gofont/gobold"
@@ -19,8 +21,33 @@ const (
 	forTotal = 32.0
 )
 
-// sheet is a document under way.
+// sheet is a document under way. All that it shows passes through [printable].
 type sheet struct{ *fpdf.Fpdf }
+
+// MultiCell, CellFormat and SplitText are those of fpdf, which panics at letters that it has no room for.
+func (s sheet) MultiCell(w, h float64, text, border, align string, fill bool) {
+	s.Fpdf.MultiCell(w, h, printable(text), border, align, fill)
+}
+
+func (s sheet) CellFormat(w, h float64, text, border string, ln int, align string, fill bool, link int, address string) {
+	s.Fpdf.CellFormat(w, h, printable(text), border, ln, align, fill, link, address)
+}
+
+func (s sheet) SplitText(text string, w float64) []string { return s.Fpdf.SplitText(printable(text), w) }
+
+// printable returns text without what is not seen, such as joiners and marks of direction, for which a font would draw boxes, and with a
+// mark in place of each letter beyond the first 65,536, such as an emoji: the file knows no others.
+func printable(text string) string {
+	return strings.Map(func(c rune) rune {
+		switch {
+		case unicode.Is(unicode.Cf, c), unicode.Is(unicode.Variation_Selector, c):
+			return -1
+		case c > 0xFFFF:
+			return unicode.ReplacementChar
+		}
+		return c
+	}, text)
+}
 
 // pdf lays a paper out on A4, in letters of Latin, Greek and Cyrillic. The same paper gives the same bytes. site is where its
 // addresses are. There is no way from HTML to PDF that is kept and needs no browser, so the file is laid out here.
