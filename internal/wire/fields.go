@@ -180,7 +180,7 @@ func (f *fields) fits(name, v string, limit int) bool {
 	}
 	for _, c := range v {
 		space := c == '\n' || c == '\r' || c == '\t'
-		if unicode.IsControl(c) && !space || limit <= oneLine && (space || c == '\u2028' || c == '\u2029') {
+		if unicode.IsControl(c) && !space || limit <= oneLine && (space || c >= '\u2028' && unicode.In(c, unicode.Zl, unicode.Zp, unicode.Bidi_Control)) {
 			f.wrong(name, fmt.Sprintf("may not have the control character %U", c))
 			return false
 		}

@@ -520,7 +520,7 @@ func TestTextsGiveNoOrders(t *testing.T) {
 		"UpdateProduct":  `{"productId":"$product","name":TEXT}`,
 		"CreateCustomer": `{"consumer":{"name":TEXT,"email":"a@b.example","address":{"country":"DE","zipCode":"10115"}}}`,
 	} {
-		for _, bad := range []string{"a\nb", "a\r\nBcc: b@c.example", "a\tb", "\x1b[31m", "\x7f", "\u009b31m", "a\u2028b", "\x00"} {
+		for _, bad := range []string{"a\nb", "a\r\nBcc: b@c.example", "a\tb", "\x1b[31m", "\x7f", "\u009b31m", "a\u2028b", "\x00", "a\u202eb", "\u2066a"} {
 			_, err := decode(d, command, strings.Replace(body, "TEXT", text(bad), 1))
 			if r := RejectionOf(err); err == nil || r.Code != commands.Invalid || !strings.Contains(r.Message, "control character") {
 				t.Errorf("%s, name %q: %v", command, bad, err)
