@@ -13,7 +13,8 @@ type CreateDispute struct {
 	Message  events.Sealed
 }
 
-// ResolveDispute is the merchant's answer to a dispute, and final. To accept it takes the usage event back, or the dispute stays open.
+// ResolveDispute is the merchant's answer to a dispute, and final. To accept it takes the usage event back, unless that has been done since,
+// or the dispute stays open.
 type ResolveDispute struct {
 	Dispute  events.DisputeID
 	Original *events.UsageReported // of the usage event, as for [CreateDispute]
@@ -64,7 +65,7 @@ func resolveDispute(b *projections.Books, c Context, cmd ResolveDispute, d *deci
 	d.add(c, now, events.DisputeResolved{
 		Dispute: cmd.Dispute, Usage: row.Usage, Customer: row.Customer, Accepted: cmd.Accept, Message: cmd.Message,
 	})
-	if !cmd.Accept {
+	if !cmd.Accept || b.Refunds.Get(row.Usage) != nil {
 		return nil
 	}
 	return refundUsage(b, c, RefundUsage{Usage: row.Usage, Original: cmd.Original, Merchant: cmd.Merchant, Reason: cmd.Reason}, d)

@@ -12,7 +12,7 @@ type DisputeOpened struct {
 }
 
 // DisputeResolved records what the merchant says to a dispute. If it is accepted, a [UsageRefunded] of the same command takes the
-// event back.
+// event back, unless it was taken back while it was disputed.
 type DisputeResolved struct {
 	Dispute  DisputeID  `cbor:"1,keyasint" json:"disputeId"`
 	Usage    UsageID    `cbor:"2,keyasint" json:"usageEventId"`

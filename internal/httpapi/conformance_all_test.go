@@ -130,6 +130,7 @@ func (c *conformance) subscriptionsAndUsage(s *shop) {
 	c.refused("refundUsageEvent", 400, "PATCH", "/v0/usage/"+u["id"].(string), `{"refunded":false}`)
 	c.try("refundUsageEvent", 200, "PATCH", "/v0/usage/"+u["id"].(string), `{"refunded":true,"reason":"a mistake"}`)
 	c.refused("refundUsageEvent", 422, "PATCH", "/v0/usage/"+u["id"].(string), `{"refunded":true}`)
+	c.refused("createDispute", 409, "POST", "/v0/disputes", fmt.Sprintf(`{"usageEventId":%q,"message":"it was given back"}`, u["id"]))
 
 	reservation := fmt.Sprintf(`{"merchantId":%q,"customerId":%q,"entitlementData":[{"billableMetricId":%q,"quantity":10}]}`, c.merchant, s.customer, s.metric)
 	c.try("createEntitlement", 201, "POST", "/v0/entitlements", reservation)

@@ -3,6 +3,7 @@ package httpapi
 import (
 	"net/http"
 
+	"tallystick/commands"
 	"tallystick/events"
 	"tallystick/internal/query"
 	"tallystick/projections"
@@ -25,6 +26,7 @@ func (a *API) disputes() []operation {
 	return []operation{{
 		id: "createDispute", method: http.MethodPost, path: path, tag: tag, summary: "Dispute a usage event, once",
 		body: bodyOf[DisputeCreate](), answers: answers[query.APIDispute](http.StatusCreated),
+		known:  map[commands.Code]int{commands.AlreadyRefunded: http.StatusConflict},
 		handle: func(c *call) (answer, error) { return made(c, "CreateDispute", http.StatusCreated, c.dispute) },
 	}, {
 		id: "listDisputes", method: http.MethodGet, path: path, tag: tag,
