@@ -154,7 +154,14 @@ func deleteFeature(b *projections.Books, c Context, cmd DeleteFeature, d *decisi
 		return r
 	}
 	if f.Prices > 0 || f.Entitlements > 0 {
-		return Reject(Conflict, "feature %s is in %d prices and %d active entitlements", cmd.Feature, f.Prices, f.Entitlements)
+		var blockers []Blocker
+		if f.Prices > 0 {
+			blockers = append(blockers, Blocker{Type: "prices", Count: int(f.Prices)})
+		}
+		if f.Entitlements > 0 {
+			blockers = append(blockers, Blocker{Type: "entitlements", Count: int(f.Entitlements)})
+		}
+		return Reject(Conflict, "feature %s is in use", cmd.Feature).blockedBy(blockers...)
 	}
 	d.add(c, c.Now, events.FeatureDeleted{Feature: cmd.Feature})
 	return nil

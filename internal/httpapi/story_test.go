@@ -3,6 +3,7 @@ package httpapi_test
 import (
 	"encoding/json"
 	"fmt"
+	"reflect"
 	"strings"
 	"testing"
 	"time"
@@ -130,7 +131,8 @@ func TestBadBodies(t *testing.T) {
 		{"a name twice", `{"name":"a","name":"b"}`, "", "INVALID"},
 		{"not UTF-8", "{\"name\":\"\xff\"}", "", "INVALID"},
 		{"too deep", deep, "", "INVALID"},
-		{"a number beyond all", `{"name":1e999}`, "", "INVALID"},
+		{"a number beyond all", `{"name":1e999}`, "name", "INVALID"},
+		{"one further in", `{"a":{"b":[1,{"c":-1e999}]}}`, "a.b[1].c", "INVALID"},
 		{"another type", `{"merchantId":"` + w.merchant + `","name":7,"description":"d"}`, "name", "INVALID"},
 		{"a field that there is not", `{"merchantId":"` + w.merchant + `","name":"n","description":"d","colour":"red"}`, "colour", "INVALID"},
 		{"a field missing", `{"merchantId":"` + w.merchant + `","name":"n"}`, "description", "INVALID"},
@@ -252,6 +254,41 @@ func TestReadYourWrites(t *testing.T) {
 		w.do(200, "GET", "/v0/products/"+id, "")
 		if n := w.do(200, "GET", "/v0/products", "")["pagination"].(map[string]any)["total"]; n != float64(i+1) {
 			t.Fatalf("after %d products the list has %v", i+1, n)
+		}
+	}
+}
+
+// TestPriceFeatures: a price says which feature it gives, and on what terms, as they were given; so does the price in its plan.
+func TestPriceFeatures(t *testing.T) {
+	w := newWorld(t, nil)
+	product := w.make("/v0/products", `{"merchantId":%q,"name":"LLM API","description":"by the token"}`, w.merchant)
+	for i, template := range []string{
+		`{"type":"boolean"}`, `{"type":"static","config":{"seats":[1,2]}}`,
+		`{"type":"metered","usagePeriod":{"interval":"P1M","anchor":"2025-01-31T00:00:00Z"},"issueAfterReset":100.5,"issueAfterResetPriority":-1,
+			"isSoftLimit":true,"preserveOverageAtReset":true,"resetMaxRollover":50,"resetMinRollover":1}`,
+	} {
+		var want map[string]any
+		if err := json.Unmarshal([]byte(template), &want); err != nil {
+			t.Fatal(err)
+		}
+		feature := w.make("/v0/features", `{"merchantId":%q,"productId":%q,"key":"key-%d","name":"A feature","type":%q}`, w.merchant, product, i, want["type"])
+		metric := w.make("/v0/billableMetrics", `{"merchantId":%q,"productId":%q,"name":"Tokens","description":"Tokens","unit":"tokens","aggregation":"SUM"}`, w.merchant, product)
+		price := w.make("/v0/prices", `{"billableMetricId":%q,"model":"standard","paymentTerm":"in_arrears","invoiceDisplayName":"Tokens","properties":{"unitPrice":"1"},
+			"feature":{"featureId":%q,"entitlementTemplate":%s}}`, metric, feature, template)
+		plan := w.make("/v0/plans", `{"merchantId":%q,"productId":%q,"name":"Plan","currency":"USD","prices":[%q]}`, w.merchant, product, price)
+		all := []any{map[string]any{
+			"id": feature, "featureId": feature, "entitlementTemplate": want,
+			"feature": map[string]any{"key": fmt.Sprintf("key-%d", i), "name": "A feature", "type": want["type"]},
+		}}
+		alone := w.do(200, "GET", "/v0/prices/"+price, "")
+		within := w.do(200, "GET", "/v0/plans/"+plan, "")["prices"].([]any)[0].(map[string]any)
+		for _, got := range []any{alone["features"], within["features"]} {
+			if !reflect.DeepEqual(got, any(all)) {
+				t.Errorf("the price has the features %v, want %v", got, all)
+			}
+		}
+		if refusal := w.call(w.key, "DELETE", "/v0/features/"+feature, ""); fmt.Sprint(refusal.body["details"]) != "map[blockers:[map[count:1 type:prices]]]" {
+			t.Errorf("the feature cannot be deleted: %s", refusal.raw)
 		}
 	}
 }

@@ -33,7 +33,9 @@ func (s sheet) CellFormat(w, h float64, text, border string, ln int, align strin
 	s.Fpdf.CellFormat(w, h, printable(text), border, ln, align, fill, link, address)
 }
 
-func (s sheet) SplitText(text string, w float64) []string { return s.Fpdf.SplitText(printable(text), w) }
+func (s sheet) SplitText(text string, w float64) []string {
+	return s.Fpdf.SplitText(printable(text), w)
+}
 
 // printable returns text without what is not seen, such as joiners and marks of direction, for which a font would draw boxes, and with a
 // mark in place of each letter beyond the first 65,536, such as an emoji: the file knows no others.

@@ -72,6 +72,42 @@ type APIPrice struct {
 	Revision      uint32          `json:"revision"`
 	UpdatedAt     events.Time     `json:"updatedAt"`
 	GrantDiscount bool            `json:"grantDiscountEnabled"`
+
+	Features []APIPriceFeature `json:"features,omitempty"`
+}
+
+// APIPriceFeature is a feature that whoever subscribes to a price is entitled to.
+type APIPriceFeature struct {
+	ID       events.FeatureID `json:"id"` // the same: a price has a feature once
+	Feature  events.FeatureID `json:"featureId"`
+	Template APITemplate      `json:"entitlementTemplate"`
+	About    APIFeatureName   `json:"feature"`
+}
+
+// APIFeatureName says what a feature is called.
+type APIFeatureName struct {
+	Key  string             `json:"key"`
+	Name string             `json:"name"`
+	Type events.FeatureType `json:"type"`
+}
+
+// APITemplate is what entitlements are made by, as it was given. All but the type and the configuration, which is of static ones, is of metered ones.
+type APITemplate struct {
+	Type          events.FeatureType `json:"type"`
+	Config        json.RawMessage    `json:"config,omitempty"`
+	Period        *APIUsagePeriod    `json:"usagePeriod,omitempty"`
+	Soft          *bool              `json:"isSoftLimit,omitempty"`
+	Issue         *Units             `json:"issueAfterReset,omitempty"`
+	IssuePriority *int64             `json:"issueAfterResetPriority,omitempty"`
+	Preserve      *bool              `json:"preserveOverageAtReset,omitempty"`
+	MaxRollover   *Units             `json:"resetMaxRollover,omitempty"`
+	MinRollover   *Units             `json:"resetMinRollover,omitempty"`
+}
+
+// APIUsagePeriod says how often units are granted anew.
+type APIUsagePeriod struct {
+	Interval events.Interval `json:"interval"`
+	Anchor   *events.Time    `json:"anchor,omitempty"`
 }
 
 // APIPlan is a plan, with its prices as new periods have them.
@@ -159,7 +195,23 @@ func renderAPIPrice(r *reading, id events.PriceID, p *projections.Price) (APIPri
 	if len(p.Plans) > 0 {
 		v.Currency = r.books.Plans.Get(p.Plans[0]).Currency.String()
 	}
+	if f := r.books.Features.Get(p.Feature); f != nil {
+		v.Features = []APIPriceFeature{{p.Feature, p.Feature, renderTemplate(&p.Template), APIFeatureName{f.Key, f.Name, f.Type}}}
+	}
 	return v, nil
+}
+
+func renderTemplate(t *events.FeatureTerms) APITemplate {
+	v := APITemplate{Type: t.Type, Config: json.RawMessage(t.Config)}
+	if t.Type != events.FeatureMetered {
+		return v
+	}
+	if t.Interval != "" {
+		v.Period = &APIUsagePeriod{t.Interval, orNull(t.Anchor)}
+	}
+	issue, most, least := Units(t.Issue), Units(t.MaxRollover), Units(t.MinRollover)
+	v.Soft, v.Preserve, v.IssuePriority, v.Issue, v.MaxRollover, v.MinRollover = &t.Soft, &t.Preserve, &t.IssuePriority, &issue, &most, &least
+	return v
 }
 
 // priceProperties returns the amounts of a price, as its model has them.
