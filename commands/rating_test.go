@@ -203,6 +203,8 @@ func TestTaxTable(t *testing.T) {
 		{events.Address{Country: "US", ZipCode: "1", State: "ca"}, "US-CA"},
 		{events.Address{Country: "US", ZipCode: "1"}, ""},
 		{events.Address{Country: "US", ZipCode: "1", State: "California"}, ""},
+		{events.Address{Country: "US", ZipCode: "1", State: "PR"}, ""},
+		{events.Address{Country: "US", ZipCode: "1", State: "A="}, ""},
 		{events.Address{Country: "CA", ZipCode: "1", State: "ON"}, "CA-ON"},
 		{events.Address{Country: "CA", ZipCode: "1", State: "CA"}, ""},
 	} {

@@ -80,11 +80,24 @@ func TaxRegionOf(a events.Address) (region, lacks string) {
 	case a.Country != "US" && a.Country != "CA":
 		return a.Country, ""
 	}
-	state := strings.ToUpper(strings.TrimSpace(a.State))
-	known := a.Country == "US" && len(state) == 2 && strings.Contains(usStates, state+"=") ||
-		a.Country == "CA" && slices.Contains(strings.Fields("AB BC MB NB NL NS NT NU ON PE QC SK YT"), state)
-	if !known {
+	state := stateOf(a)
+	if !HasState(a) || a.Country == "US" && strings.Contains(noTax, state) {
 		return "", "the address has no state of " + a.Country + ", two letters such as CA"
 	}
 	return a.Country + "-" + state, ""
+}
+
+// The states that mail goes to in Canada, and those in the United States that are not among its states.
+const (
+	caStates = "AB BC MB NB NL NS NT NU ON PE QC SK YT"
+	noTax    = "AA AE AP AS GU MP PR UM VI"
+)
+
+func stateOf(a events.Address) string { return strings.ToUpper(strings.TrimSpace(a.State)) }
+
+// HasState reports whether an address in the United States or Canada names a state there, by two letters.
+func HasState(a events.Address) bool {
+	state := stateOf(a)
+	return a.Country == "US" && len(state) == 2 && (strings.Contains(usStates, state+"=") || slices.Contains(strings.Fields(noTax), state)) ||
+		a.Country == "CA" && slices.Contains(strings.Fields(caStates), state)
 }

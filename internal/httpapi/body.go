@@ -7,9 +7,12 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"strconv"
+	"strings"
 	"unicode/utf8"
 
 	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
 
 	"tallystick/commands"
 )
@@ -44,10 +47,31 @@ func parse(body []byte) (value any, err error) {
 	if depth(body) > maxDepth {
 		return nil, commands.Reject(commands.Invalid, "the body has more than %d levels of nesting", maxDepth)
 	}
-	if err := json.Unmarshal(body, &value); err != nil {
+	err = json.Unmarshal(body, &value)
+	if wrong, ok := errors.AsType[*json.SemanticError](err); ok { // JSON, but for a number that no float has room for
+		r := commands.Reject(commands.Invalid, "%s is beyond the numbers there are", wrong.JSONValue)
+		r.Field = fieldAt(wrong.JSONPointer)
+		return nil, r
+	}
+	if err != nil {
 		return nil, commands.Reject(commands.Invalid, "the body is not valid JSON: %v", err)
 	}
 	return value, nil
+}
+
+// fieldAt returns what the field is called that a pointer points to, such as events[0].quantity.
+func fieldAt(p jsontext.Pointer) string {
+	var name strings.Builder
+	for token := range p.Tokens() {
+		switch _, err := strconv.Atoi(token); {
+		case err == nil:
+			token = "[" + token + "]"
+		case name.Len() > 0:
+			token = "." + token
+		}
+		name.WriteString(token)
+	}
+	return name.String()
 }
 
 // depth returns how many levels of arrays and objects a body has. Of what is no JSON it returns something.

@@ -161,7 +161,11 @@ func (f *fields) units(name string, n need, none events.Sum) events.Sum {
 	if s == nil {
 		return none
 	}
-	if c := s.next(); c-'0' > 9 {
+	switch c := s.next(); {
+	case c == '-':
+		f.wrong(name, "must not be below zero")
+		return none
+	case c-'0' > 9:
 		s.unexpected(f.path+name, "a number that is not below zero")
 	}
 	text := string(s.number())

@@ -137,6 +137,8 @@ func TestCommandsRefused(t *testing.T) {
 		{"SetupOffSessionMethod", `{"consumerId":"$consumer","paymentMethod":"card"}`, "returnUrl is required"},
 		{"CreateSubscription", `{"name":"n","planId":"$plan","startedAt":"2024-01-15T10:30:00Z"}`, "customer or customerId is required, one of them"},
 		{"CreateSubscription", `{"name":"n","planId":"$plan","startedAt":"2024-01-15T10:30:00Z","customer":{"name":"n","email":"a@b","address":{"country":"US","zipCode":"1"}}}`, "address.state is required"},
+		{"CreateSubscription", `{"name":"n","planId":"$plan","startedAt":"2024-01-15T10:30:00Z","customer":{"name":"n","email":"a@b","address":{"country":"US","zipCode":"1","state":"California"}}}`, "address.state must be a state of US"},
+		{"CreateSubscription", `{"name":"n","planId":"$plan","startedAt":"2024-01-15T10:30:00Z","customer":{"name":"n","email":"a@b","address":{"country":"CA","zipCode":"1","state":"NY"}}}`, "address.state must be a state of CA"},
 		{"CreateSubscription", `{"name":"n","planId":"$plan","startedAt":"2024-01-15T10:30:00Z","customerId":"$customer","minimumAccountBalance":"200.00","prefundAmount":"100"}`, "prefundAmount is the old name of minimumAccountBalance"},
 		{"CreateSubscription", `{"name":"n","planId":"$plan","startedAt":"2024-01-15T10:30:00Z","customerId":"$customer","sessionExpiryMinutes":0.5}`, "sessionExpiryMinutes must be a number of minutes"},
 		{"TerminateSubscription", `{"subscriptionId":"$sub","reason":""}`, "reason may not be empty"},
@@ -364,7 +366,7 @@ func TestCreateGrant(t *testing.T) {
 	for body, want := range map[string]string{
 		`{"entitlementId":"$entitlement","amount":1}`:                                                    "idempotencyKey is required",
 		`{"entitlementId":"$entitlement","amount":"1","idempotencyKey":"k"}`:                             "amount must be a number",
-		`{"entitlementId":"$entitlement","amount":-1,"idempotencyKey":"k"}`:                              "amount must be a number",
+		`{"entitlementId":"$entitlement","amount":-1,"idempotencyKey":"k"}`:                              "amount must not be below zero",
 		`{"entitlementId":"$entitlement","amount":1e3,"idempotencyKey":"k"}`:                             "amount must be a number",
 		`{"entitlementId":"$entitlement","amount":0.0000000001,"idempotencyKey":"k"}`:                    "amount must be a number",
 		`{"entitlementId":"$entitlement","amount":9999999999999999999999999999999,"idempotencyKey":"k"}`: "amount must be a number",

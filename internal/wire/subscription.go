@@ -71,6 +71,8 @@ func (f *fields) fullAddress() events.Address {
 		f.wrong("address.zipCode", "is required")
 	case a.State == "" && (a.Country == "US" || a.Country == "CA"):
 		f.wrong("address.state", "is required in the United States and Canada")
+	case (a.Country == "US" || a.Country == "CA") && !commands.HasState(a):
+		f.wrong("address.state", "must be a state of "+a.Country+", by two letters such as "+map[string]string{"US": "NY", "CA": "ON"}[a.Country])
 	}
 	return a
 }
