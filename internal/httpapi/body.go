@@ -30,7 +30,7 @@ func readBody(w http.ResponseWriter, r *http.Request, limit int64) ([]byte, erro
 		return nil, commands.Reject(commands.TooLarge, "the body has more than %d bytes", large.Limit)
 	}
 	if err != nil {
-		return nil, commands.Reject(commands.Invalid, "the body did not come whole: %v", err)
+		return nil, commands.Reject(commands.Invalid, "the body did not come whole, or not in time")
 	}
 	if len(bytes.TrimSpace(body)) == 0 {
 		body = []byte("{}")

@@ -145,7 +145,7 @@ func TestOneLengthOneRequest(t *testing.T) {
 // TestPathsAreWhatTheyAre: a path that leads through nothing, or back, is one that there is not, with the usual answer.
 func TestPathsAreWhatTheyAre(t *testing.T) {
 	w := newWorld(t, nil)
-	for _, path := range []string{"//v0/products", "/v0//products", "/v0/./products", "/v0/x/../products", "/v0/products/", "//evil.example/..", "//"} {
+	for _, path := range []string{"//v0/products", "/v0//products", "/v0/./products", "/v0/x/../products", "/v0/products/", "//evil.example/..", "//", "//signin", "/./signin", "/home/../signin", "//evil.example/../signin"} {
 		w.call(w.key, "GET", path, "").code(t, 404, "NOT_FOUND")
 	}
 }

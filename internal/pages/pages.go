@@ -12,6 +12,7 @@ import (
 	"net/http"
 	"net/netip"
 	"net/url"
+	"path"
 	"runtime/debug"
 	"strings"
 	"sync"
@@ -125,8 +126,12 @@ func cached(h http.Handler) http.Handler {
 	})
 }
 
-// Handles reports whether a path is that of a page, for whoever serves other things beside.
+// Handles reports whether a path is that of a page, for whoever serves other things beside. One that only leads to a page once it is
+// cleaned, such as //signin, is none: no link of ours has it.
 func (p *Pages) Handles(r *http.Request) bool {
+	if at := r.URL.Path; strings.TrimSuffix(at, "/") != strings.TrimSuffix(path.Clean(at), "/") {
+		return false
+	}
 	_, pattern := p.mux.Handler(r)
 	return pattern != ""
 }
