@@ -235,7 +235,7 @@ func TestLateUsageOfVolume(t *testing.T) {
 	falling := Formula{Model: events.Volume, UnitPrice: 1e8, Min: 1e7, Max: 1e8, Gradient: -1e6}
 	w.do(just(UpdatePrice{Price: price, Term: Change[events.Term]{true, events.InArrears}, Formula: Change[Formula]{true, falling}}), at("2025-02-15 10:00"))
 	w.do(use("in time", "alice", "2025-02-15 10:00", q{"tokens", 50}), at("2025-03-16 12:00"))
-	total := w.seq.books.BalanceOf(projections.UsageAccount(id[events.WalletNoun](w, "alice-wallet"), usd)).Neg()
+	total := w.seq.books.BalanceOf(events.Account{Role: events.ConsumerUsage, Currency: usd, Owner: id[events.WalletNoun](w, "alice-wallet")}).Neg()
 	for _, n := range []int64{30, 40} {
 		r := w.send(*correction("sub", 1, "2025-02-20 10:00", q{"tokens", n})(w))[0]
 		if r.Status != Accepted {
@@ -346,7 +346,7 @@ func TestPreview(t *testing.T) {
 		t.Errorf("issued as %s with %+v, previewed as %+v", row.Status, got, preview.Issuance)
 	}
 	wallet := id[events.WalletNoun](w, "alice-wallet")
-	if owed := w.seq.books.BalanceOf(projections.UsageAccount(wallet, usd)).Neg(); owed != row.Unpaid {
+	if owed := w.seq.books.BalanceOf(events.Account{Role: events.ConsumerUsage, Currency: usd, Owner: wallet}).Neg(); owed != row.Unpaid {
 		t.Errorf("%s is owed, and the invoice asks for %s", owed, row.Unpaid)
 	}
 }

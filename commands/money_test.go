@@ -239,10 +239,10 @@ func (m *modelled) compare(rt *rapid.T) {
 		c := m.model.customers[name]
 		wallet := id[events.WalletNoun](m.world, name+"-wallet")
 		balance("the balance of "+name, projections.MainAccount(wallet, usd), c.balance)
-		balance("what is used and not paid by "+name, projections.UsageAccount(wallet, usd), c.owed)
+		balance("what is used and not paid by "+name, events.Account{Role: events.ConsumerUsage, Currency: usd, Owner: wallet}, c.owed)
 		owed.Sub(owed, c.owed)
 	}
-	balance("what is earned", projections.EarningsAccount(m.merchant, usd), m.model.earned)
+	balance("what is earned", events.Account{Role: events.Merchant, Currency: usd, Owner: m.merchant}, m.model.earned)
 	balance("what is receivable", events.Account{Role: events.Receivable, Currency: usd, Owner: m.merchant}, owed)
 	balance("the platform's fee", events.Account{Role: events.PlatformFee, Currency: usd}, m.model.platform)
 

@@ -168,7 +168,7 @@ func TestPlatformFee(t *testing.T) {
 		}
 		want := (total*333 + 5000) / 10_000
 		fee := w.seq.books.BalanceOf(events.Account{Role: events.PlatformFee, Currency: usd})
-		earned := w.seq.books.BalanceOf(projections.EarningsAccount(w.merchant, usd))
+		earned := w.seq.books.BalanceOf(events.Account{Role: events.Merchant, Currency: usd, Owner: w.merchant})
 		if fee != events.SumOf(events.Nanos(want)) || earned != events.SumOf(events.Nanos(total-want)) {
 			rt.Fatalf("fee %s and earnings %s of %d nanos, want a fee of %d", fee.Digits(), earned.Digits(), total, want)
 		}

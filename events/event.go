@@ -299,7 +299,7 @@ func kindOf(b []byte) Kind {
 // trailing bytes and values out of range are errors that match [ErrEncoding];
 // unknown fields are ignored.
 //
-// Decode(e.Kind(), Encode(e)) is e, for every e that NewRecord accepts; an empty list
+// What NewRecord writes of an e that it accepts is decoded to e; an empty list
 // and none are the same.
 func Decode(kind Kind, b []byte) (Event, error) { //nolint:funlen // a case for each kind, and nothing else
 	switch kind {
@@ -484,13 +484,4 @@ func Decode(kind Kind, b []byte) (Event, error) { //nolint:funlen // a case for 
 		return unmarshal[HeldDiscarded](b)
 	}
 	return decodeEntitlement(kind, b)
-}
-
-// Encode returns e in its wire form. It does not check that Decode accepts it;
-// [NewRecord] does.
-func Encode(e Event) []byte {
-	if u, ok := e.(*UsageReported); ok {
-		return u.append(nil)
-	}
-	return marshal(e)
 }

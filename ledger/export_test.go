@@ -13,14 +13,6 @@ func (o Options) Small() Options {
 	return o
 }
 
-// Runs returns how many runs the dedupe index has at each level.
-func (l *Log) Runs() (levels [maxLevel + 1]int) {
-	for _, r := range l.index.snapshot() {
-		levels[r.level]++
-	}
-	return levels
-}
-
 // Keys of the store, for tests that damage it.
 var (
 	RecordKey     = recordKey

@@ -53,11 +53,6 @@ type Held struct {
 	Reservations []events.ReservationID `cbor:"1,keyasint"`
 }
 
-// HoldAccount is the account of a consumer's wallet that holds what is set aside.
-func HoldAccount(w events.WalletID, c events.Currency) events.Account {
-	return events.Account{Role: events.ReservationHold, Currency: c, Owner: w}
-}
-
 // held returns what a movement adds to the money that is set aside.
 func held(m events.Movement) (sum events.Sum) {
 	for i := range m.Postings {

@@ -44,16 +44,6 @@ func MainAccount(w events.WalletID, c events.Currency) events.Account {
 	return events.Account{Role: events.ConsumerMain, Currency: c, Owner: w}
 }
 
-// UsageAccount is the account of a consumer's wallet that holds what is used and not paid.
-func UsageAccount(w events.WalletID, c events.Currency) events.Account {
-	return events.Account{Role: events.ConsumerUsage, Currency: c, Owner: w}
-}
-
-// EarningsAccount is the account that a merchant's wallet shows.
-func EarningsAccount(m events.OrganizationID, c events.Currency) events.Account {
-	return events.Account{Role: events.Merchant, Currency: c, Owner: m}
-}
-
 // post adds the postings of a record to their accounts.
 func (b *Books) post(rec *events.Record, m events.Movement) {
 	for i := range m.Postings {

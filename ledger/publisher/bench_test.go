@@ -102,7 +102,7 @@ func BenchmarkRaw(b *testing.B) {
 	records := usage(b.N)
 	subjects := make([]string, 100)
 	for i := range subjects {
-		subjects[i] = Subject(&records[i%b.N])
+		subjects[i] = subject(&records[i%b.N])
 	}
 	done := meter(b, records)
 	for i := range records {

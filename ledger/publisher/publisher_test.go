@@ -57,7 +57,7 @@ func TestEachRecordOnce(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				if want := Subject(&log.records[n-1]); msg.Subject != want {
+				if want := subject(&log.records[n-1]); msg.Subject != want {
 					t.Errorf("record %d has the subject %s, want %s", n, msg.Subject, want)
 				}
 				if len(msg.Header) != 1 || msg.Header.Get(jetstream.ExpectedLastSeqHeader) != strconv.Itoa(int(n-1)) {
@@ -83,7 +83,7 @@ func TestSubject(t *testing.T) {
 		{merchant, events.WalletOpened{}, "tally.ledger.org_00000000000000000000000001.wallet.WalletOpened"},
 	} {
 		rec := &events.Record{Envelope: events.Envelope{Merchant: tt.merchant}, Event: tt.event}
-		if got := Subject(rec); got != tt.want {
+		if got := subject(rec); got != tt.want {
 			t.Errorf("subject is %s, want %s", got, tt.want)
 		}
 	}
@@ -336,3 +336,6 @@ func TestForeignStream(t *testing.T) {
 		t.Error("it was taken for ours")
 	}
 }
+
+// subject returns the public subject of rec: tally.ledger.<merchant>.<aggregate>.<EventType>.
+func subject(rec *events.Record) string { return string(appendSubject([]byte(Public), rec)) }

@@ -24,6 +24,3 @@ func appendSubject(b []byte, rec *events.Record) []byte {
 	b = append(append(b, '.'), aggregate...)
 	return append(append(b, '.'), name...)
 }
-
-// Subject returns the public subject of rec: tally.ledger.<merchant>.<aggregate>.<EventType>.
-func Subject(rec *events.Record) string { return string(appendSubject([]byte(Public), rec)) }
