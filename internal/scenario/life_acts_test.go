@@ -334,7 +334,11 @@ func (l *life) takeBack(p *person) {
 		l.do("", "ResolveDispute", map[string]any{"disputeId": l.w.names[e.dispute], "status": "declined"}, "", nil)
 		e.dispute = ""
 	case e.dispute != "" && n == 1:
-		if l.refund(e, "ResolveDispute", map[string]any{"disputeId": l.w.names[e.dispute], "status": "accepted"}) {
+		accept := map[string]any{"disputeId": l.w.names[e.dispute], "status": "accepted"}
+		if e.taken { // while it was disputed
+			l.do("", "ResolveDispute", accept, "", nil)
+			e.dispute = ""
+		} else if l.refund(e, "ResolveDispute", accept) {
 			e.dispute = ""
 		}
 	case n == 2:
