@@ -9,15 +9,16 @@ import (
 	"tallystick/events"
 	"tallystick/internal/natsbus"
 	"tallystick/internal/query"
+	"tallystick/internal/server"
 )
 
 func (a *app) keys() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "keys",
-		Short: "Make, list and revoke API keys",
+		Short: "Make, list and revoke API keys; change the master key",
 		RunE:  a.needsSubcommand,
 	}
-	cmd.AddCommand(a.keysCreate(), a.keysList(), a.keysRevoke())
+	cmd.AddCommand(a.keysCreate(), a.keysList(), a.keysRevoke(), a.keysRotateMaster())
 	return cmd
 }
 
@@ -133,4 +134,49 @@ func inboxOf(role, key, merchant string) (string, error) {
 		err = errors.Join(err, id.Merchant.UnmarshalText([]byte(merchant)))
 	}
 	return id.InboxPrefix(), err
+}
+
+func (a *app) keysRotateMaster() *cobra.Command {
+	var given bool
+	cmd := &cobra.Command{
+		Use:   "rotate-master",
+		Short: "Wrap the keys of personal data by a new master key",
+		Long: `Make a new master key, wrap the keys of personal data by it, and forget the old one. It needs a directory that nobody
+has open: stop the server, and start it again afterwards. If it is interrupted, run it again; the directory can be opened
+at any moment.
+
+The old master key is still needed for backups that were made before, and until a server has run on the directory for the
+mirror of the keys that restore --from-nats takes them from. So keep a copy of the new file, and of the old one as long as
+such backups.
+
+Where the file is not tally's to write, put the new key as a line above the old one, run this with --given, which wraps
+all keys by the first one of the file, and then take the old one out.`,
+		Example: `  tally keys rotate-master --data DIR
+  tally keys rotate-master --data DIR --master-key-file /etc/tally/master.key --given`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			c, err := a.settle()
+			if err != nil {
+				return err
+			}
+			if c.server != "" {
+				return usagef("the master key is changed in a directory that no server has open: give --data")
+			}
+			done, err := server.Rotation{Dir: c.dir, MasterKeyFile: c.masterKey, Given: given}.Run(cmd.Context())
+			if locked, ok := errors.AsType[*server.LockedError](err); ok {
+				return errors.New(locked.Holder() + ": stop it first, and start it again when the master key is changed")
+			}
+			if err != nil {
+				return err
+			}
+			if a.json {
+				return writeJSON(a.Out, done)
+			}
+			a.say("%d keys, and %d that are destroyed, are wrapped by the first master key in %s\n", done.Keys, done.Tombstones, done.File)
+			a.note("Keep a copy of that file. The one before is needed for backups that were made before, and for the published keys until a server has run.\n")
+			return nil
+		},
+	}
+	cmd.Flags().BoolVar(&given, "given", false, "make no key: the first one in the file is the new one")
+	return cmd
 }

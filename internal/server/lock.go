@@ -18,12 +18,15 @@ type LockedError struct {
 	PID int // of the other process; 0 if it is not known
 }
 
-func (e *LockedError) Error() string {
+func (e *LockedError) Error() string { return e.Holder() + ": talk to it with --server, or stop it first" }
+
+// Holder says who has the directory open.
+func (e *LockedError) Holder() string {
 	who := "another process"
 	if e.PID != 0 {
 		who = fmt.Sprintf("process %d", e.PID)
 	}
-	return fmt.Sprintf("%s is in use by %s: talk to it with --server, or stop it first", e.Dir, who)
+	return fmt.Sprintf("%s is in use by %s", e.Dir, who)
 }
 
 // A MissingError reports that there is no ledger in a directory.
