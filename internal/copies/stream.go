@@ -52,7 +52,12 @@ func (t *Taken) Unproved() events.Seq { return t.Last - max(t.Checked, t.First-1
 // Run takes the tail of the stream into the log (D18), and the keys that the directory lacks. The directory may be that of an
 // older copy, or new. Nothing is taken unless the stream goes on where the log ends, without a gap, and
 // its tree is that of every checkpoint that was published of it.
+//
+// If it fails, for a wrong master key for instance, it can be called again on the same directory.
 func (f FromStream) Run(ctx context.Context) (t Taken, err error) {
+	if err := f.hasMaster(); err != nil {
+		return t, err
+	}
 	dir := filepath.Join(f.Dir, "log")
 	_, err = os.Stat(dir)
 	log, err := ledger.Open(dir, ledger.Options{Create: errors.Is(err, fs.ErrNotExist), Logger: f.Logger})
@@ -168,12 +173,22 @@ func (f FromStream) take(ctx context.Context, log *ledger.Log, p *publisher.Publ
 	return log.WaitDurable(ctx, c.Stream.Last)
 }
 
-// keys brings back the keys that the directory lacks from their mirror, and returns how many the mirror has.
+// hasMaster returns an error if there is no master key. A new one would open none of the published keys.
+func (f FromStream) hasMaster() error {
+	name := f.MasterKeyFile
+	if name == "" {
+		name = filepath.Join(f.Dir, "keys", "master.key")
+	}
+	if _, err := os.Stat(name); errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("%w: there is no file %s; give the master key of the ledger that was published with --master-key-file", keyring.ErrMasterKey, name)
+	}
+	return nil
+}
+
+// keys brings back the keys that the directory lacks from their mirror, and returns how many the mirror has. It goes on where it was
+// cut off before.
 func (f FromStream) keys(ctx context.Context) (n int, err error) {
-	dir := filepath.Join(f.Dir, "keys")
-	_, err = os.Stat(filepath.Join(dir, "consumers"))
-	isNew := errors.Is(err, fs.ErrNotExist)
-	keys, err := keyring.Open(dir, keyring.Options{Create: isNew, Restoring: isNew, MasterKeyFile: f.MasterKeyFile})
+	keys, err := keyring.Open(filepath.Join(f.Dir, "keys"), keyring.Options{Create: true, Restoring: true, MasterKeyFile: f.MasterKeyFile})
 	if err != nil {
 		return 0, err
 	}

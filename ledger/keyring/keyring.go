@@ -288,7 +288,7 @@ func (k *Keyring) openRoot() error {
 	case errors.Is(err, ErrUnknown) && (k.opts.Restoring || k.opts.Salvage):
 		return nil
 	case errors.Is(err, ErrUnknown):
-		return fmt.Errorf("%w: %s has no root key: restoring it from a mirror or a backup was not finished", ErrMissing, k.dir)
+		return fmt.Errorf("%w: %s has no root key: restoring it from a mirror or a backup was not finished: do that again", ErrMissing, k.dir)
 	case errors.Is(err, ErrMasterKey):
 		return fmt.Errorf("%w; %s holds another one: put the right file back, or name it", err, k.opts.MasterKeyFile)
 	case err != nil:
