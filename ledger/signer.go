@@ -72,6 +72,32 @@ func OpenSigner(dir string, ledger events.LedgerID, random io.Reader) (*Signer, 
 // there are any.
 func ReadKeys(dir string) ([]string, error) { return readLines(dir, PublicKeyFile) }
 
+// CheckKeys reads the keys of a ledger's checkpoints in dir, makes none, and returns how many there are: private ones, which sign, and
+// public ones. The error names a file with a line that is no key of this ledger, or a private key whose public half is not there.
+func CheckKeys(dir string, ledger events.LedgerID) (private, public int, err error) {
+	s := &Signer{dir: dir, name: Origin(ledger)}
+	if s.public, err = readLines(dir, PublicKeyFile); err != nil {
+		return 0, 0, err
+	}
+	if s.private, err = readLines(dir, privateFile); err != nil {
+		return 0, 0, err
+	}
+	known, err := s.Keys()
+	if err != nil {
+		return 0, 0, fmt.Errorf("file %s is damaged: %w", filepath.Join(dir, PublicKeyFile), err)
+	}
+	signers, err := s.signers(s.private)
+	if err != nil {
+		return 0, 0, fmt.Errorf("file %s is damaged, and signs nothing: %w", filepath.Join(dir, privateFile), err)
+	}
+	for _, signer := range signers {
+		if _, err := known.Verifier(signer.Name(), signer.KeyHash()); err != nil {
+			return 0, 0, fmt.Errorf("file %s has a key whose public half is not in %s: %w", filepath.Join(dir, privateFile), PublicKeyFile, err)
+		}
+	}
+	return len(s.private), len(s.public), nil
+}
+
 // Rotate makes a new key. From now on checkpoints are signed with it, and with the one
 // before it until the next rotation.
 func (s *Signer) Rotate() error {

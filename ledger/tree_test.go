@@ -1,6 +1,7 @@
 package ledger_test
 
 import (
+	"bytes"
 	"crypto/rand"
 	"crypto/sha256"
 	"errors"
@@ -70,6 +71,46 @@ func TestTree(t *testing.T) {
 		t.Errorf("%+v", report)
 	}
 	must(t, log.Close())
+}
+
+// TestCheckKeys changes every single byte of the keys of checkpoints: it is noticed, and the file is named.
+func TestCheckKeys(t *testing.T) {
+	dir := t.TempDir()
+	of := newMaker(1, 0).head.Ledger
+	if private, public, err := ledger.CheckKeys(dir, of); private != 0 || public != 0 || err != nil {
+		t.Errorf("no keys: %d, %d, %v", private, public, err)
+	}
+	signer, err := ledger.OpenSigner(dir, of, rand.Reader)
+	must(t, err)
+	must(t, signer.Rotate())
+	must(t, signer.Rotate())
+	if private, public, err := ledger.CheckKeys(dir, of); private != 2 || public != 3 || err != nil {
+		t.Errorf("good keys: %d, %d, %v", private, public, err)
+	}
+	other := of
+	other[0]++
+	if _, _, err := ledger.CheckKeys(dir, other); err == nil {
+		t.Error("keys of another ledger pass")
+	}
+	for _, name := range []string{"checkpoint.key", "checkpoint.pub"} {
+		path := filepath.Join(dir, name)
+		good, err := os.ReadFile(path)
+		must(t, err)
+		for i := range good {
+			for bit := range 5 { // of hexadecimal digits a higher one is small or capital
+				if good[i] == '\n' {
+					continue // any white space ends a line as well
+				}
+				b := bytes.Clone(good)
+				b[i] ^= 1 << bit
+				must(t, os.WriteFile(path, b, 0o600))
+				if _, _, err := ledger.CheckKeys(dir, of); err == nil || !strings.Contains(err.Error(), name) {
+					t.Errorf("%s: byte %d, bit %d: %v", name, i, bit, err)
+				}
+			}
+		}
+		must(t, os.WriteFile(path, good, 0o600))
+	}
 }
 
 // TestCheckpoints signs and stores checkpoints, with a key that is rotated in between, and finds them again.

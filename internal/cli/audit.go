@@ -29,8 +29,10 @@ func (a *app) verify() *cobra.Command {
 		Short: "Check everything against everything",
 		Long: `Check everything against everything: the bytes of the log, the Merkle tree, signed checkpoints, the balance of each
 record's postings, gaps, and the index of idempotency keys; all billing, which is done again from the usage and the
-catalog; the views and their snapshots, which are folded again from the first record; the keys of personal data; and
-the published stream. What is wrong is named, by record or by file, and gives exit status 1.`,
+catalog; the views and their snapshots, which are folded again from the first record; the keys of personal data, and those
+that sign checkpoints; and the published stream. What is wrong is named, by record or by file, and gives exit status 1.
+
+Views that cannot be read when the ledger is opened are made again from the log: that is said, and is no failure.`,
 		Example: `  tally verify --data DIR
   tally verify --data DIR --json`,
 		Args: cobra.NoArgs,

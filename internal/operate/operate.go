@@ -88,6 +88,7 @@ func (t *Target) Verify(ctx context.Context, progress func(step string, done, to
 	defer func() { err = errors.Join(err, os.RemoveAll(scratch)) }()
 	return verify.Run(ctx, verify.Subject{
 		Log: t.Log, Views: t.Views, Keys: t.Keyring, Stream: t.Stream, NoStream: t.NoStream, Scratch: filepath.Join(scratch, "views"),
+		SigningKeys: t.keys(),
 	}, verify.Options{Clock: t.Clock, Progress: progress})
 }
 

@@ -11,6 +11,8 @@
 //   - snapshots: the same at the sequence of each snapshot, whose rows are read too;
 //   - keys: the keys of personal data, of which there is one for each consumer that is not erased, and none for
 //     one that is;
+//   - signing: the private keys that checkpoints are signed with are keys of this ledger, and their public halves are
+//     known ([ledger.CheckKeys]);
 //   - stream: the published records are those of the log, byte by byte.
 //
 // A step that fails names the first bad record, or the file and the place in it. Later steps are tried

@@ -220,7 +220,7 @@ func (r *replaying) finish(unread string) {
 	}
 	err := r.viewsErr
 	if err == nil && r.checked {
-		v.add("views", fmt.Sprintf("%d projections at sequence %d", len(r.live), r.liveAt), nil)
+		v.add("views", fmt.Sprintf("%d projections at sequence %d%s", len(r.live), r.liveAt, replaced(v.sub.Views)), nil)
 	} else {
 		if err == nil {
 			err = errors.New(unread)
@@ -231,6 +231,16 @@ func (r *replaying) finish(unread string) {
 	if err := r.close(); err != nil {
 		v.add("scratch", "", err)
 	}
+}
+
+// replaced says what the views were made again for when they were opened, "" if they were not: who looks for damage
+// is to hear of it, though it is mended.
+func replaced(v *views.Views) string {
+	why := v.Unusable()
+	if why == nil {
+		return ""
+	}
+	return fmt.Sprintf("; they were made again when they were opened: %v", why)
 }
 
 // explain adds to a difference the first row that differs.

@@ -18,6 +18,8 @@ type Subject struct {
 	Keys   Keys         // nil: not verified
 	Stream Stream       // nil: not verified
 
+	SigningKeys string // directory of the keys that sign checkpoints; "": not verified
+
 	NoStream string // why there is no Stream, for the report
 	Scratch  string // a directory that can be made, for a store that is removed again
 }
@@ -96,6 +98,7 @@ func Run(ctx context.Context, sub Subject, opts Options) (*Report, error) {
 	began := opts.Clock()
 	v.log(ctx)
 	v.replay(ctx)
+	v.signing()
 	v.stream(ctx)
 	v.report.Seconds = opts.Clock().Sub(began).Seconds()
 	return v.report, ctx.Err()
@@ -139,6 +142,16 @@ func (v *verification) log(ctx context.Context) {
 	if v.report.Size == 0 { // it ended before the end
 		v.report.Size = v.sub.Log.Durable()
 	}
+}
+
+// signing checks the keys that checkpoints are signed with.
+func (v *verification) signing() {
+	if v.sub.SigningKeys == "" {
+		v.skip("signing", "no directory of keys was given")
+		return
+	}
+	private, public, err := ledger.CheckKeys(v.sub.SigningKeys, v.report.Ledger)
+	v.add("signing", fmt.Sprintf("%d keys sign checkpoints, %d verify them", private, public), err)
 }
 
 func (v *verification) stream(ctx context.Context) {

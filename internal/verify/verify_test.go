@@ -2,6 +2,7 @@ package verify
 
 import (
 	"context"
+	"crypto/rand"
 	"fmt"
 	"path/filepath"
 	"slices"
@@ -93,6 +94,9 @@ func newWorld(t *testing.T, records []events.Record, change func(*events.Record)
 	if err := w.log.WaitDurable(t.Context(), last); err != nil {
 		t.Fatal(err)
 	}
+	if _, err := ledger.OpenSigner(filepath.Join(w.dir, "keys"), records[0].Ledger, rand.Reader); err != nil {
+		t.Fatal(err)
+	}
 	if w.view, err = views.Open(w.dir, shown{w.log, change}, views.Options{}); err != nil {
 		t.Fatal(err)
 	}
@@ -112,7 +116,7 @@ func newWorld(t *testing.T, records []events.Record, change func(*events.Record)
 
 func (w *world) verify(t *testing.T, change func(*Subject)) *Report {
 	t.Helper()
-	sub := Subject{Log: w.log, Views: w.view, Keys: w.keys, Stream: stream{w.log, nil}, Scratch: filepath.Join(w.dir, "scratch")}
+	sub := Subject{Log: w.log, Views: w.view, Keys: w.keys, Stream: stream{w.log, nil}, Scratch: filepath.Join(w.dir, "scratch"), SigningKeys: filepath.Join(w.dir, "keys")}
 	if change != nil {
 		change(&sub)
 	}
@@ -159,7 +163,7 @@ func TestAGoodLedgerPasses(t *testing.T) {
 	if !r.OK || r.Problem() != "" || int(r.Size) != len(records) || r.Root == (events.Hash{}) {
 		t.Errorf("report %+v", r)
 	}
-	if got := strings.Join(names, " "); got != "log billing views snapshots keys stream" {
+	if got := strings.Join(names, " "); got != "log billing views snapshots keys signing stream" {
 		t.Errorf("steps %s", got)
 	}
 }

@@ -43,6 +43,7 @@ type Views struct {
 	snapshot  chan struct{} // asks for a snapshot
 	describe  chan struct{} // says that there is one without digests
 	heals     atomic.Int32
+	unusable  error // why the live views that Open found are not used, nil if they are
 
 	mu      sync.Mutex // guards the fields below
 	current *generation
@@ -76,6 +77,7 @@ func Open(dir string, log Log, opts Options) (*Views, error) {
 	if why != nil {
 		if n != 0 {
 			opts.Logger.Warn("views cannot be used and are made again", "generation", n, "why", why)
+			v.unusable = why
 		}
 		if n, store, err = v.restore(ctx); err != nil {
 			return nil, fmt.Errorf("opening views: %w", err)
@@ -91,6 +93,10 @@ func Open(dir string, log Log, opts Options) (*Views, error) {
 	}
 	return v, nil
 }
+
+// Unusable returns why the live views that [Open] found could not be used, so that it made them again, or nil. An error that matches
+// [ErrCorrupt] names the file and the place in it.
+func (v *Views) Unusable() error { return v.unusable }
 
 // usable opens generation n, or says why it cannot be used.
 func (v *Views) usable(n uint64) (*Store, error) {
