@@ -72,3 +72,70 @@ func (a *app) reconnect() (Backend, error) {
 	}
 	return b, err
 }
+
+// returning is a running server that is found again after the connection to it was lost: one that has started again has another key for whoever may
+// read its directory, and may be elsewhere. A request that was lost is lost; the next one may find the server. Any goroutine may use it.
+type returning struct {
+	app  *app
+	turn chan struct{} // holds a token while somebody connects
+
+	mu  sync.Mutex // guards the field below
+	now Backend
+}
+
+// returning returns b, which is found again if it is a running server. What it returns must be closed, and b as well.
+func (a *app) returning(b Backend) Backend {
+	if _, ok := b.(remote); !ok {
+		return b
+	}
+	return &returning{app: a, turn: make(chan struct{}, 1), now: b}
+}
+
+func (r *returning) current() Backend {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.now
+}
+
+// Command implements [Backend].
+func (r *returning) Command(ctx context.Context, name string, body []byte) ([]byte, error) {
+	b := r.current()
+	answer, err := b.Command(ctx, name, body)
+	r.look(ctx, b, err)
+	return answer, err
+}
+
+// Query implements [Backend].
+func (r *returning) Query(ctx context.Context, name string, args []byte) ([]byte, error) {
+	b := r.current()
+	answer, err := b.Query(ctx, name, args)
+	r.look(ctx, b, err)
+	return answer, err
+}
+
+// look connects again if err says that the connection of was is lost. Where that fails things stay as they are: was may come back by itself.
+func (r *returning) look(ctx context.Context, was Backend, err error) {
+	if !errors.Is(err, errLost) && !errors.Is(err, nats.ErrConnectionClosed) {
+		return
+	}
+	select {
+	case r.turn <- struct{}{}:
+		defer func() { <-r.turn }()
+	case <-ctx.Done():
+		return
+	}
+	if r.current() != was {
+		return // another goroutine has done it
+	}
+	next, err := r.app.reconnect()
+	if err != nil {
+		return
+	}
+	r.mu.Lock()
+	r.now = next
+	r.mu.Unlock()
+	_ = was.Close() // it is lost
+}
+
+// Close implements [Backend].
+func (r *returning) Close() error { return r.current().Close() }

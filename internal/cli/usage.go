@@ -124,7 +124,11 @@ func (a *app) publish(ctx context.Context, file string, p *publishing) error {
 	began := a.Clock()
 	var sum *outcome
 	err = a.with(ctx, func(b Backend) error {
-		sum, err = publishAll(ctx, b, src, p)
+		r := a.returning(b)
+		sum, err = publishAll(ctx, r, src, p)
+		if r != b {
+			err = errors.Join(err, r.Close())
+		}
 		return err
 	})
 	_ = bar.Finish() // it writes to the terminal only
@@ -292,6 +296,9 @@ func (pub *sender) send(ctx context.Context, batch []entry) error {
 			break
 		}
 		batch = left
+		if wrong, ok := errors.AsType[*usageError](why); ok {
+			return wrong // to repeat it changes nothing
+		}
 		if try == pub.p.tries || ctx.Err() != nil {
 			return fmt.Errorf("rows %d to %d were sent %d times; publish the file again when the ledger is back: %w",
 				batch[0].row, batch[len(batch)-1].row, try, why)

@@ -18,7 +18,9 @@ type LockedError struct {
 	PID int // of the other process; 0 if it is not known
 }
 
-func (e *LockedError) Error() string { return e.Holder() + ": talk to it with --server, or stop it first" }
+func (e *LockedError) Error() string {
+	return e.Holder() + ": talk to it with --server, or stop it first"
+}
 
 // Holder says who has the directory open.
 func (e *LockedError) Holder() string {
