@@ -37,7 +37,8 @@ type Options struct {
 	Sequencer   Sequencer
 	NewDecoder  func() *wire.Decoder // any goroutine may call it
 	Queries     *query.Service
-	Head        func() events.Seq // last record decided
+	Head        func() events.Seq   // last record decided
+	Refused     func(commands.Code) // is told of each command that is refused before it is decoded or decided; default: nobody
 	Environment events.Environment
 	Clock       func() time.Time // real time
 	Logger      *slog.Logger     // default: nothing is logged
@@ -65,6 +66,9 @@ func New(opts Options) (*API, error) {
 	}
 	if opts.Version == "" {
 		opts.Version = "0.0.0"
+	}
+	if opts.Refused == nil {
+		opts.Refused = func(commands.Code) {}
 	}
 	a := &API{opts: opts, mux: http.NewServeMux(), limits: newLimiter(opts.Limit), writes: newWrites(), shared: make(map[string]shared)}
 	a.decoders.New = func() any { return opts.NewDecoder() }

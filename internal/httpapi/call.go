@@ -36,6 +36,7 @@ type call struct {
 	body     []byte
 	values   map[string]any // the parameters of the query
 	fields   map[string]any // the body, where it was checked and is an object
+	counted  bool           // what refuses it has been counted where it was decoded or decided
 }
 
 // serve answers a request.
@@ -62,6 +63,9 @@ func (a *API) serve(op *operation, schema *huma.Schema, ctx huma.Context) {
 			a.opts.Logger.Error("a request could not be answered", "operation", op.id, "error", err)
 		}
 		p := problemOf(err)
+		if !c.counted && r.Method != http.MethodGet {
+			a.opts.Refused(p.rejection.Code)
+		}
 		p.status = op.known[p.rejection.Code]
 		result = p.result()
 	}
@@ -209,6 +213,7 @@ func (c *call) carryOut(name string, beside ...wire.Given) (d done, err error) {
 	defer c.api.decoders.Put(decoder)
 	work, err := decoder.Command(c.ctx, name, c.merchant, c.who, c.body, beside...)
 	if err != nil {
+		c.counted = true
 		return d, err
 	}
 	defer work.Release()
@@ -239,6 +244,7 @@ func (c *call) carryOut(name string, beside ...wire.Given) (d done, err error) {
 		return d, nil
 	}
 	if r := &d.receipts[0]; r.Status == commands.Rejected {
+		c.counted = true
 		return d, &commands.Rejection{Code: r.Code, Message: r.Message, Blockers: r.Blockers}
 	} else if r.Status == commands.Accepted {
 		d.secret = work.Secret // a repeat has made one too, which is no key's

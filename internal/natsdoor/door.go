@@ -57,8 +57,9 @@ type Options struct {
 	Clock      func() time.Time   // real time
 	Logger     *slog.Logger
 
-	Operators *nats.Conn // where operators are, who discover services; default Conn
-	Later     bool       // requests are taken only from [Door.Listen] on
+	Refused   func(commands.Code) // is told of each command that is refused before it is decoded or decided; default: nobody
+	Operators *nats.Conn          // where operators are, who discover services; default Conn
+	Later     bool                // requests are taken only from [Door.Listen] on
 
 	ID      string // of this instance, for discovery; default: a random one
 	Version string // for discovery; default "0.0.0"
@@ -87,6 +88,9 @@ func (o Options) withDefaults() Options {
 	}
 	if o.Version == "" {
 		o.Version = "0.0.0"
+	}
+	if o.Refused == nil {
+		o.Refused = func(commands.Code) {}
 	}
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)

@@ -55,6 +55,9 @@ func (d *Door) arrive(e *endpoint, m *nats.Msg) *request {
 	}
 	if d.shut {
 		refusal := commands.Reject(commands.ShuttingDown, "the ledger is shutting down")
+		if e == &d.commands {
+			d.opts.Refused(refusal.Code)
+		}
 		receipt := commands.Refusal(refusal)
 		if err := d.respond(m.Reply, receipt.AppendJSON(nil), refusal); err != nil {
 			d.opts.Logger.Warn("an answer could not be sent", "error", err)
@@ -182,7 +185,7 @@ func (d *Door) wait(r *request, fn func(context.Context) ([]byte, error)) {
 func (r *request) submit(ctx context.Context, decoder *wire.Decoder) {
 	work, err := decoder.Command(ctx, r.name, r.merchant, r.who, r.body)
 	if err != nil {
-		r.refuse(r.door.rejectionOf(err))
+		r.refused(r.door.rejectionOf(err)) // which the decoder has counted
 		return
 	}
 	r.work, r.call.Requests = work, work.Requests
@@ -204,8 +207,16 @@ func (d *Door) rejectionOf(err error) *commands.Rejection {
 	return r
 }
 
-// refuse answers a request with a refusal.
+// refuse answers a request with a refusal of this door's.
 func (r *request) refuse(rejection *commands.Rejection) {
+	if r.endpoint == &r.door.commands {
+		r.door.opts.Refused(rejection.Code)
+	}
+	r.refused(rejection)
+}
+
+// refused answers a request with a refusal.
+func (r *request) refused(rejection *commands.Rejection) {
 	r.refusal = rejection
 	r.door.out.put(r)
 }

@@ -129,6 +129,7 @@ func (d *doors) open(ctx context.Context) (err error) {
 	}
 	d.door, err = natsdoor.Open(natsdoor.Options{
 		Conn: d.bus.Door(), Sequencer: checkedSequencer{d}, NewDecoder: s.NewDecoder, Callers: s.keys, Queries: s.Queries,
+		Refused:   s.metrics.Rejected,
 		Handlers:  map[string]natsdoor.Handler{"OpenConsumer": natsdoor.OpenConsumer(d.bus)},
 		Later:     n.External != nil, // others may be there
 		Operators: d.bus.Books(), Clock: s.cfg.Clock, Logger: s.cfg.Logger, ID: s.Keyring.InstanceID(), Version: d.opts.Version,

@@ -28,7 +28,7 @@ func newMetrics(s *Server, clock func() time.Time) *metrics {
 		Buckets: prometheus.ExponentialBuckets(1, 4, 8),
 	})
 	m.rejected = prometheus.NewCounterVec(prometheus.CounterOpts{
-		Name: "tally_rejections_total", Help: "Commands refused, by code.",
+		Name: "tally_rejections_total", Help: "Commands refused, by code: by the rules, and before by whoever took them in.",
 	}, []string{"code"})
 	m.due = prometheus.NewGauge(prometheus.GaugeOpts{
 		Name: "tally_oldest_due_action_seconds", Help: "How long ago the oldest due action of real time was due; negative while it is ahead, 0 if there is none.",

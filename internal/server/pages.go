@@ -17,6 +17,7 @@ func (d *doors) openAPI(ctx context.Context) error {
 	api, err := httpapi.New(httpapi.Options{
 		Keys: callers{s.keys}, Sequencer: checkedSequencer{d}, NewDecoder: s.NewDecoder, Queries: s.Queries, Head: s.Sequencer.Applied,
 		Environment: s.opened.Environment, Clock: s.cfg.Clock, Logger: s.cfg.Logger, Version: d.opts.Version, Limit: d.opts.APILimit,
+		Refused: s.metrics.Rejected,
 	})
 	if err != nil {
 		return err

@@ -430,7 +430,7 @@ func (s *Server) published() events.Seq {
 func (s *Server) NewDecoder() *wire.Decoder {
 	return wire.NewDecoder(wire.Options{
 		Keyring: s.Keyring, Directory: s.directory, Environment: s.opened.Environment, Rand: s.cfg.Rand, NewConsumer: s.newConsumer,
-		Cards: s.cards(),
+		Cards: s.cards(), Refused: s.metrics.Rejected,
 	})
 }
 

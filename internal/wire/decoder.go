@@ -83,6 +83,21 @@ type call struct {
 //
 // What is given beside the body counts as fields of it, but for usage, which takes everything from the body.
 func (d *Decoder) Command(ctx context.Context, name string, merchant events.OrganizationID, who Who, body []byte, beside ...Given) (*Work, error) {
+	w, err := d.decode(ctx, name, merchant, who, body, beside)
+	if d.opts.Refused == nil {
+		return w, err
+	}
+	if err != nil {
+		d.opts.Refused(RejectionOf(err).Code)
+		return nil, err
+	}
+	for _, r := range w.Refused {
+		d.opts.Refused(r.Rejection.Code)
+	}
+	return w, nil
+}
+
+func (d *Decoder) decode(ctx context.Context, name string, merchant events.OrganizationID, who Who, body []byte, beside []Given) (*Work, error) {
 	if merchant.IsZero() && who.Operator() {
 		named, err := d.namedMerchant(body)
 		if err != nil {

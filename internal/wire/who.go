@@ -106,4 +106,5 @@ type Options struct {
 	NewConsumer func() events.OrganizationID // an identity that is never given twice; any goroutine may call it
 	Cards       Cards                        // where cards are known
 	Rand        io.Reader                    // for the secrets of API keys; crypto/rand outside tests
+	Refused     func(commands.Code)          // is told of each command that is refused here; nil for nobody
 }
