@@ -15,6 +15,7 @@ type waiting struct {
 
 // attached is a usage event that was held before.
 type attached struct {
+	usage    events.Seq
 	command  events.CommandID
 	held     events.Seq
 	customer events.CustomerID
@@ -29,7 +30,7 @@ func (a *auditor) released(rec *events.Record) error {
 	switch e := any(rec.Event).(type) {
 	case *events.UsageReported:
 		if rec.Cause != 0 {
-			a.attached = attached{rec.Command, rec.Cause, e.Customer}
+			a.attached = attached{rec.Seq, rec.Command, rec.Cause, e.Customer}
 		}
 	case events.EventHeld:
 		of := waiting{rec.Merchant, e.External}

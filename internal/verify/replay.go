@@ -30,6 +30,9 @@ func (v *verification) replay(ctx context.Context) {
 	if err == nil {
 		r.folds(size)
 		if r.billing == nil {
+			r.billing = r.rest(size)
+		}
+		if r.billing == nil {
 			r.billing = r.auditor.finished()
 		}
 	}
@@ -54,6 +57,7 @@ type replaying struct {
 	ctx     context.Context //nolint:containedctx // lives as long as the call
 	auditor *auditor
 	billing error                          // the first finding
+	command events.CommandID               // of the last record
 	people  map[events.OrganizationID]bool // consumers, and whether they are erased
 
 	store     *views.Store // nil: nothing is folded
@@ -93,7 +97,24 @@ func (r *replaying) prepare() {
 	r.books.Attach(r.store, events.LedgerID{}, 0)
 }
 
+// rest does the billing of what the last command has recorded behind size, if anything: of a ledger that is in use, size may be
+// in the middle of what one command records, where things do not add up yet.
+func (r *replaying) rest(size events.Seq) error {
+	log := r.v.sub.Log
+	for next := size + 1; next <= log.Durable(); next++ {
+		rec, err := log.Record(next)
+		if err != nil || rec.Command != r.command {
+			return err
+		}
+		if err := r.auditor.check(&rec); err != nil {
+			return &Finding{rec.Seq, err}
+		}
+	}
+	return nil
+}
+
 func (r *replaying) record(rec events.Record) {
+	r.command = rec.Command
 	if err := r.auditor.check(&rec); err != nil && r.billing == nil {
 		r.billing = &Finding{rec.Seq, err}
 	}

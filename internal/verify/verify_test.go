@@ -275,3 +275,30 @@ func find(r *Report, name string) Step {
 	}
 	return Step{Name: fmt.Sprintf("no step %s", name)}
 }
+
+// TestTheLastCommandIsSeenWhole ends a replay between the end of a subscription and that of its virtual wallet, as it may happen while
+// the ledger is in use: that is no fault.
+func TestTheLastCommandIsSeenWhole(t *testing.T) {
+	records := projtest.Records(shape())
+	w := newWorld(t, records, nothing)
+	r := &replaying{v: &verification{sub: Subject{Log: w.log}}, auditor: newAuditor(), people: make(map[events.OrganizationID]bool)}
+	var size events.Seq
+	for i := range records {
+		if records[i].Event.Kind() == events.KindWalletEmptied {
+			break
+		}
+		if r.record(records[i]); r.billing != nil {
+			t.Fatal(r.billing)
+		}
+		size = records[i].Seq
+	}
+	if r.auditor.finished() == nil {
+		t.Fatalf("record %d: no money is left where nobody can spend it", size)
+	}
+	if err := r.rest(size); err != nil {
+		t.Fatal(err)
+	}
+	if err := r.auditor.finished(); err != nil {
+		t.Errorf("after what the command of record %d has recorded besides: %v", size, err)
+	}
+}

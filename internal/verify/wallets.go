@@ -89,5 +89,8 @@ func (a *auditor) finished() error {
 			return fmt.Errorf("wallet %s holds %s, and its subscription %s has ended", id, held, v.sub)
 		}
 	}
+	if was := a.attached; was.held != 0 {
+		return &Finding{was.usage, fmt.Errorf("record %d became usage, and is still held", was.held)}
+	}
 	return nil
 }
