@@ -175,7 +175,7 @@ func (w *world) restart(ctx context.Context, o Options, secret string) (took tim
 	rnd := mathrand.New(mathrand.NewPCG(uint64(o.Clock().UnixNano()), 1))
 	for i, batch := range [...]int{1, 100, 100, 100, 100} {
 		r := payload(w, rnd, randomKeys(batch), o.now())
-		m, err := nc.Request(r.subject, r.body, 30*time.Second)
+		m, err := within(ctx, nc, r, 30*time.Second)
 		if err != nil {
 			return 0, 0, fmt.Errorf("the first usage after a start: %w", err)
 		}
@@ -189,11 +189,18 @@ func (w *world) restart(ctx context.Context, o Options, secret string) (took tim
 	if mib, err = settled(cmd.Process.Pid); err != nil {
 		return 0, 0, err
 	}
-	return took, mib, w.push(nc, o)
+	return took, mib, w.push(ctx, nc, o)
+}
+
+// within sends a request and waits for the answer for so long, and no longer than ctx lasts: with that the server ends, too.
+func within(ctx context.Context, nc *nats.Conn, r request, long time.Duration) (*nats.Msg, error) {
+	ctx, cancel := context.WithTimeout(ctx, long)
+	defer cancel()
+	return nc.RequestWithContext(ctx, r.subject, r.body)
 }
 
 // push sends usage as fast as the server takes it.
-func (w *world) push(nc *nats.Conn, o Options) error {
+func (w *world) push(ctx context.Context, nc *nats.Conn, o Options) error {
 	const requests, batch = 3000, 100
 	rnd := mathrand.New(mathrand.NewPCG(uint64(o.Clock().UnixNano()), 2))
 	bodies := make([]request, requests)
@@ -201,7 +208,7 @@ func (w *world) push(nc *nats.Conn, o Options) error {
 		bodies[i] = payload(w, rnd, randomKeys(batch), o.now())
 	}
 	_, _, err := Load{requests, 64, func(_, i int) error {
-		m, err := nc.Request(bodies[i].subject, bodies[i].body, 60*time.Second)
+		m, err := within(ctx, nc, bodies[i], time.Minute)
 		if err != nil {
 			return err
 		}

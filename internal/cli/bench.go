@@ -53,6 +53,9 @@ func measure(a *app, name, short string, parties bool, run func(context.Context,
 			o.Dir, o.Clock = dir, a.Clock
 			o.Progress = func(format string, args ...any) { fmt.Fprintf(a.Err, format+"\n", args...) }
 			result, err := run(cmd.Context(), o)
+			if cmd.Context().Err() != nil {
+				return cmd.Context().Err() // whatever was under way then
+			}
 			if err != nil {
 				return err
 			}

@@ -236,7 +236,29 @@ func (a *app) root() *cobra.Command {
 			root.AddCommand(cmd)
 		}
 	}
+	a.strict(root)
 	return root
+}
+
+// strict lets the commands that cobra adds by itself fail for what they do not know: they would say so, or show help, and be content.
+func (a *app) strict(root *cobra.Command) {
+	root.InitDefaultCompletionCmd()
+	root.InitDefaultHelpCmd()
+	for _, cmd := range root.Commands() {
+		switch cmd.Name() {
+		case "completion":
+			cmd.Args, cmd.RunE = nil, a.needsSubcommand
+		case "help":
+			show := cmd.Run
+			cmd.Run, cmd.RunE = nil, func(cmd *cobra.Command, args []string) error {
+				if _, _, err := root.Find(args); err != nil {
+					return usagef("%v", err)
+				}
+				show(cmd, args)
+				return nil
+			}
+		}
+	}
 }
 
 // needsSubcommand is what a command does that has only others below it: with another word it is no help to show some.
