@@ -23,34 +23,51 @@ type callout struct {
 
 // AnswerCallouts starts to answer a server elsewhere that asks whom an API key lets in, if we have what user JWTs are signed
 // with. Only the instance that holds the streams may answer (see [Bus.Claim]): another knows other keys.
-// When it returns, the server knows that we do. It does nothing where the server is embedded, and where it was called before.
-func (b *Bus) AnswerCallouts() (err error) {
+// When it returns, the server knows that we do. It does nothing else where the server is embedded, and where it was called before.
+func (b *Bus) AnswerCallouts() error {
 	e := b.opts.External
 	b.mu.Lock()
-	defer b.mu.Unlock()
-	if e == nil || e.IssuerSeed == "" || b.callouts != nil {
+	before := b.callouts
+	b.mu.Unlock()
+	if e == nil || e.IssuerSeed == "" || before != nil {
 		return nil
 	}
-	c := &callout{bus: b}
-	if c.issuer, err = nkeys.FromSeed([]byte(e.IssuerSeed)); err != nil {
-		return fmt.Errorf("the issuer of user JWTs: %w", err)
-	}
-	if e.XKeySeed != "" {
-		if c.xkey, err = nkeys.FromCurveSeed([]byte(e.XKeySeed)); err != nil {
-			return fmt.Errorf("the key of the auth callout: %w", err)
-		}
+	c, err := newCallout(b, e)
+	if err != nil {
+		return err
 	}
 	sub, err := b.books.QueueSubscribe(calloutSubject, "tally", c.answer)
-	if err == nil {
-		if err = b.books.Flush(); err != nil {
-			_ = sub.Unsubscribe() // it has ended with the connection otherwise
-		}
-	}
 	if err != nil {
 		return fmt.Errorf("answering auth callouts: %w", err)
 	}
-	b.callouts = sub
+	b.mu.Lock()
+	if before = b.callouts; before == nil { // else another goroutine has begun meanwhile
+		b.callouts = sub
+	}
+	b.mu.Unlock()
+	if before != nil {
+		Leave(b.books, sub) // what it was given meanwhile is answered
+		return nil
+	}
+	if err := b.books.Flush(); err != nil {
+		b.StopCallouts()
+		return fmt.Errorf("answering auth callouts: %w", err)
+	}
 	return nil
+}
+
+func newCallout(b *Bus, e *External) (c *callout, err error) {
+	c = &callout{bus: b}
+	if c.issuer, err = nkeys.FromSeed([]byte(e.IssuerSeed)); err != nil {
+		return nil, fmt.Errorf("the issuer of user JWTs: %w", err)
+	}
+	if e.XKeySeed == "" {
+		return c, nil
+	}
+	if c.xkey, err = nkeys.FromCurveSeed([]byte(e.XKeySeed)); err != nil {
+		return nil, fmt.Errorf("the key of the auth callout: %w", err)
+	}
+	return c, nil
 }
 
 // StopCallouts ends what [Bus.AnswerCallouts] began, see [Leave]. Callouts that were given to us before are still answered, by

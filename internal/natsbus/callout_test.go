@@ -1,7 +1,11 @@
 package natsbus
 
 import (
+	"context"
+	"net"
+	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -65,6 +69,78 @@ func TestStopCallouts(t *testing.T) {
 			t.Fatalf("a client that comes afterwards: %v", err)
 		}
 		nc.Close()
+	}
+}
+
+// silent forwards what clients and a server say, until it falls silent: from then on it takes what clients say and passes nothing on. cut ends
+// all connections.
+func silent(t *testing.T, server string) (url string, fall, cut func()) {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var fallen atomic.Bool
+	ctx, end := context.WithCancel(context.Background())
+	stop := func() { end(); _ = l.Close() }
+	t.Cleanup(stop)
+	forward := func(from, to net.Conn) {
+		defer to.Close()
+		b := make([]byte, 1<<16)
+		for {
+			n, err := from.Read(b)
+			if err != nil {
+				return
+			}
+			if fallen.Load() {
+				continue
+			}
+			if _, err := to.Write(b[:n]); err != nil {
+				return
+			}
+		}
+	}
+	go func() {
+		for {
+			client, err := l.Accept()
+			if err != nil {
+				return
+			}
+			up, err := net.Dial("tcp", strings.TrimPrefix(server, "nats://"))
+			if err != nil {
+				_ = client.Close()
+				return
+			}
+			context.AfterFunc(ctx, func() { _ = client.Close() })
+			go forward(client, up)
+			go forward(up, client)
+		}
+	}()
+	return "nats://" + l.Addr().String(), func() { fallen.Store(true) }, stop
+}
+
+// TestNobodyWaitsForAnswerCallouts begins to answer while the server says nothing: nobody else waits for a lock until it does.
+func TestNobodyWaitsForAnswerCallouts(t *testing.T) {
+	t.Parallel()
+	var fall, cut func()
+	w := elsewhere(t, func(o *Options) { o.External.URL, fall, cut = silent(t, o.External.URL) })
+	w.StopCallouts()
+	fall()
+	done := make(chan error, 1)
+	go func() { done <- w.AnswerCallouts() }()
+	eventually(t, "callouts being answered, as far as we know", func() bool {
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		return w.callouts != nil
+	})
+	cut()
+	if err := <-done; err == nil {
+		t.Error("the server is said to know, and it says nothing")
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.callouts != nil {
+		t.Error("callouts are taken for answered where that has failed")
 	}
 }
 

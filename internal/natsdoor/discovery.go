@@ -54,18 +54,21 @@ type service struct {
 	started  time.Time
 }
 
-// discoverable answers the discovery of NATS services.
-func (d *Door) discoverable() error {
-	id := d.opts.ID
+func newService(opts *Options) service {
+	id := opts.ID
 	if id == "" {
 		id = rand.Text()
 	}
-	d.service = service{
-		identity: micro.ServiceIdentity{Name: serviceName, ID: id, Version: d.opts.Version, Metadata: map[string]string{}},
-		started:  d.opts.Clock().UTC(),
+	return service{
+		identity: micro.ServiceIdentity{Name: serviceName, ID: id, Version: opts.Version, Metadata: map[string]string{}},
+		started:  opts.Clock().UTC(),
 	}
+}
+
+// discoverable answers the discovery of NATS services.
+func (d *Door) discoverable(ears *ears) error {
 	for verb, answer := range map[micro.Verb]func() any{micro.PingVerb: d.ping, micro.InfoVerb: d.info, micro.StatsVerb: d.stats} {
-		for _, of := range [][2]string{{}, {serviceName}, {serviceName, id}} {
+		for _, of := range [][2]string{{}, {serviceName}, {serviceName, d.service.identity.ID}} {
 			subject, err := micro.ControlSubject(verb, of[0], of[1])
 			if err != nil {
 				return err
@@ -74,9 +77,7 @@ func (d *Door) discoverable() error {
 			if err != nil {
 				return err
 			}
-			closed := make(chan struct{})
-			sub.SetClosedHandler(func(string) { close(closed) })
-			d.subs, d.closed = append(d.subs, sub), append(d.closed, closed)
+			ears.add(sub)
 		}
 	}
 	return nil

@@ -114,9 +114,8 @@ type Door struct {
 	commands, queries endpoint
 	service           service
 
-	listening sync.Mutex      // guards the fields below
-	closed    []chan struct{} // of the subscriptions, once they have handed over everything
-	subs      []*nats.Subscription
+	listening sync.Mutex // guards the fields below
+	ears      *ears      // nil while the door does not listen
 
 	out     outbox
 	under   sync.WaitGroup // requests that are to be answered
@@ -132,7 +131,7 @@ type Door struct {
 // Open opens the door for requests. Streams come with [Door.OpenStreams], when there are any.
 func Open(opts Options) (*Door, error) {
 	opts = opts.withDefaults()
-	d := &Door{opts: opts, waiting: make(chan struct{}, opts.MaxWaiting), out: newOutbox()}
+	d := &Door{opts: opts, waiting: make(chan struct{}, opts.MaxWaiting), out: newOutbox(), service: newService(&opts)}
 	d.ctx, d.cancel = context.WithCancel(context.Background())
 	d.decoders.New = func() any { return opts.NewDecoder() }
 	d.pool.New = func() any { return newRequest(d) }
@@ -153,23 +152,46 @@ func Open(opts Options) (*Door, error) {
 	return d, nil
 }
 
+// ears is what the door hears with between [Door.Listen] and [Door.Deafen]. Once it is the door's it does not change.
+type ears struct {
+	subs   []*nats.Subscription
+	closed []chan struct{} // of the subscriptions, once they have handed over everything
+}
+
 // Listen begins to take requests. It does nothing if the door does already. Of several instances of a ledger on one NATS server only that may listen
 // which holds the streams: a request goes to any one of those that do.
 func (d *Door) Listen() error {
 	d.listening.Lock()
-	defer d.listening.Unlock()
-	if len(d.subs) > 0 {
+	other := d.ears != nil
+	d.listening.Unlock()
+	if other {
 		return nil
 	}
-	if err := d.listen(); err != nil {
-		d.deafen()
-		return fmt.Errorf("opening the door for requests: %w", err)
+	e := new(ears)
+	err := d.listen(e)
+	d.listening.Lock()
+	other = d.ears != nil // another goroutine may have begun meanwhile
+	if err == nil && !other {
+		d.ears = e
 	}
-	return nil
+	d.listening.Unlock()
+	if other || err != nil {
+		d.leave(e)
+	}
+	if other {
+		return nil
+	}
+	if err == nil {
+		if err = d.opts.Conn.Flush(); err == nil { // the server knows of them when the door is open
+			return nil
+		}
+		d.Deafen()
+	}
+	return fmt.Errorf("opening the door for requests: %w", err)
 }
 
 // listen subscribes to everything that the door answers.
-func (d *Door) listen() error {
+func (d *Door) listen(ears *ears) error {
 	for _, e := range []struct {
 		subject string
 		take    nats.MsgHandler
@@ -177,26 +199,31 @@ func (d *Door) listen() error {
 		{d.commands.subject, d.command}, {d.commands.subject + ".*", d.command}, // of no key, and of the key that is named
 		{d.queries.subject, d.query}, {d.queries.subject + ".*", d.query},
 	} {
-		if err := d.subscribe(e.subject, e.take); err != nil {
+		if err := d.subscribe(ears, e.subject, e.take); err != nil {
 			return err
 		}
 	}
-	if err := d.discoverable(); err != nil {
-		return err
-	}
-	return d.opts.Conn.Flush() // the server knows of them when the door is open
+	return d.discoverable(ears)
 }
 
 // Deafen ends what [Door.Listen] began. What NATS has given to the door before is answered, see [natsbus.Leave].
 func (d *Door) Deafen() {
 	d.listening.Lock()
-	defer d.listening.Unlock()
-	d.deafen()
+	e := d.ears
+	d.ears = nil
+	d.listening.Unlock()
+	if e != nil {
+		d.leave(e)
+	}
 }
 
-func (d *Door) deafen() {
-	natsbus.Leave(d.opts.Conn, d.subs...)
-	d.subs, d.closed = nil, nil
+func (d *Door) leave(e *ears) { natsbus.Leave(d.opts.Conn, e.subs...) }
+
+// add adds a subscription.
+func (e *ears) add(sub *nats.Subscription) {
+	closed := make(chan struct{})
+	sub.SetClosedHandler(func(string) { close(closed) })
+	e.subs, e.closed = append(e.subs, sub), append(e.closed, closed)
 }
 
 // The most that NATS holds of what the intake has not seen yet; it drops what is above.
@@ -205,14 +232,12 @@ const (
 	maxPendingBytes    = 256 << 20
 )
 
-func (d *Door) subscribe(subject string, fn nats.MsgHandler) error {
+func (d *Door) subscribe(ears *ears, subject string, fn nats.MsgHandler) error {
 	sub, err := d.opts.Conn.QueueSubscribe(subject, queueGroup, fn)
 	if err != nil {
 		return fmt.Errorf("subscribing to %s: %w", subject, err)
 	}
-	closed := make(chan struct{})
-	sub.SetClosedHandler(func(string) { close(closed) })
-	d.subs, d.closed = append(d.subs, sub), append(d.closed, closed)
+	ears.add(sub)
 	if err := sub.SetPendingLimits(maxPendingMessages, maxPendingBytes); err != nil {
 		return fmt.Errorf("subscribing to %s: %w", subject, err)
 	}
@@ -233,9 +258,12 @@ func (d *Door) Close(ctx context.Context) error {
 	defer stop()
 	var errs []error
 	d.listening.Lock()
-	subs, closed := d.subs, d.closed
+	heard := d.ears
 	d.listening.Unlock()
-	for i, sub := range subs {
+	if heard == nil {
+		heard = new(ears)
+	}
+	for i, sub := range heard.subs {
 		if err := sub.Drain(); err != nil {
 			if !errors.Is(err, nats.ErrConnectionClosed) && !errors.Is(err, nats.ErrBadSubscription) {
 				errs = append(errs, fmt.Errorf("draining %s: %w", sub.Subject, err))
@@ -243,7 +271,7 @@ func (d *Door) Close(ctx context.Context) error {
 			continue
 		}
 		select {
-		case <-closed[i]:
+		case <-heard.closed[i]:
 		case <-ctx.Done(): // what comes late finds the gate shut
 		}
 	}

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 
@@ -315,6 +316,43 @@ func TestDeafen(t *testing.T) {
 	}
 	if _, err := w.merchant.nc.Request("tally.cmd."+w.merchantID+".CreateProduct", nil, limit); !errors.Is(err, nats.ErrNoResponders) {
 		t.Errorf("a request of after: %v", err)
+	}
+}
+
+// TestListenAtOnce begins to listen and stops from several goroutines at once: in the end each request is answered once, or nobody is there.
+func TestListenAtOnce(t *testing.T) {
+	w := open(t)
+	w.found()
+	var all sync.WaitGroup
+	for range 8 {
+		all.Go(func() {
+			w.door.Deafen()
+			if err := w.door.Listen(); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	all.Wait()
+	inbox := w.merchant.nc.NewInbox()
+	sub, err := w.merchant.nc.SubscribeSync(inbox)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ask := func() {
+		if err := w.merchant.nc.PublishMsg(&nats.Msg{Subject: "tally.cmd." + w.merchantID + ".CreateProduct", Reply: inbox, Data: []byte(`{"name":"n","description":"d"}`)}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	ask()
+	if m, err := sub.NextMsg(limit); err != nil || !strings.Contains(string(m.Data), `"accepted"`) {
+		t.Fatalf("the answer is %v, %v", m, err)
+	}
+	w.door.Deafen()
+	if _, err := w.merchant.nc.Request("tally.cmd."+w.merchantID+".CreateProduct", nil, limit); !errors.Is(err, nats.ErrNoResponders) {
+		t.Errorf("a request of after, which some subscription that is left behind has taken: %v", err)
+	}
+	if n, _, err := sub.Pending(); n != 0 || err != nil {
+		t.Errorf("%d more answers, %v", n, err)
 	}
 }
 
