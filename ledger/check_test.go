@@ -350,7 +350,8 @@ func TestLostTailIsNoticed(t *testing.T) {
 }
 
 // TestLostManifestMakesNoLedger opens for writing, and as whoever makes a ledger where there is none, directories whose list of files is damaged or
-// gone: nothing is made, nothing is removed, and what is wrong is named.
+// gone: nothing is made, nothing is removed, and what is wrong is named. A change at the end of the list that cannot be read may be half of one
+// that a crash left: then all is there without it.
 func TestLostManifestMakesNoLedger(t *testing.T) {
 	base := closedLog(t, true)
 	marker := files(t, base, "marker.manifest")[0]
@@ -374,12 +375,14 @@ func TestLostManifestMakesNoLedger(t *testing.T) {
 	for name, do := range damage {
 		fs := clone(t, base)
 		do(fs)
+		opened := false
 		for _, o := range []ledger.Options{{Create: true}, {}, {ReadOnly: true}} {
 			o.FS = fs
 			log, err := ledger.Open("log", o.Small())
 			if err == nil {
-				if log.Head().Seq != 1000 {
-					t.Errorf("%s: the log ends at %d", name, log.Head().Seq)
+				opened = true
+				if _, err := log.Check(t.Context(), nil); err != nil || log.Head().Seq != 1000 {
+					t.Errorf("%s: the log ends at %d, and has %v", name, log.Head().Seq, err)
 				}
 				must(t, log.Close())
 			} else if !errors.Is(err, ledger.ErrCorrupt) || errors.Is(err, ledger.ErrMissing) || !strings.Contains(err.Error(), "file ") {
@@ -387,7 +390,7 @@ func TestLostManifestMakesNoLedger(t *testing.T) {
 			}
 		}
 		for _, table := range tables {
-			if _, err := fs.Stat(table); err != nil {
+			if _, err := fs.Stat(table); err != nil && !opened {
 				t.Errorf("%s: %v", name, err)
 			}
 		}

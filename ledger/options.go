@@ -86,7 +86,7 @@ func (o Options) store(disk guard, cache *pebble.Cache) *pebble.Options {
 		EventListener:               logger.listener(),
 		MemTableSize:                o.memTableBytes,
 		MemTableStopWritesThreshold: 4,
-		L0CompactionThreshold:       4,
+		L0CompactionThreshold:       2, // at every flush: see spanPolicy
 		L0StopWritesThreshold:       24,
 		LBaseMaxBytes:               256 << 20,
 		CompactionConcurrencyRange:  func() (lower, upper int) { return 1, max(1, min(4, runtime.GOMAXPROCS(0)-1)) },
@@ -97,21 +97,32 @@ func (o Options) store(disk guard, cache *pebble.Cache) *pebble.Options {
 		l.BlockSize = 32 << 10
 		l.IndexBlockSize = 256 << 10
 		l.Compression = func() *sstables.CompressionProfile { return sstables.FastestCompression }
+		p.TargetFileSizes[i] = tableBytes
 	}
+	p.TargetFileSizes[0] = int64(o.memTableBytes) // all that a flush has of a span is one table
 	return p
 }
 
-// spanPolicy keeps each prefix of the schema in tables of its own. Records come in
-// the order of their keys, so that tables of records alone overlap no others and
-// sink to the last level without being written again. The dedupe index is kept out
-// of blob files, whose space is slow to be freed when runs are merged.
+// tableBytes is about how large a table is that a compaction writes. What is written again with a few new rows is one such table.
+const tableBytes = 8 << 20
+
+// spanPolicy keeps each prefix of the schema in tables of its own, and each level of
+// the dedupe index and of the tree. In all of them new keys come behind the ones that are there, so that a table
+// of a flush overlaps no others, and sinks to the last level without being written again. Pebble moves a table only if
+// it is the only one to go down, so there is one of each span in a flush, and no flush waits for the next one.
+//
+// The dedupe index is kept out of blob files, whose space is slow to be freed when runs are merged.
 func spanPolicy(start []byte) (pebble.SpanPolicy, []byte, error) {
 	if len(start) == 0 {
 		return pebble.SpanPolicy{}, nil, nil
 	}
 	policy := pebble.SpanPolicy{}
-	if start[0] != prefixRecord {
+	prefix := start[0]
+	if prefix != prefixRecord {
 		policy.ValueStoragePolicy = pebble.ValueStorageLowReadLatency
 	}
-	return policy, []byte{start[0] + 1}, nil
+	if len(start) > 1 && start[1] < 0xFF && (prefix == prefixIndex || prefix == prefixTree) {
+		return policy, []byte{prefix, start[1] + 1}, nil
+	}
+	return policy, []byte{prefix + 1}, nil
 }

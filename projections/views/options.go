@@ -16,7 +16,7 @@ import (
 type Options struct {
 	FS         vfs.FS // file system; nil means the operating system's
 	CacheBytes int64  // most memory for blocks read from disk, for each open store; 0 means 64 MiB
-	TableBytes uint64 // memory for rows on their way to disk; 0 means 32 MiB
+	TableBytes uint64 // memory for rows on their way to disk, which are written once however often they change there; 0 means 64 MiB
 
 	FlushEvery time.Duration // most time between a record and its rows in the store; 0 means 1 s
 	IdleFlush  time.Duration // the same when no more records come; 0 means 250 ms
@@ -40,7 +40,7 @@ func (o Options) withDefaults() Options {
 		o.CacheBytes = 64 << 20
 	}
 	if o.TableBytes == 0 {
-		o.TableBytes = 32 << 20
+		o.TableBytes = 64 << 20
 	}
 	if o.FlushEvery == 0 {
 		o.FlushEvery = time.Second
@@ -83,7 +83,7 @@ func (o Options) pebble(logger storeLogger, cache *pebble.Cache) *pebble.Options
 		DisableWAL:                  true, // see Store
 		MemTableSize:                o.TableBytes,
 		MemTableStopWritesThreshold: 4,
-		L0CompactionThreshold:       4,
+		L0CompactionThreshold:       8, // every fourth table of changed rows: each time all of the store is written again
 		L0StopWritesThreshold:       24,
 		LBaseMaxBytes:               64 << 20,
 	}
