@@ -16,11 +16,11 @@ import (
 type Options struct {
 	FS         vfs.FS // file system; nil means the operating system's
 	CacheBytes int64  // most memory for blocks read from disk, for each open store; 0 means 64 MiB
-	TableBytes uint64 // memory for rows on their way to disk, which are written once however often they change there; 0 means 64 MiB
+	TableBytes uint64 // memory for rows on their way to disk, of small flushes: one of about half as much goes there by itself; 0 means 8 MiB
 
-	FlushEvery time.Duration // most time between a record and its rows in the store; 0 means 1 s
+	FlushEvery time.Duration // most time between a record and its rows in the store, where nobody waits for them and there are many; 0 means 2 s
 	IdleFlush  time.Duration // the same when no more records come; 0 means 250 ms
-	SyncEvery  time.Duration // most time until what was flushed is on its way to disk; 0 means 3 s
+	SyncEvery  time.Duration // most time until what was flushed is on its way to disk; 0 means 2 s
 	MaxChanges int           // changed rows before a flush is made at once; 0 means 1<<19
 	MaxRows    int           // rows kept in memory beside the changed ones, about; 0 means 1<<18
 
@@ -40,16 +40,16 @@ func (o Options) withDefaults() Options {
 		o.CacheBytes = 64 << 20
 	}
 	if o.TableBytes == 0 {
-		o.TableBytes = 64 << 20
+		o.TableBytes = 8 << 20
 	}
 	if o.FlushEvery == 0 {
-		o.FlushEvery = time.Second
+		o.FlushEvery = 2 * time.Second
 	}
 	if o.IdleFlush == 0 {
 		o.IdleFlush = 250 * time.Millisecond
 	}
 	if o.SyncEvery == 0 {
-		o.SyncEvery = 3 * time.Second
+		o.SyncEvery = 2 * time.Second
 	}
 	if o.MaxChanges == 0 {
 		o.MaxChanges = 1 << 19

@@ -186,7 +186,7 @@ func (r *Runner) loop() (err error) {
 	defer recoverFold(&err)
 	syncs := time.NewTicker(r.opts.SyncEvery)
 	defer syncs.Stop()
-	regular := time.NewTicker(r.opts.FlushEvery)
+	regular := time.NewTicker(r.opts.FlushEvery / 8)
 	defer regular.Stop()
 	idle := time.NewTimer(r.opts.IdleFlush)
 	defer idle.Stop()
@@ -206,7 +206,7 @@ func (r *Runner) loop() (err error) {
 			due = r.books.Changes() >= r.opts.MaxChanges
 			idle.Reset(r.opts.IdleFlush)
 		case <-regular.C:
-			due = true
+			due = r.opts.Clock().Sub(r.flushing.last) >= min(leisure*r.flushing.took, r.opts.FlushEvery)
 		case <-idle.C:
 			due = true
 		case <-r.wake:
@@ -222,6 +222,10 @@ func (r *Runner) loop() (err error) {
 		}
 	}
 }
+
+// leisure is how many times as long as it takes a flush waits, where nobody asks for it. With many records the same rows change again
+// and again, and a flush writes each of them once.
+const leisure = 50
 
 // recoverFold turns a panic of a fold into an error: a source that failed, or an impossible history.
 func recoverFold(err *error) {
