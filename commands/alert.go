@@ -23,7 +23,7 @@ const maxAlerts = 20
 
 func createAlert(b *projections.Books, c Context, cmd CreateAlert, d *decision) *Rejection {
 	if cmd.Threshold <= 0 {
-		return Reject(Invalid, "config.threshold must be above 0")
+		return wrong("config.threshold", "must be above 0")
 	}
 	w, r := payingWallet(b, c, cmd.Wallet)
 	if r != nil {

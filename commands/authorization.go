@@ -111,7 +111,7 @@ func createAuthorization(b *projections.Books, c Context, cmd CreateAuthorizatio
 		return r
 	}
 	if cmd.Email.IsZero() || cmd.Candidate.IsZero() || cmd.Address.IsZero() {
-		return Reject(Invalid, "email is required")
+		return wrong("email", "is required")
 	}
 	if r := optional("redirectUrl", cmd.RedirectURL, maxURL); r != nil {
 		return r
@@ -120,7 +120,7 @@ func createAuthorization(b *projections.Books, c Context, cmd CreateAuthorizatio
 		return Reject(NotFound, "no plan %s", cmd.Plan)
 	}
 	if cmd.Minimum > 0 && cmd.Plan.IsZero() {
-		return Reject(Invalid, "minimumAccountBalance is of the subscription to a plan: planId is required")
+		return wrong("minimumAccountBalance", "is of the subscription to a plan: planId is required")
 	}
 	if r := minimumOK(cmd.Minimum, m); r != nil {
 		return r
@@ -284,10 +284,10 @@ func updateUser(b *projections.Books, c Context, cmd UpdateUser, d *decision) *R
 	switch cmd.State {
 	case events.UserActive, events.UserSuspended, events.UserInvited, events.UserDeclined:
 	default:
-		return Reject(Invalid, "state %q is none of invited, active, suspended and declined", cmd.State)
+		return wrong("state", "%q is none of invited, active, suspended and declined", cmd.State)
 	}
 	if rank(cmd.Role) == 0 {
-		return Reject(Invalid, "role %q is none of owner, billing and viewer", cmd.Role)
+		return wrong("role", "%q is none of owner, billing and viewer", cmd.Role)
 	}
 	d.add(c, c.Now, events.UserUpdated{User: cmd.User, State: cmd.State, Role: cmd.Role})
 	return nil
@@ -330,7 +330,7 @@ func createPortal(b *projections.Books, c Context, cmd CreatePortal, d *decision
 		term = defaultPortalTerm
 	}
 	if term < shortestPortalTerm || term > longestPortalTerm {
-		return Reject(Invalid, "expiresIn must be from PT1M to P7D")
+		return wrong("expiresIn", "must be from PT1M to P7D")
 	}
 	d.add(c, c.Now, events.PortalOpened{
 		Portal: events.Derive[events.PortalNoun](c.ID, 0), Subscription: cmd.Subscription, ExpiresAt: c.Now.Add(term),

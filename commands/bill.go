@@ -173,7 +173,7 @@ func createLineItem(b *projections.Books, c Context, cmd CreateLineItem, d *deci
 		return Reject(NotFound, "no subscription or invoice to put this on")
 	}
 	if cmd.Currency != s.Currency {
-		return Reject(Invalid, "currency is %s; the subscription is billed in %s", cmd.Currency, s.Currency)
+		return wrong("currency", "is %s; the subscription is billed in %s", cmd.Currency, s.Currency)
 	}
 	if r := clockUsable(b, c, s.Clock); r != nil {
 		return r
@@ -222,14 +222,14 @@ func lineItemWellFormed(cmd CreateLineItem) *Rejection {
 		v    decimal.Decimal
 	}{{"quantity", cmd.Quantity}, {"unitPrice", cmd.UnitPrice}} {
 		if f.v.NumDigits() > maxLineDigits || f.v.Exponent() < -18 || f.v.Exponent() > 18 {
-			return Reject(Invalid, "%s has too many digits", f.name)
+			return wrong(f.name, "has too many digits")
 		}
 	}
 	switch {
 	case cmd.Quantity.Sign() <= 0:
-		return Reject(Invalid, "quantity must be above 0")
+		return wrong("quantity", "must be above 0")
 	case cmd.End != 0 && cmd.End < cmd.Start:
-		return Reject(Invalid, "periodEnd is before periodStart")
+		return wrong("periodEnd", "is before periodStart")
 	}
 	return first(billable("periodStart", cmd.Start), billable("periodEnd", cmd.End))
 }

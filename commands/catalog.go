@@ -125,11 +125,11 @@ func createProduct(b *projections.Books, c Context, cmd CreateProduct, d *decisi
 		return r
 	}
 	if len(cmd.Metadata) > maxMetadata {
-		return Reject(Invalid, "metadata has %d entries; at most %d are allowed", len(cmd.Metadata), maxMetadata)
+		return wrong("metadata", "has %d entries; at most %d are allowed", len(cmd.Metadata), maxMetadata)
 	}
 	for k, v := range cmd.Metadata {
 		if optional("key", k, maxName) != nil || optional("value", v, maxDescription) != nil {
-			return Reject(Invalid, "metadata is UTF-8, with keys of at most %d and values of at most %d bytes", maxName, maxDescription)
+			return wrong("metadata", "is UTF-8, with keys of at most %d and values of at most %d bytes", maxName, maxDescription)
 		}
 	}
 	if _, r := merchantOf(b, c); r != nil {
@@ -192,10 +192,10 @@ func (m Metering) wellFormed() *Rejection {
 	}
 	const want = `a path such as $.tokens or $.usage.tokens`
 	if m.ValueProperty != "" && !isPath(m.ValueProperty) {
-		return Reject(Invalid, "valueProperty %.60q is not %s", m.ValueProperty, want)
+		return wrong("valueProperty", "%.60q is not %s", m.ValueProperty, want)
 	}
 	if len(m.GroupBy) > maxDimensions {
-		return Reject(Invalid, "groupBy has %d dimensions; at most %d are allowed", len(m.GroupBy), maxDimensions)
+		return wrong("groupBy", "has %d dimensions; at most %d are allowed", len(m.GroupBy), maxDimensions)
 	}
 	for name, path := range m.GroupBy {
 		if r := first(text("groupBy", name, maxName), optional("groupBy", path, maxName)); r != nil {
@@ -221,7 +221,7 @@ func createMetric(b *projections.Books, c Context, cmd CreateMetric, d *decision
 	case events.AggregateSum, events.AggregateCount, events.AggregateAvg, events.AggregateMin, events.AggregateMax,
 		events.AggregateUnique, events.AggregateLatest:
 	default:
-		return Reject(Invalid, "aggregation %.40q is none of SUM, COUNT, AVG, MIN, MAX, UNIQUE_COUNT, LATEST", cmd.Aggregation)
+		return wrong("aggregation", "%.40q is none of SUM, COUNT, AVG, MIN, MAX, UNIQUE_COUNT, LATEST", cmd.Aggregation)
 	}
 	if _, r := merchantOf(b, c); r != nil {
 		return r

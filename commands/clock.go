@@ -71,7 +71,7 @@ func createTestClock(b *projections.Books, c Context, cmd CreateTestClock, d *de
 		now = c.Now
 	}
 	if now < c.Now.Add(-maxClockStart) && !c.Operator {
-		return Reject(Invalid, "currentTime is more than an hour in the past")
+		return wrong("currentTime", "is more than an hour in the past")
 	}
 	d.add(c, now, events.ClockCreated{
 		Clock: events.DeriveTestClock(c.ID), Now: now, Name: cmd.Name, Description: cmd.Description,

@@ -111,6 +111,13 @@ func CodeOf(err error) Code {
 	return ""
 }
 
+// wrong refuses a command for one of its fields, of which it says what is wrong.
+func wrong(field, format string, args ...any) *Rejection {
+	r := Reject(Invalid, "%s "+format, append([]any{field}, args...)...)
+	r.Field = field
+	return r
+}
+
 // Reject returns a rejection.
 func Reject(c Code, format string, args ...any) *Rejection {
 	return &Rejection{Code: c, Message: fmt.Sprintf(format, args...)}

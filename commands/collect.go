@@ -236,7 +236,7 @@ func decideInvoiceDue(b *projections.Books, c Context, id events.InvoiceID, d *d
 
 func payInvoice(b *projections.Books, c Context, cmd PayInvoice, d *decision) *Rejection {
 	if cmd.Method != methodStored && cmd.Method != methodSession {
-		return Reject(Invalid, "method %.40q is none of stored, session", cmd.Method)
+		return wrong("method", "%.40q is none of stored, session", cmd.Method)
 	}
 	bill, _, now, r := billOf(b, c, cmd.Invoice)
 	if r != nil {

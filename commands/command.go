@@ -221,7 +221,7 @@ func merchantOf(b *projections.Books, c Context) (*projections.MerchantRow, *Rej
 // text refuses a text that is missing or too long.
 func text(field, s string, most int) *Rejection {
 	if s == "" {
-		return Reject(Invalid, "%s is required", field)
+		return wrong(field, "is required")
 	}
 	return optional(field, s, most)
 }
@@ -229,10 +229,10 @@ func text(field, s string, most int) *Rejection {
 // optional refuses a text that is too long, or that no reader of the log would accept.
 func optional(field, s string, most int) *Rejection {
 	if len(s) > most {
-		return Reject(Invalid, "%s has %d bytes; at most %d are allowed", field, len(s), most)
+		return wrong(field, "has %d bytes; at most %d are allowed", len(s), most)
 	}
 	if !utf8.ValidString(s) {
-		return Reject(Invalid, "%s is not valid UTF-8", field)
+		return wrong(field, "is not valid UTF-8")
 	}
 	return nil
 }
@@ -246,7 +246,7 @@ const (
 // billable refuses a time at which nothing can be billed. Zero stands for none, and passes.
 func billable(field string, t events.Time) *Rejection {
 	if t != 0 && (t < firstInstant || t > lastInstant) {
-		return Reject(Invalid, "%s is %s; it must be in the years 1971 to 2198", field, t)
+		return wrong(field, "is %s; it must be in the years 1971 to 2198", t)
 	}
 	return nil
 }

@@ -54,7 +54,7 @@ func issueEntitlement(b *projections.Books, c Context, cmd IssueEntitlement, d *
 	}
 	from := cmp.Or(cmd.ActiveFrom, now)
 	if cmd.ActiveTo != 0 && (cmd.ActiveTo <= from || cmd.ActiveTo <= now) {
-		return Reject(Invalid, "activeTo must be after activeFrom, and after now, which is %s", now)
+		return wrong("activeTo", "must be after activeFrom, and after now, which is %s", now)
 	}
 	if id, on := entitled(b, cmd.Customer, cmd.Feature, c.Now); !on.isZero() {
 		d.overdue = on

@@ -78,13 +78,13 @@ func featureOK(f *projections.Feature) *Rejection {
 		return r
 	}
 	if !slug(f.Key) {
-		return Reject(Invalid, "key %.60q is no slug: lower case letters and digits, with single hyphens between", f.Key)
+		return wrong("key", "%.60q is no slug: lower case letters and digits, with single hyphens between", f.Key)
 	}
 	switch f.Type {
 	case events.FeatureBoolean, events.FeatureStatic, events.FeatureMetered:
 		return nil
 	}
-	return Reject(Invalid, "type %.40q is none of metered, static, boolean", f.Type)
+	return wrong("type", "%.40q is none of metered, static, boolean", f.Type)
 }
 
 // slug reports whether s is words of lower case letters and digits with single hyphens between.
@@ -108,11 +108,11 @@ func slug(s string) bool {
 
 func metadataOK(m map[string]string) *Rejection {
 	if len(m) > maxMetadata {
-		return Reject(Invalid, "metadata has %d entries; at most %d are allowed", len(m), maxMetadata)
+		return wrong("metadata", "has %d entries; at most %d are allowed", len(m), maxMetadata)
 	}
 	for k, v := range m {
 		if optional("key", k, maxName) != nil || optional("value", v, maxDescription) != nil {
-			return Reject(Invalid, "metadata is UTF-8, with keys of at most %d and values of at most %d bytes", maxName, maxDescription)
+			return wrong("metadata", "is UTF-8, with keys of at most %d and values of at most %d bytes", maxName, maxDescription)
 		}
 	}
 	return nil
@@ -176,19 +176,19 @@ func Unlimited() events.Sum { return events.SumOfWhole(unlimitedUnits) }
 // termsOK refuses terms that do not fit a feature of a type.
 func termsOK(t *events.FeatureTerms, of events.FeatureType) *Rejection {
 	if t.Type != of {
-		return Reject(Invalid, "template.type is %s; the feature is %s", t.Type, of)
+		return wrong("template.type", "is %s; the feature is %s", t.Type, of)
 	}
 	switch {
 	case t.Type != events.FeatureStatic && t.Config != "":
-		return Reject(Invalid, "template.config is for static features")
+		return wrong("template.config", "is for static features")
 	case t.Type == events.FeatureStatic && (len(t.Config) > maxDescription || !json.Valid([]byte(t.Config))):
-		return Reject(Invalid, "template.config must be JSON of at most %d bytes", maxDescription)
+		return wrong("template.config", "must be JSON of at most %d bytes", maxDescription)
 	case t.Type != events.FeatureMetered && (t.Interval != "" || t.Soft || t.Preserve || !t.Issue.IsZero()):
-		return Reject(Invalid, "template has terms of metered features; this one is %s", t.Type)
+		return wrong("template", "has terms of metered features; this one is %s", t.Type)
 	case t.Interval != "" && !t.Interval.Valid():
-		return Reject(Invalid, "template.usagePeriod.interval %.40q is no duration of at least an hour, such as P1M", t.Interval)
+		return wrong("template.usagePeriod.interval", "%.40q is no duration of at least an hour, such as P1M", t.Interval)
 	case t.Interval == "" && t.Preserve:
-		return Reject(Invalid, "template.preserveOverageAtReset needs a usagePeriod")
+		return wrong("template.preserveOverageAtReset", "needs a usagePeriod")
 	}
 	return first(
 		billable("template.usagePeriod.anchor", t.Anchor), unitsOK("template.issueAfterReset", t.Issue),
@@ -199,21 +199,21 @@ func termsOK(t *events.FeatureTerms, of events.FeatureType) *Rejection {
 
 func unitsOK(field string, s events.Sum) *Rejection {
 	if s.Sign() < 0 || s.Cmp(Unlimited()) > 0 {
-		return Reject(Invalid, "%s is %s; 0 to %d are allowed", field, s, int64(unlimitedUnits))
+		return wrong(field, "is %s; 0 to %d are allowed", s, int64(unlimitedUnits))
 	}
 	return nil
 }
 
 func priorityOK(field string, p int64) *Rejection {
 	if p < -1<<15 || p >= 1<<15 {
-		return Reject(Invalid, "%s is %d; -32768 to 32767 are allowed", field, p)
+		return wrong(field, "is %d; -32768 to 32767 are allowed", p)
 	}
 	return nil
 }
 
 func rolloverOK(least, most events.Sum) *Rejection {
 	if least.Cmp(most) > 0 {
-		return Reject(Invalid, "resetMinRollover is %s, and resetMaxRollover %s", least, most)
+		return wrong("resetMinRollover", "is %s, and resetMaxRollover %s", least, most)
 	}
 	return nil
 }

@@ -70,10 +70,10 @@ func createGrant(b *projections.Books, c Context, cmd CreateGrant, d *decision) 
 		return r
 	}
 	if cmd.Amount.IsZero() {
-		return Reject(Invalid, "amount must be above 0")
+		return wrong("amount", "must be above 0")
 	}
 	if cmd.Recurrence != "" && !cmd.Recurrence.Valid() {
-		return Reject(Invalid, "recurrencePeriod %.40q is no duration of at least an hour, such as P1M", cmd.Recurrence)
+		return wrong("recurrencePeriod", "%.40q is no duration of at least an hour, such as P1M", cmd.Recurrence)
 	}
 	e, now, overdue, r := entitlementOf(b, c, cmd.Entitlement)
 	if r != nil {
@@ -94,10 +94,10 @@ func createGrant(b *projections.Books, c Context, cmd CreateGrant, d *decision) 
 	}
 	from := cmp.Or(cmd.EffectiveAt, now)
 	if cmd.ExpiresAt != 0 && (cmd.ExpiresAt <= from || cmd.ExpiresAt <= now) {
-		return Reject(Invalid, "expiresAt must be after effectiveAt, and after now, which is %s", now)
+		return wrong("expiresAt", "must be after effectiveAt, and after now, which is %s", now)
 	}
 	if end, ok := cmd.Recurrence.After(from, 1); cmd.Recurrence != "" && (!ok || end <= now) {
-		return Reject(Invalid, "effectiveAt is longer ago than a recurrencePeriod")
+		return wrong("effectiveAt", "is longer ago than a recurrencePeriod")
 	}
 	d.add(c, now, events.GrantIssued{
 		Grant: events.Derive[events.GrantNoun](c.ID, 0), Entitlement: cmd.Entitlement, Amount: cmd.Amount, EffectiveAt: from,
@@ -129,7 +129,7 @@ func voidGrant(b *projections.Books, c Context, cmd VoidGrant, d *decision) *Rej
 
 func purchaseGrant(b *projections.Books, c Context, cmd PurchaseGrant, d *decision) *Rejection {
 	if cmd.Price < leastGrantPrice || cmd.Price > mostGrantPrice {
-		return Reject(Invalid, "price must be from %s to %s", events.Nanos(leastGrantPrice), events.Nanos(mostGrantPrice))
+		return wrong("price", "must be from %s to %s", events.Nanos(leastGrantPrice), events.Nanos(mostGrantPrice))
 	}
 	if r := first(optional("successUrl", cmd.OnSuccess, maxURL), optional("cancelUrl", cmd.OnFailure, maxURL), billable("paymentExpiresAt", cmd.PayBy)); r != nil {
 		return r
@@ -140,7 +140,7 @@ func purchaseGrant(b *projections.Books, c Context, cmd PurchaseGrant, d *decisi
 	grant, now := d.drafts[0].event.(events.GrantIssued).Grant, d.drafts[0].at
 	d.drafts = d.drafts[:0]
 	if cmd.PayBy != 0 && (cmd.PayBy <= now || cmd.PayBy > now.Add(longestTerm)) {
-		return Reject(Invalid, "paymentExpiresAt must be after now, which is %s, and at most 31 days away", now)
+		return wrong("paymentExpiresAt", "must be after now, which is %s, and at most 31 days away", now)
 	}
 	on := b.Entitlements.Get(cmd.Entitlement).Subscription
 	s := b.Subscriptions.Get(on)

@@ -48,16 +48,16 @@ func profileOK(p events.Profile) *Rejection {
 
 func settingsOK(s events.Settings) *Rejection {
 	if s.FeeBasisPoints > 10_000 {
-		return Reject(Invalid, "feeBasisPoints is %d; at most 10000 are allowed", s.FeeBasisPoints)
+		return wrong("feeBasisPoints", "is %d; at most 10000 are allowed", s.FeeBasisPoints)
 	}
 	if s.PaymentDays > 365 {
-		return Reject(Invalid, "paymentTermDays is %d; at most 365 are allowed", s.PaymentDays)
+		return wrong("paymentTermDays", "is %d; at most 365 are allowed", s.PaymentDays)
 	}
 	if s.AmountLimit < 0 || s.AmountLimit != 0 && s.AmountLimit < minCharge || s.AmountLimit%centNanos != 0 {
-		return Reject(Invalid, "amountLimit is %s; it must be at least %s, in whole cents, or 0 for %s", s.AmountLimit, events.Nanos(minCharge), events.Nanos(maxCharge))
+		return wrong("amountLimit", "is %s; it must be at least %s, in whole cents, or 0 for %s", s.AmountLimit, events.Nanos(minCharge), events.Nanos(maxCharge))
 	}
 	if _, ok := retries(s.PaymentRetries); !ok {
-		return Reject(Invalid, "paymentRetries %.40q is neither none nor up to %d numbers of days, from 1 to %d", s.PaymentRetries, maxRetries, maxRetryDays)
+		return wrong("paymentRetries", "%.40q is neither none nor up to %d numbers of days, from 1 to %d", s.PaymentRetries, maxRetries, maxRetryDays)
 	}
 	return nil
 }
@@ -70,7 +70,7 @@ func createMerchant(b *projections.Books, c Context, cmd CreateMerchant, d *deci
 		return r
 	}
 	if cmd.Currency.IsZero() {
-		return Reject(Invalid, "currency is required, such as USD")
+		return wrong("currency", "is required, such as USD")
 	}
 	if c.Merchant.IsZero() {
 		c.Merchant = events.Derive[events.OrganizationNoun](c.ID, 0)
@@ -114,7 +114,7 @@ func createKey(b *projections.Books, c Context, cmd CreateKey, d *decision) *Rej
 		}
 		c.Merchant = events.OrganizationID{}
 	default:
-		return Reject(Invalid, "role %.40q is none of merchant, operator, auditor", cmd.Role)
+		return wrong("role", "%.40q is none of merchant, operator, auditor", cmd.Role)
 	}
 	d.add(c, c.Now, events.KeyCreated{
 		Key: events.Derive[events.KeyNoun](c.ID, 0), Role: cmd.Role, Secret: cmd.Secret, Name: cmd.Name,

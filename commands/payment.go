@@ -57,13 +57,13 @@ func createPayment(b *projections.Books, c Context, cmd CreatePayment, d *decisi
 		return r
 	}
 	if !payIn(cmd.Currency) {
-		return Reject(Invalid, "currency %s is none of USD, EUR, GBP, AUD", cmd.Currency)
+		return wrong("currency", "%s is none of USD, EUR, GBP, AUD", cmd.Currency)
 	}
 	if cmd.Term == 0 {
 		cmd.Term = paymentTerm
 	}
 	if cmd.Term < shortestTerm || cmd.Term > longestTerm {
-		return Reject(Invalid, "expiresIn is %s; it must be from a minute to 31 days", cmd.Term)
+		return wrong("expiresIn", "is %s; it must be from a minute to 31 days", cmd.Term)
 	}
 	m, r := merchantOf(b, c)
 	if r != nil {
@@ -78,7 +78,7 @@ func createPayment(b *projections.Books, c Context, cmd CreatePayment, d *decisi
 	}
 	switch customer := b.Customers.Get(cmd.Customer); {
 	case cmd.Customer.IsZero() && cmd.Save:
-		return Reject(Invalid, "savePaymentMethod needs a customerId")
+		return wrong("savePaymentMethod", "needs a customerId")
 	case cmd.Customer.IsZero():
 	case customer == nil || customer.Deleted || customer.Merchant != c.Merchant:
 		return Reject(NotFound, "no customer %s", cmd.Customer)
@@ -113,7 +113,7 @@ func setupPaymentMethod(b *projections.Books, c Context, cmd SetupPaymentMethod,
 		term = time.Duration(cmd.ExpiresAt - c.Now)
 	}
 	if term <= 0 || term > paymentTerm {
-		return Reject(Invalid, "expiresAt must be in the future, and at most 30 days away")
+		return wrong("expiresAt", "must be in the future, and at most 30 days away")
 	}
 	openSession(c, c.Now, term, events.SessionOpened{
 		Mode: events.SetupMode, Customer: cmd.Customer, Consumer: cmd.Consumer, Save: true, Details: cmd.Details,

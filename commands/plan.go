@@ -52,10 +52,10 @@ const (
 
 func createPlan(b *projections.Books, c Context, cmd CreatePlan, d *decision) *Rejection {
 	if cmd.Currency.IsZero() {
-		return Reject(Invalid, "currency is required, such as USD")
+		return wrong("currency", "is required, such as USD")
 	}
 	if cmd.Anchor > c.Now {
-		return Reject(Invalid, "billingAnchor %s is in the future", cmd.Anchor)
+		return wrong("billingAnchor", "%s is in the future", cmd.Anchor)
 	}
 	if cmd.Cadence == "" {
 		cmd.Cadence = events.Monthly
@@ -123,15 +123,15 @@ func planOK(p *events.PlanUpdated) *Rejection {
 	}
 	switch {
 	case p.Cadence.Months() == 0:
-		return Reject(Invalid, "billingCadence %.40q is none of P1M, P3M, P1Y", p.Cadence)
+		return wrong("billingCadence", "%.40q is none of P1M, P3M, P1Y", p.Cadence)
 	case p.TaxBehavior != "" && p.TaxBehavior != events.Exclusive && p.TaxBehavior != events.Inclusive:
-		return Reject(Invalid, "taxBehavior %.40q is none of exclusive, inclusive", p.TaxBehavior)
+		return wrong("taxBehavior", "%.40q is none of exclusive, inclusive", p.TaxBehavior)
 	case p.Proration != "" && p.Proration != events.ProrateNone && p.Proration != events.ProrateDaily:
-		return Reject(Invalid, "prorationPolicy %.40q is none of none, daily", p.Proration)
+		return wrong("prorationPolicy", "%.40q is none of none, daily", p.Proration)
 	case p.TaxRate > events.MaxTaxRate:
-		return Reject(Invalid, "defaultTaxRate is above 100")
+		return wrong("defaultTaxRate", "is above 100")
 	case p.ReminderDays > maxReminderDays:
-		return Reject(Invalid, "renewalReminderDays is %d; 1 to %d are allowed", p.ReminderDays, maxReminderDays)
+		return wrong("renewalReminderDays", "is %d; 1 to %d are allowed", p.ReminderDays, maxReminderDays)
 	case len(p.Prices) > maxPlanPrices:
 		return Reject(Invalid, "a plan of %d prices; at most %d are allowed", len(p.Prices), maxPlanPrices)
 	}

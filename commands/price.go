@@ -62,7 +62,7 @@ const maxUnitPrice = events.Nanos(math.MaxInt64 / 4)
 
 func createPrice(b *projections.Books, c Context, cmd CreatePrice, d *decision) *Rejection {
 	if cmd.Metric.IsZero() == cmd.Fee.IsZero() {
-		return Reject(Invalid, "billableMetricId or feeId is required, one of them")
+		return wrong("billableMetricId", "or feeId is required, one of them")
 	}
 	if cmd.Model == "" && !cmd.Fee.IsZero() {
 		cmd.Model = events.Standard
@@ -107,11 +107,11 @@ func priceable(b *projections.Books, c Context, metric events.MetricID, fee even
 	case r != nil || m.Aggregation.Adds():
 		return r
 	case t.Term == events.Instant:
-		return Reject(Invalid, "paymentTerm instant is for metrics that are a SUM or a COUNT; this one is %s", m.Aggregation)
+		return wrong("paymentTerm", "instant is for metrics that are a SUM or a COUNT; this one is %s", m.Aggregation)
 	case t.GrantDiscount:
-		return Reject(Invalid, "grantDiscountEnabled is for metrics that are a SUM or a COUNT; this one is %s", m.Aggregation)
+		return wrong("grantDiscountEnabled", "is for metrics that are a SUM or a COUNT; this one is %s", m.Aggregation)
 	case t.Model != events.Standard && (t.Model != events.Volume || m.Aggregation == events.AggregateAvg):
-		return Reject(Invalid, "model %s is not for metrics that are %s", t.Model, m.Aggregation)
+		return wrong("model", "%s is not for metrics that are %s", t.Model, m.Aggregation)
 	}
 	return nil
 }
@@ -126,15 +126,15 @@ func tariffOK(t *projections.Tariff, ofFee bool) *Rejection {
 	}
 	switch {
 	case t.Term != events.Instant && t.Term != events.InArrears:
-		return Reject(Invalid, "paymentTerm %.40q is none of instant, in_arrears, which a metric may have", t.Term)
+		return wrong("paymentTerm", "%.40q is none of instant, in_arrears, which a metric may have", t.Term)
 	case t.Cadence == events.Once:
-		return Reject(Invalid, "billingCadence P0D is for fees")
+		return wrong("billingCadence", "P0D is for fees")
 	case t.Cadence != "" && t.Cadence.Months() == 0:
-		return Reject(Invalid, "billingCadence %.40q is none of P1M, P3M, P1Y", t.Cadence)
+		return wrong("billingCadence", "%.40q is none of P1M, P3M, P1Y", t.Cadence)
 	case t.Quantity != 0:
-		return Reject(Invalid, "quantity is for prices of fees")
+		return wrong("quantity", "is for prices of fees")
 	case t.GrantDiscount && t.Model != events.Standard:
-		return Reject(Invalid, "grantDiscountEnabled is for prices of model standard; this one is %s", t.Model)
+		return wrong("grantDiscountEnabled", "is for prices of model standard; this one is %s", t.Model)
 	}
 	f := Formula{t.Model, t.UnitPrice, t.Min, t.Max, t.Gradient, t.Part}
 	return f.wellFormed()
@@ -143,17 +143,17 @@ func tariffOK(t *projections.Tariff, ofFee bool) *Rejection {
 func feeTariffOK(t *projections.Tariff) *Rejection {
 	switch {
 	case t.Model != events.Standard:
-		return Reject(Invalid, "model %.40q is not standard, which prices of fees are", t.Model)
+		return wrong("model", "%.40q is not standard, which prices of fees are", t.Model)
 	case t.Term != events.InAdvance && t.Term != events.InArrears:
-		return Reject(Invalid, "paymentTerm %.40q is none of in_advance, in_arrears, which a fee may have", t.Term)
+		return wrong("paymentTerm", "%.40q is none of in_advance, in_arrears, which a fee may have", t.Term)
 	case t.Cadence != events.Once && t.Cadence.Months() == 0:
-		return Reject(Invalid, "billingCadence %.40q is none of P1M, P3M, P1Y, P0D; a fee needs one", t.Cadence)
+		return wrong("billingCadence", "%.40q is none of P1M, P3M, P1Y, P0D; a fee needs one", t.Cadence)
 	case t.Quantity < 1 || t.Quantity > maxFeeQuantity:
-		return Reject(Invalid, "quantity is %d; 1 to %d are allowed", t.Quantity, maxFeeQuantity)
+		return wrong("quantity", "is %d; 1 to %d are allowed", t.Quantity, maxFeeQuantity)
 	case t.GrantDiscount:
-		return Reject(Invalid, "grantDiscountEnabled is for prices of metrics")
+		return wrong("grantDiscountEnabled", "is for prices of metrics")
 	case t.UnitPrice < 0:
-		return Reject(Invalid, "unitPrice is below zero")
+		return wrong("properties.unitPrice", "is below zero")
 	}
 	if _, fits := t.UnitPrice.Times(2 * 12 * int64(t.Quantity)); !fits {
 		return Reject(AmountOutOfRange, "a year of this fee does not fit")
@@ -166,20 +166,20 @@ func (f *Formula) wellFormed() *Rejection {
 	switch f.Model {
 	case events.Standard:
 		if f.UnitPrice < 0 {
-			return Reject(Invalid, "unitPrice is below zero")
+			return wrong("properties.unitPrice", "is below zero")
 		}
 		return f.nothingElse(Formula{Model: f.Model, UnitPrice: f.UnitPrice})
 	case events.Dynamic:
-		if r := bounds("minPrice", "maxPrice", f.Min, f.Max); r != nil {
+		if r := bounds("properties.minPrice", "maxPrice", f.Min, f.Max); r != nil {
 			return r
 		}
 		return f.nothingElse(Formula{Model: f.Model, Min: f.Min, Max: f.Max})
 	case events.Volume:
-		if r := bounds("parameters.min", "parameters.max", f.Min, f.Max); r != nil {
+		if r := bounds("properties.parameters.min", "parameters.max", f.Min, f.Max); r != nil {
 			return r
 		}
 		if f.UnitPrice < f.Min || f.UnitPrice > f.Max {
-			return Reject(Invalid, "default is %s; it must be from min to max", f.UnitPrice)
+			return wrong("properties.default", "is %s; it must be from min to max", f.UnitPrice)
 		}
 		if f.Gradient > maxUnitPrice || f.Gradient < -maxUnitPrice || f.Max > maxUnitPrice {
 			return Reject(AmountOutOfRange, "gradient or max is too large")
@@ -187,30 +187,30 @@ func (f *Formula) wellFormed() *Rejection {
 		return f.nothingElse(Formula{Model: f.Model, UnitPrice: f.UnitPrice, Min: f.Min, Max: f.Max, Gradient: f.Gradient})
 	case events.Percentage:
 		if f.Part > maxFraction {
-			return Reject(Invalid, "percentage is above 10")
+			return wrong("properties.percentage", "is above 10")
 		}
-		if r := bounds("minCharge", "maxCharge", f.Min, f.Max); r != nil {
+		if r := bounds("properties.minCharge", "maxCharge", f.Min, f.Max); r != nil {
 			return r
 		}
 		return f.nothingElse(Formula{Model: f.Model, Min: f.Min, Max: f.Max, Part: f.Part})
 	}
-	return Reject(Invalid, "model %.40q is none of standard, dynamic, volume, percentage", f.Model)
+	return wrong("model", "%.40q is none of standard, dynamic, volume, percentage", f.Model)
 }
 
 // nothingElse refuses amounts that the model does not have; f without them is only.
 func (f *Formula) nothingElse(only Formula) *Rejection {
 	if *f != only {
-		return Reject(Invalid, "properties has amounts that model %s does not have", f.Model)
+		return wrong("properties", "has amounts that model %s does not have", f.Model)
 	}
 	return nil
 }
 
 func bounds(lowName, highName string, low, high events.Nanos) *Rejection {
 	if low < 0 {
-		return Reject(Invalid, "%s is below zero", lowName)
+		return wrong(lowName, "is below zero")
 	}
 	if low > high {
-		return Reject(Invalid, "%s is %s, which is more than %s, %s", lowName, low, highName, high)
+		return wrong(lowName, "is %s, which is more than %s, %s", low, highName, high)
 	}
 	return nil
 }

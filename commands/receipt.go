@@ -30,12 +30,13 @@ type Receipt struct {
 	Balance  *events.Sum     `json:"balanceNanos,omitempty"` // of the consumer's wallet, after
 	Code     Code            `json:"code,omitempty"`
 	Message  string          `json:"message,omitempty"`
+	Field    string          `json:"-"`                  // of the command, that is at fault; for doors that name it beside the message
 	Blockers []Blocker       `json:"blockers,omitempty"` // of a refused deletion
 }
 
 // Refusal returns the receipt of a rejected command.
 func Refusal(r *Rejection) Receipt {
-	return Receipt{Status: Rejected, Code: r.Code, Message: r.Message, Blockers: r.Blockers}
+	return Receipt{Status: Rejected, Code: r.Code, Message: r.Message, Field: r.Field, Blockers: r.Blockers}
 }
 
 // ReceiptOf returns the receipt of the command whose main event rec is.

@@ -1,6 +1,7 @@
 package commands
 
 import (
+	"fmt"
 	"time"
 
 	"tallystick/events"
@@ -49,7 +50,7 @@ func createEntitlement(b *projections.Books, c Context, cmd CreateEntitlement, d
 		expires = u.now.Add(reservationLife)
 	}
 	if expires <= u.now {
-		return Reject(Invalid, "expiresAt is %s; it must be later than now, which is %s", expires, u.now)
+		return wrong("expiresAt", "is %s; it must be later than now, which is %s", expires, u.now)
 	}
 	if h := b.Held.Get(u.rows.subID); h != nil && len(h.Reservations) >= maxReservations {
 		return Reject(Conflict, "subscription %s has %d active reservations; no more are allowed", u.rows.subID, maxReservations)
@@ -79,20 +80,20 @@ func createEntitlement(b *projections.Books, c Context, cmd CreateEntitlement, d
 
 func reservationWellFormed(cmd CreateEntitlement) *Rejection {
 	if len(cmd.Data) == 0 || len(cmd.Data) > events.MaxUsageLines {
-		return Reject(Invalid, "entitlementData has %d entries; 1 to %d are allowed", len(cmd.Data), events.MaxUsageLines)
+		return wrong("entitlementData", "has %d entries; 1 to %d are allowed", len(cmd.Data), events.MaxUsageLines)
 	}
 	for i, p := range cmd.Data {
 		if p.Quantity < 0 {
-			return Reject(Invalid, "entitlementData[%d].quantity is below zero", i)
+			return wrong(fmt.Sprintf("entitlementData[%d].quantity", i), "is below zero")
 		}
 		for _, q := range cmd.Data[:i] {
 			if q.Metric == p.Metric {
-				return Reject(Invalid, "entitlementData[%d] names metric %s a second time", i, p.Metric)
+				return wrong(fmt.Sprintf("entitlementData[%d]", i), "names metric %s a second time", p.Metric)
 			}
 		}
 	}
 	if cmd.MaxUses < 0 || cmd.MaxUses > maxUses {
-		return Reject(Invalid, "maxUses is %d; 1 to %d are allowed", cmd.MaxUses, maxUses)
+		return wrong("maxUses", "is %d; 1 to %d are allowed", cmd.MaxUses, maxUses)
 	}
 	return billable("expiresAt", cmd.ExpiresAt)
 }

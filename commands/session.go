@@ -47,9 +47,9 @@ func limitOf(m *projections.MerchantRow) events.Nanos {
 func chargeable(field string, n, limit events.Nanos) *Rejection {
 	switch {
 	case n%centNanos != 0:
-		return Reject(Invalid, "%s is %s; it may have at most 2 decimals", field, n)
+		return wrong(field, "is %s; it may have at most 2 decimals", n)
 	case n < minCharge || n > limit:
-		return Reject(Invalid, "%s is %s; it must be from %s to %s", field, n, events.Nanos(minCharge), limit)
+		return wrong(field, "is %s; it must be from %s to %s", n, events.Nanos(minCharge), limit)
 	}
 	return nil
 }

@@ -65,11 +65,11 @@ func agreementOK(startedAt, endingAt events.Time, reminders events.Reminders, da
 	}
 	switch {
 	case endingAt != 0 && endingAt <= startedAt:
-		return Reject(Invalid, "endingAt must be after startedAt")
+		return wrong("endingAt", "must be after startedAt")
 	case reminders != "" && reminders != events.RemindersOn && reminders != events.RemindersOff:
-		return Reject(Invalid, "reminders %.40q is neither on nor off", reminders)
+		return wrong("reminders", "%.40q is neither on nor off", reminders)
 	case days > maxReminderDays:
-		return Reject(Invalid, "renewalReminderDays is %d; it must be from 1 to %d", days, maxReminderDays)
+		return wrong("renewalReminderDays", "is %d; it must be from 1 to %d", days, maxReminderDays)
 	}
 	return nil
 }
@@ -77,7 +77,7 @@ func agreementOK(startedAt, endingAt events.Time, reminders events.Reminders, da
 // minimumOK refuses a minimum of a wallet that its merchant does not ask for.
 func minimumOK(minimum events.Nanos, m *projections.MerchantRow) *Rejection {
 	if limit := limitOf(m); minimum < 0 || minimum > limit {
-		return Reject(Invalid, "minimumAccountBalance is %s; it must be from 0 to %s", minimum, limit)
+		return wrong("minimumAccountBalance", "is %s; it must be from 0 to %s", minimum, limit)
 	}
 	return nil
 }
@@ -101,7 +101,7 @@ type agreement struct {
 
 func createSubscription(b *projections.Books, c Context, cmd CreateSubscription, d *decision) *Rejection {
 	if cmd.StartedAt.IsZero() {
-		return Reject(Invalid, "startedAt is required")
+		return wrong("startedAt", "is required")
 	}
 	if cmd.Term == 0 {
 		cmd.Term = subscribeTerm
@@ -112,7 +112,7 @@ func createSubscription(b *projections.Books, c Context, cmd CreateSubscription,
 		return r
 	}
 	if cmd.Term < shortestTerm || cmd.Term > longestTerm {
-		return Reject(Invalid, "sessionExpiryMinutes is %d; it must be from 1 to %d", cmd.Term/time.Minute, longestTerm/time.Minute)
+		return wrong("sessionExpiryMinutes", "is %d; it must be from 1 to %d", cmd.Term/time.Minute, longestTerm/time.Minute)
 	}
 	j := agreement{cmd: cmd}
 	var r *Rejection
@@ -138,7 +138,7 @@ func createSubscription(b *projections.Books, c Context, cmd CreateSubscription,
 	}
 	j.now = b.ClockNow(cmd.Clock, c.Now)
 	if cmd.StartedAt < j.now.Add(-maxBackdating) {
-		return Reject(Invalid, "startedAt %s is more than a year ago", cmd.StartedAt)
+		return wrong("startedAt", "%s is more than a year ago", cmd.StartedAt)
 	}
 	if done, r := sameProduct(b, c, j.cmd.Customer, cmd.Plan, j.plan, d); done || r != nil {
 		return r
@@ -283,7 +283,7 @@ func updateSubscription(b *projections.Books, c Context, cmd UpdateSubscription,
 		return r
 	}
 	if cmd.EndingAt.Given && e.EndingAt != 0 && e.EndingAt <= now {
-		return Reject(Invalid, "endingAt must be in the future; end the subscription instead")
+		return wrong("endingAt", "must be in the future; end the subscription instead")
 	}
 	if e.Minimum > 0 && !mayPrepay(b, c, b.Consumers.Get(b.Customers.Get(s.Customer).Consumer)) {
 		return Reject(ManagedPostpaidOnly, "a managed consumer cannot prepay: minimumAccountBalance must be 0")
@@ -318,7 +318,7 @@ func endsAt(b *projections.Books, cmd *TerminateSubscription, s *projections.Sub
 	case cmd.EndedAt == 0:
 		return now, nil
 	case cmd.EndedAt <= s.StartedAt:
-		return 0, Reject(Invalid, "terminatedAt %s is not after startedAt %s", cmd.EndedAt, s.StartedAt)
+		return 0, wrong("terminatedAt", "%s is not after startedAt %s", cmd.EndedAt, s.StartedAt)
 	}
 	for i := range s.Periods {
 		p := &s.Periods[i]

@@ -110,9 +110,9 @@ func taxRatesOK(b *projections.Books, c Context, rates []events.TaxRateOf) *Reje
 	for i, r := range rates {
 		switch {
 		case r.Rate > events.MaxTaxRate:
-			return Reject(Invalid, "taxRates has a rate above 100")
+			return wrong("taxRates", "has a rate above 100")
 		case !r.Plan.IsZero() && !r.Metric.IsZero():
-			return Reject(Invalid, "taxRates has a rate for a plan and a metric")
+			return wrong("taxRates", "has a rate for a plan and a metric")
 		case !r.Plan.IsZero():
 			if _, rejection := planOf(b, c, r.Plan); rejection != nil {
 				return rejection
@@ -124,7 +124,7 @@ func taxRatesOK(b *projections.Books, c Context, rates []events.TaxRateOf) *Reje
 		}
 		for _, other := range rates[:i] {
 			if other.Plan == r.Plan && other.Metric == r.Metric {
-				return Reject(Invalid, "taxRates has two rates for the same")
+				return wrong("taxRates", "has two rates for the same")
 			}
 		}
 	}

@@ -1,6 +1,7 @@
 package commands
 
 import (
+	"fmt"
 	"time"
 
 	"tallystick/events"
@@ -134,21 +135,21 @@ func (u *usageScratch) pay(b *projections.Books, c Context, cmd *ReportUsage, e 
 
 func usageWellFormed(cmd *ReportUsage) *Rejection {
 	if cmd.HappenedAt.IsZero() {
-		return Reject(Invalid, "timestamp is required")
+		return wrong("timestamp", "is required")
 	}
 	if len(cmd.Metadata.Box) > maxSealedMetadata {
 		return Reject(TooLarge, "metadata has %d bytes, sealed; at most %d are allowed", len(cmd.Metadata.Box), maxSealedMetadata)
 	}
 	if len(cmd.Properties) == 0 || len(cmd.Properties) > events.MaxUsageLines {
-		return Reject(Invalid, "properties has %d entries; 1 to %d are allowed", len(cmd.Properties), events.MaxUsageLines)
+		return wrong("properties", "has %d entries; 1 to %d are allowed", len(cmd.Properties), events.MaxUsageLines)
 	}
 	for i, p := range cmd.Properties {
 		if p.Quantity < 1 {
-			return Reject(Invalid, "properties[%d].quantity is %d; it must be at least 1", i, p.Quantity)
+			return wrong(fmt.Sprintf("properties[%d].quantity", i), "is %d; it must be at least 1", p.Quantity)
 		}
 		for _, q := range cmd.Properties[:i] {
 			if q.Metric == p.Metric {
-				return Reject(Invalid, "properties[%d] names metric %s a second time", i, p.Metric)
+				return wrong(fmt.Sprintf("properties[%d]", i), "names metric %s a second time", p.Metric)
 			}
 		}
 	}
@@ -297,14 +298,14 @@ func priceNamed(i int, r *projections.Rate, p *UsageProperty) *Rejection {
 	switch {
 	case !needsPrice(r.Model):
 		if p.Priced {
-			return Reject(Invalid, "properties[%d].price is for prices of the models dynamic and percentage; this one is %s", i, r.Model)
+			return wrong(fmt.Sprintf("properties[%d].price", i), "is for prices of the models dynamic and percentage; this one is %s", r.Model)
 		}
 	case !p.Priced:
-		return Reject(Invalid, "properties[%d].price is required: price %s is of model %s", i, r.Price, r.Model)
+		return wrong(fmt.Sprintf("properties[%d].price", i), "is required: price %s is of model %s", r.Price, r.Model)
 	case p.Price < 0:
-		return Reject(Invalid, "properties[%d].price is below zero", i)
+		return wrong(fmt.Sprintf("properties[%d].price", i), "is below zero")
 	case r.Model == events.Dynamic && (p.Price < r.Min || p.Price > r.Max):
-		return Reject(Invalid, "properties[%d].price is %s; it must be from %s to %s", i, p.Price, r.Min, r.Max)
+		return wrong(fmt.Sprintf("properties[%d].price", i), "is %s; it must be from %s to %s", p.Price, r.Min, r.Max)
 	}
 	return nil
 }

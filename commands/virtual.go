@@ -28,7 +28,7 @@ const maxWallets = 200
 
 func createWallet(b *projections.Books, c Context, cmd CreateWallet, d *decision) *Rejection {
 	if cmd.Initial < 0 {
-		return Reject(Invalid, "initialBalance must not be below 0")
+		return wrong("initialBalance", "must not be below 0")
 	}
 	if r := optional("timezone", cmd.Timezone, maxTimezone); r != nil {
 		return r
@@ -38,7 +38,7 @@ func createWallet(b *projections.Books, c Context, cmd CreateWallet, d *decision
 		return r
 	}
 	if cmd.Owner.IsZero() {
-		return Reject(Invalid, "ownedBy is required")
+		return wrong("ownedBy", "is required")
 	}
 	if cmd.Owner == c.Merchant {
 		return Reject(Conflict, "a merchant's wallets are opened with its plans and payments, one for each currency")
@@ -55,7 +55,7 @@ func createWallet(b *projections.Books, c Context, cmd CreateWallet, d *decision
 	case !cmd.Label.IsZero() && !goesWith(b, cmd.Label.Key, cmd.Owner):
 		return Reject(Busy, "the consumer was made by another command just now; repeat")
 	case cmd.Initial > limitOf(m):
-		return Reject(Invalid, "initialBalance is %s; it must be from 0 to %s", cmd.Initial, limitOf(m))
+		return wrong("initialBalance", "is %s; it must be from 0 to %s", cmd.Initial, limitOf(m))
 	}
 	if o := b.Opened.Get(struct{}{}); cmd.Initial > 0 && o.Environment != events.Sandbox {
 		return Reject(SandboxOnly, "money comes into a wallet by a top-up; initialBalance is for sandbox ledgers")

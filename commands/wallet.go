@@ -18,12 +18,12 @@ type TopUp struct {
 
 func topUp(b *projections.Books, c Context, cmd TopUp, d *decision) *Rejection {
 	if cmd.Amount <= 0 {
-		return Reject(Invalid, "amount must be above 0")
+		return wrong("amount", "must be above 0")
 	}
 	switch cmd.Method {
 	case methodSandbox, methodSession, methodStored:
 	default:
-		return Reject(Invalid, "method %.40q is none of sandbox, session, stored", cmd.Method)
+		return wrong("method", "%.40q is none of sandbox, session, stored", cmd.Method)
 	}
 	if o := b.Opened.Get(struct{}{}); cmd.Method == methodSandbox && (o == nil || o.Environment != events.Sandbox) {
 		return Reject(SandboxOnly, "the sandbox processor pays in sandbox ledgers only")

@@ -245,7 +245,7 @@ func (c *call) carryOut(name string, beside ...wire.Given) (d done, err error) {
 	}
 	if r := &d.receipts[0]; r.Status == commands.Rejected {
 		c.counted = true
-		return d, &commands.Rejection{Code: r.Code, Message: r.Message, Blockers: r.Blockers}
+		return d, &commands.Rejection{Code: r.Code, Message: r.Message, Field: r.Field, Blockers: r.Blockers}
 	} else if r.Status == commands.Accepted {
 		d.secret = work.Secret // a repeat has made one too, which is no key's
 	}

@@ -292,3 +292,24 @@ func TestPriceFeatures(t *testing.T) {
 		}
 	}
 }
+
+// TestRulesNameFields: what a rule does not like of a request names the field too, as what the description does not like does.
+func TestRulesNameFields(t *testing.T) {
+	w := newWorld(t, nil)
+	s := w.newShop()
+	price := `{"billableMetricId":"` + s.metric + `","model":"standard","paymentTerm":"instant","invoiceDisplayName":"Tokens","properties":%s}`
+	for _, tt := range []struct{ path, body, field string }{
+		{"/v0/wallets/" + s.wallet + "/topups", `{"amount":"0","method":"sandbox"}`, "amount"},
+		{"/v0/payments", `{"amount":"0.50","currency":"USD"}`, "amount"},
+		{"/v0/prices", fmt.Sprintf(price, `{"unitPrice":"-1"}`), "properties.unitPrice"},
+		{"/v0/prices", strings.Replace(fmt.Sprintf(price, `{"minPrice":"2","maxPrice":"1"}`), "standard", "dynamic", 1), "properties.minPrice"},
+		{"/v0/usage", strings.Replace(w.usage(s, "k", 1), `"quantity":1`, `"quantity":1,"price":"1"`, 1), "properties[0].price"},
+		{"/v0/subscriptions", fmt.Sprintf(`{"name":"n","customerId":%q,"planId":%q,"startedAt":"2001-01-01T00:00:00Z"}`, s.customer, s.plan), "startedAt"},
+	} {
+		r := w.call(w.key, "POST", tt.path, tt.body)
+		r.code(t, 400, "INVALID")
+		if list, ok := r.body["errors"].([]any); !ok || len(list) != 1 || list[0].(map[string]any)["field"] != tt.field {
+			t.Errorf("%s %s is answered %s, want a fault of %s", tt.path, tt.body, r.raw, tt.field)
+		}
+	}
+}
