@@ -121,13 +121,16 @@ func (m *memos) readAhead(requests []Request) (sum int) {
 		sum += int(h.sub.Merchant[0]) + int(h.sub.Wallet[0]) + len(h.sub.Status) + int(h.sub.Clock[0]) + len(h.sub.Periods)
 		sum += len(h.accrual.Lines) + int(h.main.Last) + len(h.wallet.Alerts)
 		if h.held != nil {
-			sum += int(h.held.Used)
+			sum += int(h.held.Customer[0]) + int(h.held.Used) + len(h.held.Status) + len(h.held.Parked)
 		}
 	}
 	for _, h := range hits {
 		if len(h.sub.Periods) > 0 && len(h.accrual.Lines) > 0 {
 			l := &h.accrual.Lines[0]
 			sum += int(h.sub.Periods[0].N) + int(l.Price[0]) + int(l.First) + len(l.Events.Hashes)
+		}
+		if h.held != nil && len(h.held.Metrics) > 0 {
+			sum += int(h.held.Metrics[0].Metric[0])
 		}
 	}
 	return sum

@@ -81,7 +81,7 @@ func (b *Books) readAhead(recs []events.Record) uint64 {
 			sum += uint64(main.v.Last)
 		}
 		if hold := c.accounts[events.ReservationHold]; hold != nil && c.held != nil {
-			sum += uint64(hold.v.Last) + uint64(c.held.v.Used)
+			sum += uint64(hold.v.Last) + uint64(c.held.v.Subscription[0]) + uint64(c.held.v.Used) + uint64(len(c.held.v.Status)) + uint64(c.held.v.UpdatedAt)
 		}
 	}
 	for _, c := range cs {

@@ -1,6 +1,7 @@
 package wire
 
 import (
+	"bytes"
 	"fmt"
 	"math"
 	"strings"
@@ -70,6 +71,10 @@ func (f *fields) each(name string, n need, limit int, read func(*fields)) {
 
 // reservation returns the identity of a reservation, by either of its prefixes.
 func (s *scanner) reservation(path string, id *events.ReservationID) {
+	if s.next() == '"' && bytes.HasPrefix(s.b[s.i+1:], []byte("com_")) { // nearly always
+		s.id(path, "com_", (*[16]byte)(id))
+		return
+	}
 	text := s.text(path)
 	if s.bad != nil {
 		return
