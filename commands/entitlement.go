@@ -263,13 +263,17 @@ func (u *usageScratch) consumed(b *projections.Books, c Context, cmd *ReportUsag
 }
 
 // burnAll takes what usage consumes out of grants, and finds the units that are not charged for that: of each entitlement, what its grants have
-// goes to its properties in their order, whole units only, and is not charged where the price says so.
+// goes to its properties in their order, whole units only, and is not charged where the price says so. Neither is, there, what goes beyond a
+// hard limit: it gave no access to more.
 func (u *usageScratch) burnAll(b *projections.Books, c Context, cmd *ReportUsage, taken []consumption) (burned []events.EntitlementUsed) {
 	u.granted = u.granted[:0]
 	for _, t := range taken {
 		used := burn(b, c, t, u.now)
 		burned = append(burned, used)
 		left := used.Units.Plus(used.Overage.Neg()).Whole()
+		if !b.Entitlements.Get(t.id).Terms.Soft {
+			left = used.Units.Whole()
+		}
 		for _, i := range t.of {
 			n := min(u.unitsOf(cmd, i), left)
 			if left -= n; n > 0 && u.rates[i].Discounted {

@@ -30,7 +30,7 @@ type UsageLine struct {
 	Tax      Nanos    `cbor:"6,keyasint,omitzero" json:"taxNanos,omitzero"`
 	TaxRate  TaxRate  `cbor:"7,keyasint,omitzero" json:"taxRate,omitzero"`
 	At       Nanos    `cbor:"8,keyasint,omitzero" json:"priceNanos,omitzero"`      // as reported; of models that need it
-	Granted  int64    `cbor:"9,keyasint,omitzero" json:"grantedQuantity,omitzero"` // units that grants have, which are not charged
+	Granted  int64    `cbor:"9,keyasint,omitzero" json:"grantedQuantity,omitzero"` // units that are not charged: grants have them, or they are beyond a hard limit
 }
 
 // Limits of a usage event.

@@ -46,7 +46,7 @@ type UsageProperty struct {
 	Amount   events.Sum      `json:"amountNanos"`
 	Tax      events.Sum      `json:"taxNanos"`
 	Reported string          `json:"price,omitempty"`           // in units, where it was reported with the usage
-	Granted  int64           `json:"grantedQuantity,omitempty"` // units that grants had, which are not charged
+	Granted  int64           `json:"grantedQuantity,omitempty"` // units that are not charged: grants had them, or they are beyond a hard limit
 }
 
 // UsageBilling is what a usage event cost, all properties together.

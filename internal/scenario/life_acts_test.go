@@ -157,8 +157,11 @@ func (l *life) used(a *agreement, of *period, from *hold, list []property, name 
 	e := &used{name: name, a: a, period: of.n, from: from}
 	costs, free := make([]charge, len(list)), make([]int64, len(list))
 	for i, q := range list {
-		if q.discounted {
+		switch {
+		case q.discounted && s.soft:
 			free[i] = min(q.units(), a.units.balance(l.time(s)))
+		case q.discounted:
+			free[i] = q.units()
 		}
 		before := of.lines[q.tariff]
 		if before == nil {

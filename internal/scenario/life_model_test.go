@@ -61,6 +61,7 @@ type shop struct {
 	fees      []*fee
 	allowance int64 // units of the metered feature that a week begins with
 	rollover  int64 // of them that are kept at most
+	soft      bool  // what goes beyond them is charged, where they lower charges
 	earned    int64
 	numbers   int // invoices issued
 }

@@ -105,7 +105,7 @@ func (l *life) merchant(i int) {
 	some := func() int64 { return 1 + l.rng.Int64N(scale) }
 	s := &shop{
 		name: fmt.Sprintf("shop%d", i), part: l.rng.Int64N(3) * 137, inclusive: i%3 == 1, byHand: i%4 == 3, retries: []int{1, 3},
-		months: 1, rate: []int64{0, 7_000}[l.rng.IntN(2)], allowance: l.rng.Int64N(300), rollover: l.rng.Int64N(100), now: begin,
+		months: 1, rate: []int64{0, 7_000}[l.rng.IntN(2)], allowance: l.rng.Int64N(300), rollover: l.rng.Int64N(100), soft: l.rng.IntN(3) > 0, now: begin,
 	}
 	if l.rng.IntN(4) == 0 {
 		s.months = 3
@@ -222,7 +222,7 @@ func (l *life) priceOf(s *shop, t *tariff) map[string]any {
 	if t.featured {
 		body["grantDiscountEnabled"] = t.discounted
 		body["feature"] = map[string]any{"featureId": l.w.names[s.name+"-feature"], "entitlementTemplate": map[string]any{
-			"type": "metered", "usagePeriod": map[string]any{"interval": "P1W"}, "issueAfterReset": s.allowance, "resetMaxRollover": s.rollover,
+			"type": "metered", "usagePeriod": map[string]any{"interval": "P1W"}, "issueAfterReset": s.allowance, "resetMaxRollover": s.rollover, "isSoftLimit": s.soft,
 		}}
 	}
 	return body

@@ -35,7 +35,7 @@ type auditor struct {
 	regions   map[events.OrganizationID]string // of consumers, for tax
 	grants    map[events.GrantID]*grant
 	alerts    map[events.AlertID]*alert
-	features  map[events.EntitlementID]events.FeatureID
+	features  map[events.EntitlementID]entitled
 	covers    map[events.FeatureID][]cover // of the latest usage
 	coversOf  events.CommandID             // its command
 	sold      events.GrantID               // bought by the record before, and granted by this one
@@ -136,7 +136,7 @@ func newAuditor() *auditor {
 		regions:   make(map[events.OrganizationID]string),
 		grants:    make(map[events.GrantID]*grant),
 		alerts:    make(map[events.AlertID]*alert),
-		features:  make(map[events.EntitlementID]events.FeatureID),
+		features:  make(map[events.EntitlementID]entitled),
 		covers:    make(map[events.FeatureID][]cover),
 		orders:    make(map[events.GrantID]*purchase),
 		selling:   make(map[events.SessionID]*purchase),

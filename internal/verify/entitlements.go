@@ -7,6 +7,12 @@ import (
 	"tallystick/projections"
 )
 
+// entitled is what an entitlement is of, and whether more than its grants have is charged.
+type entitled struct {
+	feature events.FeatureID
+	soft    bool
+}
+
 // grant is units of a metered feature.
 type grant struct {
 	entitlement  events.EntitlementID
@@ -35,7 +41,7 @@ func (a *auditor) entitlement(rec *events.Record) error {
 			allowance: e.Code == projections.GrantOfAllowance,
 		}
 	case events.EntitlementIssued:
-		a.features[e.Entitlement] = e.Feature
+		a.features[e.Entitlement] = entitled{e.Feature, e.Terms.Soft}
 	case events.EntitlementEnded:
 		a.over[e.Entitlement] = true
 	case events.GrantOrdered:
@@ -75,17 +81,21 @@ func (a *auditor) unitsUsed(e events.EntitlementUsed) error {
 	if sum != e.Units || e.Overage.Sign() < 0 {
 		return fmt.Errorf("%s units are used, and %s taken or beyond the grants", e.Units, sum)
 	}
+	of := a.features[e.Entitlement]
 	left := e.Units.Plus(e.Overage.Neg()).Whole()
-	for _, c := range a.covers[a.features[e.Entitlement]] {
+	if !of.soft {
+		left = e.Units.Whole() // what goes beyond a hard limit is not charged
+	}
+	for _, c := range a.covers[of.feature] {
 		n := min(c.units, left)
 		if left -= n; !c.discounted {
 			n = 0
 		}
 		if c.granted != n {
-			return fmt.Errorf("%d units of %d are not charged, and the grants of entitlement %s have %d", c.granted, c.units, e.Entitlement, n)
+			return fmt.Errorf("%d units of %d are not charged, and by the grants and the limit of entitlement %s it is %d", c.granted, c.units, e.Entitlement, n)
 		}
 	}
-	delete(a.covers, a.features[e.Entitlement])
+	delete(a.covers, of.feature)
 	return nil
 }
 

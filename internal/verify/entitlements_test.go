@@ -15,12 +15,15 @@ func TestUnitsNotCharged(t *testing.T) {
 	for _, tt := range []struct {
 		name   string
 		covers []cover // of 8 units, of which the grants have 5.75
+		hard   bool    // its limit: the other units are not charged either
 		alone  bool    // nothing is burned
 		ok     bool
 	}{
 		{name: "what the grants have", covers: []cover{{8, 5, true}}, ok: true},
 		{name: "by order", covers: []cover{{3, 3, true}, {5, 2, true}}, ok: true},
 		{name: "not where the price does not say so", covers: []cover{{3, 0, false}, {5, 2, true}}, ok: true},
+		{name: "all, beyond a hard limit", covers: []cover{{3, 3, true}, {5, 5, true}}, hard: true, ok: true},
+		{name: "what the grants have, beyond a hard limit", covers: []cover{{8, 5, true}}, hard: true},
 		{name: "more", covers: []cover{{8, 6, true}}},
 		{name: "less", covers: []cover{{8, 4, true}}},
 		{name: "in another order", covers: []cover{{3, 0, true}, {5, 5, true}}},
@@ -30,7 +33,7 @@ func TestUnitsNotCharged(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			a := newAuditor()
-			a.features[entitlement] = feature
+			a.features[entitlement] = entitled{feature, !tt.hard}
 			a.grants[grantID] = &grant{entitlement: entitlement, left: events.SumOf(5_750_000_000)}
 			a.covers[feature], a.coversOf = tt.covers, reported.Command
 			err := a.covered(reported)
