@@ -20,9 +20,9 @@ import (
 // to wait for its turn where the processor is always busy.
 const (
 	maxDueSlice = 256
-	maxDueTime  = time.Millisecond
+	maxDueTime  = 300 * time.Microsecond
 	maxDueUnder = 2
-	dueRest     = 4
+	dueRest     = 10
 	dueLately   = 100 * time.Millisecond // how long ago a command counts
 )
 

@@ -34,7 +34,7 @@ func MeasureMonthEnd(ctx context.Context, o Options) (res MonthEnd, err error) {
 		o.Customers = 100_000
 	}
 	if o.Usages == 0 {
-		o.Usages = 20_000
+		o.Usages = 100_000 // some ten seconds: what happens once a second or two is in it
 	}
 	if o.InFlight == 0 {
 		o.InFlight = 16
