@@ -77,8 +77,8 @@ type killing struct {
 }
 
 const (
-	price     = 2_500 // nanodollars a unit
-	topUp     = 100   // dollars in each wallet
+	price     = 2_500     // nanodollars a unit
+	topUp     = 1_000_000 // dollars in each wallet: more than any machine bills
 	customers = 8
 )
 
