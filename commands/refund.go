@@ -1,6 +1,8 @@
 package commands
 
 import (
+	"fmt"
+
 	"tallystick/events"
 	"tallystick/projections"
 )
@@ -272,7 +274,7 @@ func correct(b *projections.Books, c Context, cmd CorrectUsage, s *projections.S
 		case r == nil:
 			return Reject(MetricNotPriced, "the plan had no price for metric %s in the period of %s", property.Metric, cmd.HappenedAt)
 		case !r.Aggregation.Adds():
-			return Reject(Invalid, "properties[%d]: what is invoiced of a metric that is %s cannot be corrected by usage; add a line item", i, r.Aggregation)
+			return wrong(fmt.Sprintf("properties[%d]", i), "is of a metric that is %s: what is invoiced of it cannot be corrected by usage; add a line item", r.Aggregation)
 		}
 		if rejection := priceNamed(i, r, property); rejection != nil {
 			return rejection

@@ -145,7 +145,7 @@ func (u *usageScratch) payingReservation(b *projections.Books, cmd *ReportUsage,
 	}
 	for i, p := range cmd.Properties {
 		if !r.Covers(p.Metric) {
-			return nil, Reject(Invalid, "properties[%d]: entitlement %s is not for metric %s", i, cmd.Reservation, p.Metric)
+			return nil, wrong(fmt.Sprintf("properties[%d]", i), "names metric %s, which entitlement %s is not for", p.Metric, cmd.Reservation)
 		}
 	}
 	return r, nil

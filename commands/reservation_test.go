@@ -83,7 +83,7 @@ func TestReservedUsage(t *testing.T) {
 				plan("two", "llm", instantSum("tokens", "1"), instantSum("calls", "1")), customer("bob"), fund("bob", "9"),
 				join("bobs", "bob", "two", terms{}),
 			}, reserve("r", "bob", nil, q{"tokens", 5})),
-			when: from("r", use("k", "bob", now, q{"calls", 1})), refused: Invalid,
+			when: from("r", use("k", "bob", now, q{"calls", 1})), refused: Invalid, field: "properties[0]",
 		},
 	})
 }

@@ -328,6 +328,7 @@ type rule struct {
 	given   []step
 	when    step
 	refused Code
+	field   string // that the refusal names; "" where it is not looked at
 }
 
 // checkRules runs a table. setup comes before the given of every row.
@@ -342,6 +343,9 @@ func checkRules(t *testing.T, setup []step, rules []rule) {
 			receipt := w.send(*tt.when(w))[0]
 			if receipt.Code != tt.refused {
 				t.Fatalf("%s for %q (%s), want %q", receipt.Status, receipt.Code, receipt.Message, tt.refused)
+			}
+			if tt.field != "" && receipt.Field != tt.field {
+				t.Errorf("the refusal (%s) names the field %q, want %q", receipt.Message, receipt.Field, tt.field)
 			}
 			added := w.log.records[before:]
 			if tt.refused == "" {

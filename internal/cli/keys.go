@@ -52,12 +52,15 @@ Roles: merchant (the business of --merchant), operator (everything), auditor (re
 				if err != nil {
 					return err
 				}
-				if a.json {
-					return writeJSON(a.Out, r)
-				}
 				inbox, err := inboxOf(role, r.ID, c.merchant)
 				if err != nil {
 					return err
+				}
+				if a.json {
+					return writeJSON(a.Out, struct {
+						receipt
+						Inbox string `json:"inbox"`
+					}{r, inbox})
 				}
 				a.say("key     %s\nsecret  %s\ninbox   %s\n", r.ID, r.Secret, inbox)
 				a.note("The secret is shown this once. Clients give it as their NATS token, and set the inbox as their inbox prefix.\n")

@@ -1,6 +1,7 @@
 package wire
 
 import (
+	"bytes"
 	"encoding/binary"
 	"fmt"
 	"math/bits"
@@ -120,9 +121,9 @@ func (s *scanner) unexpected(path, want string) {
 		got = "a string"
 	case c == '-' || c >= '0' && c <= '9':
 		got = "a number"
-	case c == 't' || c == 'f':
+	case s.stands("true") || s.stands("false"):
 		got = "a boolean"
-	case c == 'n':
+	case s.stands("null"):
 		got = "null"
 	default:
 		s.malformed("a value is missing")
@@ -130,6 +131,9 @@ func (s *scanner) unexpected(path, want string) {
 	}
 	s.wrong(path, "must be "+want+", not "+got)
 }
+
+// stands reports whether the scanner stands at a word. It takes nothing.
+func (s *scanner) stands(word string) bool { return bytes.HasPrefix(s.b[s.i:], []byte(word)) }
 
 // more reports whether another member or element is due, and takes the comma before it; it takes the
 // closing bracket instead if that is there.

@@ -337,6 +337,8 @@ func TestUsageRefused(t *testing.T) {
 		{"huge quantity", strings.Replace(`{`+good+`}`, `:1}`, `:92233720368547758080}`, 1), "properties[0].quantity must be an integer of 64 bits"},
 		{"leading zero", strings.Replace(`{`+good+`}`, `:1}`, `:01}`, 1), "a number that begins with 0"},
 		{"null", strings.Replace(`{`+good+`}`, `"$customer"`, `null`, 1), "customerId must be a string, not null"},
+		{"no JSON", `nonsense`, "the body is not valid JSON: a value is missing, at byte 0"},
+		{"a word that is none", strings.Replace(`{`+good+`}`, `"$customer"`, `nil`, 1), "the body is not valid JSON: a value is missing"},
 		{"identity of another kind", strings.Replace(`{`+good+`}`, `"$customer"`, `"$A"`, 1), "customerId must be an identity such as cus_"},
 		{"time without a zone", strings.Replace(`{`+good+`}`, `10:30:00Z`, `10:30:00`, 1), "timestamp must be a time in ISO 8601 with a zone"},
 		{"no properties", strings.Replace(`{`+good+`}`, `{"billableMetricId":"$A","quantity":1}`, ``, 1), "properties has no entries"},
