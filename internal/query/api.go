@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 
-	"tallystick/commands"
 	"tallystick/events"
 	"tallystick/internal/wire"
 	"tallystick/projections"
@@ -39,15 +38,8 @@ const (
 	apiMaxLimit     = 100
 )
 
-// check puts in the default, and refuses what is out of range.
 func (p *APIPage) check() error {
-	if p.Limit == 0 {
-		p.Limit = apiDefaultLimit
-	}
-	if p.Limit < 1 || p.Limit > apiMaxLimit || p.Offset < 0 {
-		return commands.Reject(commands.Invalid, "limit is %d and offset %d; 1 to %d, and 0 or more, are allowed", p.Limit, p.Offset, apiMaxLimit)
-	}
-	return nil
+	return checkPage(&p.Limit, p.Offset, apiDefaultLimit, apiMaxLimit)
 }
 
 // Percent is a rate of tax as the API writes it where it means percent: a number, such as 8.875.

@@ -429,9 +429,9 @@ type ListAvailablePlansArgs struct {
 // ListAvailablePlans lists the plans that a customer could take: those of products it has no subscription to.
 func (s *Service) ListAvailablePlans(ctx context.Context, who wire.Who, args ListAvailablePlansArgs) (list APIList[APIPlan], err error) {
 	err = s.read(ctx, who, At{AtLeast: args.AtLeast}, func(r *reading) error {
-		customer := r.books.Customers.Get(args.Customer)
-		if customer == nil || !asker(who).sees(customer.Merchant) {
-			return missing("customer", args.Customer.String())
+		customer, err := r.customer(args.Customer)
+		if err != nil {
+			return err
 		}
 		taken := make(map[events.ProductID]bool)
 		if active := r.books.Active.Get(args.Customer); active != nil {

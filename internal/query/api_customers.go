@@ -103,8 +103,11 @@ type GetCustomerArgs struct {
 // GetCustomer answers who a customer is.
 func (s *Service) GetCustomer(ctx context.Context, who wire.Who, args GetCustomerArgs) (v APICustomer, err error) {
 	err = s.read(ctx, who, At{AtLeast: args.AtLeast}, func(r *reading) error {
-		row := r.books.Customers.Get(args.Customer)
-		if row == nil || row.Deleted || !asker(who).sees(row.Merchant) {
+		row, err := r.customer(args.Customer)
+		if err != nil {
+			return err
+		}
+		if row.Deleted {
 			return missing("customer", args.Customer.String())
 		}
 		v, err = renderAPICustomer(r, args.Customer, row)

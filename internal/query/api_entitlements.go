@@ -156,9 +156,8 @@ func (s *Service) ListEntitlements(ctx context.Context, who wire.Who, args ListE
 		return list, commands.Reject(commands.Invalid, "customerId is required")
 	}
 	err = s.read(ctx, who, At{AtLeast: args.AtLeast}, func(r *reading) (err error) {
-		customer := r.books.Customers.Get(args.Customer)
-		if customer == nil || !r.who.sees(customer.Merchant) {
-			return missing("customer", args.Customer.String())
+		if _, err := r.customer(args.Customer); err != nil {
+			return err
 		}
 		list, err = listing[events.EntitlementID, projections.Entitlement, APIEntitlement]{
 			table: r.books.Entitlements, from: source{projections.LinkEntitlementsOfCustomer, args.Customer},

@@ -25,9 +25,9 @@ type APIParty struct {
 // Parties answers who the two sides of a customer are.
 func (s *Service) Parties(ctx context.Context, who wire.Who, args CustomerArgs) (v APIParties, err error) {
 	err = s.read(ctx, who, args.At, func(r *reading) error {
-		row := r.books.Customers.Get(args.Customer)
-		if row == nil || !r.who.sees(row.Merchant) {
-			return missing("customer", args.Customer.String())
+		row, err := r.customer(args.Customer)
+		if err != nil {
+			return err
 		}
 		merchant, err := r.merchant(row.Merchant)
 		if err != nil {

@@ -104,9 +104,9 @@ type CustomerArgs struct {
 // Customer answers who a customer is.
 func (s *Service) Customer(ctx context.Context, who wire.Who, args CustomerArgs) (c Customer, err error) {
 	err = s.readOf(ctx, who, args.At, ofCustomer(args.Customer), func(r *reading) error {
-		row := r.books.Customers.Get(args.Customer)
-		if row == nil || !asker(who).sees(row.Merchant) {
-			return missing("customer", args.Customer.String())
+		row, err := r.customer(args.Customer)
+		if err != nil {
+			return err
 		}
 		c, err = r.renderCustomer(args.Customer, row)
 		c.Sequence = r.seq
@@ -123,6 +123,15 @@ func (s *Service) Customers(ctx context.Context, who wire.Who, args CatalogArgs)
 			match: func(c *projections.Customer) bool { return !c.Deleted },
 		}
 	})
+}
+
+// customer returns a customer that who asks may see.
+func (r *reading) customer(id events.CustomerID) (*projections.Customer, error) {
+	row := r.books.Customers.Get(id)
+	if row == nil || !r.who.sees(row.Merchant) {
+		return nil, missing("customer", id.String())
+	}
+	return row, nil
 }
 
 func (r *reading) renderCustomer(id events.CustomerID, row *projections.Customer) (Customer, error) {
@@ -168,9 +177,8 @@ type UsageTotal struct {
 // Usage answers how much a customer has used of each metric.
 func (s *Service) Usage(ctx context.Context, who wire.Who, args CustomerArgs) (u Usage, err error) {
 	err = s.readOf(ctx, who, args.At, ofCustomer(args.Customer), func(r *reading) error {
-		row := r.books.Customers.Get(args.Customer)
-		if row == nil || !asker(who).sees(row.Merchant) {
-			return missing("customer", args.Customer.String())
+		if _, err := r.customer(args.Customer); err != nil {
+			return err
 		}
 		u = Usage{Sequence: r.seq, Customer: args.Customer, Totals: []UsageTotal{}}
 		return each(r, r.books.Totals, args.Customer[:], func(k projections.Pair[events.CustomerID, events.MetricID], t *projections.Total) error {

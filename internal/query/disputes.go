@@ -99,8 +99,8 @@ func (r *reading) disputes(merchant events.OrganizationID, args *ListDisputesArg
 	}
 	switch {
 	case !args.Customer.IsZero():
-		if row := r.books.Customers.Get(args.Customer); row == nil || !r.who.sees(row.Merchant) {
-			return list, missing("customer", args.Customer.String())
+		if _, err := r.customer(args.Customer); err != nil {
+			return list, err
 		}
 		l.from = source{projections.LinkDisputesOfCustomer, args.Customer}
 	case merchant.IsZero():

@@ -317,9 +317,9 @@ type PaymentMethod struct {
 // PaymentMethods lists the payment methods of a customer that its merchant may charge.
 func (s *Service) PaymentMethods(ctx context.Context, who wire.Who, args CustomerArgs) (list List[PaymentMethod], err error) {
 	err = s.read(ctx, who, args.At, func(r *reading) error {
-		row := r.books.Customers.Get(args.Customer)
-		if row == nil || !r.who.sees(row.Merchant) {
-			return missing("customer", args.Customer.String())
+		row, err := r.customer(args.Customer)
+		if err != nil {
+			return err
 		}
 		list = List[PaymentMethod]{Sequence: r.seq, Items: []PaymentMethod{}}
 		consumer := r.books.Consumers.Get(row.Consumer)

@@ -114,9 +114,8 @@ func (s *Service) ActiveEntitlements(ctx context.Context, who wire.Who, args Act
 		return list, commands.Reject(commands.Invalid, "customerId is required")
 	}
 	err = s.read(ctx, who, At{AtLeast: args.AtLeast}, func(r *reading) (err error) {
-		customer := r.books.Customers.Get(args.Customer)
-		if customer == nil || !r.who.sees(customer.Merchant) {
-			return missing("customer", args.Customer.String())
+		if _, err := r.customer(args.Customer); err != nil {
+			return err
 		}
 		l := listing[events.ReservationID, projections.Reservation, ActiveEntitlement]{
 			table: r.books.Reservations, from: source{projections.LinkReservationsOfCustomer, args.Customer},

@@ -140,13 +140,15 @@ const (
 	maxLimit     = 1000
 )
 
-// check puts in the default, and refuses what is out of range.
-func (p *Page) check() error {
-	if p.Limit == 0 {
-		p.Limit = defaultLimit
+func (p *Page) check() error { return checkPage(&p.Limit, p.Offset, defaultLimit, maxLimit) }
+
+// checkPage puts the usual limit in where none is given, and refuses what is out of range.
+func checkPage(limit *int, offset, usual, most int) error {
+	if *limit == 0 {
+		*limit = usual
 	}
-	if p.Limit < 1 || p.Limit > maxLimit || p.Offset < 0 {
-		return commands.Reject(commands.Invalid, "limit is %d and offset %d; 1 to %d, and 0 or more, are allowed", p.Limit, p.Offset, maxLimit)
+	if *limit < 1 || *limit > most || offset < 0 {
+		return commands.Reject(commands.Invalid, "limit is %d and offset %d; 1 to %d, and 0 or more, are allowed", *limit, offset, most)
 	}
 	return nil
 }

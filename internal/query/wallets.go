@@ -117,11 +117,11 @@ func (r *reading) walletID(args WalletArgs) (id events.WalletID, err error) {
 	case !args.Wallet.IsZero():
 		return args.Wallet, nil
 	case !args.Customer.IsZero():
-		row := r.books.Customers.Get(args.Customer)
-		owner = args.Customer.String()
-		if row == nil || !r.who.sees(row.Merchant) {
-			return id, missing("customer", owner)
+		row, err := r.customer(args.Customer)
+		if err != nil {
+			return id, err
 		}
+		owner = args.Customer.String()
 		if c := r.books.Consumers.Get(row.Consumer); c != nil {
 			refs = c.Wallets
 		}

@@ -64,16 +64,24 @@ func (d *Decoder) refundUsage(c *call, f *fields) (commands.Command, error) {
 	if err := f.finish(); err != nil {
 		return nil, err
 	}
-	rec, ok, err := d.opts.Directory.UsageRecord(c.ctx, cmd.Usage)
-	if err != nil {
-		return nil, fmt.Errorf("looking up usage event %s: %w", cmd.Usage, err)
+	var err error
+	if cmd.Original, cmd.Merchant, err = d.usage(c.ctx, cmd.Usage); err != nil || cmd.Original == nil {
+		return cmd, err
 	}
-	if !ok {
-		return cmd, nil
-	}
-	cmd.Original, cmd.Merchant = rec.Event.(*events.UsageReported), rec.Merchant // as UsageRecord promises
 	cmd.Reason, err = d.sealFor(c.ctx, cmd.Original.Customer, PurposeRefund, []byte(reason))
 	return cmd, err
+}
+
+// usage returns what was recorded of a usage event, and for which merchant; nil where there is none.
+func (d *Decoder) usage(ctx context.Context, id events.UsageID) (*events.UsageReported, events.OrganizationID, error) {
+	rec, ok, err := d.opts.Directory.UsageRecord(ctx, id)
+	if err != nil {
+		return nil, rec.Merchant, fmt.Errorf("looking up usage event %s: %w", id, err)
+	}
+	if !ok {
+		return nil, rec.Merchant, nil
+	}
+	return rec.Event.(*events.UsageReported), rec.Merchant, nil // as UsageRecord promises
 }
 
 // correctUsage reads usage of a period that is invoiced, and looks the period up.

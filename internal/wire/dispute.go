@@ -39,14 +39,10 @@ func (d *Decoder) createDispute(c *call, f *fields) (commands.Command, error) {
 	if err := f.finish(); err != nil {
 		return nil, err
 	}
-	rec, ok, err := d.opts.Directory.UsageRecord(c.ctx, cmd.Usage)
-	if err != nil {
-		return nil, fmt.Errorf("looking up usage event %s: %w", cmd.Usage, err)
+	var err error
+	if cmd.Original, cmd.Merchant, err = d.usage(c.ctx, cmd.Usage); err != nil || cmd.Original == nil {
+		return cmd, err
 	}
-	if !ok {
-		return cmd, nil
-	}
-	cmd.Original, cmd.Merchant = rec.Event.(*events.UsageReported), rec.Merchant // as UsageRecord promises
 	cmd.Message, err = d.sealFor(c.ctx, cmd.Original.Customer, PurposeDispute, []byte(message))
 	return cmd, err
 }
@@ -59,14 +55,10 @@ func (d *Decoder) resolveDispute(c *call, f *fields) (commands.Command, error) {
 	if err := f.finish(); err != nil {
 		return nil, err
 	}
-	rec, ok, err := d.opts.Directory.UsageRecord(c.ctx, events.UsageID(cmd.Dispute))
-	if err != nil {
-		return nil, fmt.Errorf("looking up the usage event of %s: %w", cmd.Dispute, err)
+	var err error
+	if cmd.Original, cmd.Merchant, err = d.usage(c.ctx, events.UsageID(cmd.Dispute)); err != nil || cmd.Original == nil {
+		return cmd, err
 	}
-	if !ok {
-		return cmd, nil
-	}
-	cmd.Original, cmd.Merchant = rec.Event.(*events.UsageReported), rec.Merchant
 	if cmd.Message, err = d.sealFor(c.ctx, cmd.Original.Customer, PurposeDispute, []byte(message)); err != nil {
 		return nil, err
 	}
