@@ -60,6 +60,11 @@ func newGuide(t *testing.T) *guide {
 	must(t, err)
 	dir := t.TempDir()
 	must(t, os.Symlink(program, filepath.Join(dir, "tally")))
+	root, err := filepath.Abs("../..")
+	must(t, err)
+	for _, name := range []string{"docs", "go.mod", "go.sum"} { // as in a clone
+		must(t, os.Symlink(filepath.Join(root, name), filepath.Join(dir, name)))
+	}
 	g := &guide{t: t, log: &logged{}, complaints: &bytes.Buffer{}}
 	server := exec.CommandContext(t.Context(), "./tally", "serve", "--data", "ledger", "--http-listen", "127.0.0.1:0", "--nats-listen", "127.0.0.1:0", "--metrics-listen", "")
 	server.Dir, server.Stdout, server.Stderr = dir, g.log, g.log
