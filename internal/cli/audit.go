@@ -191,24 +191,28 @@ func (a *app) showRebuilt(res *operate.Rebuilt) {
 }
 
 func (a *app) prove() *cobra.Command {
-	var file string
+	var file, since string
 	cmd := &cobra.Command{
-		Use:   "prove SEQUENCE|INVOICE-LINE",
+		Use:   "prove SEQUENCE|INVOICE-LINE|--since CHECKPOINT-FILE",
 		Short: "Write a proof that anybody can check",
 		Long: `Write a proof that a record is in the ledger: the record, the path from it to the root of the Merkle tree, and a signed
 checkpoint of that tree. The proof of an invoice line (li_…) has all usage that the line stands for too, so that it
-shows that the line has neither more nor less. tally check-proof checks it, without the ledger and without a server.`,
+shows that the line has neither more nor less. tally check-proof checks it, without the ledger and without a server.
+
+With --since it is a proof that the ledger has only grown since a checkpoint that was kept (tally checkpoint): the records of
+then are the first of those of now, none changed. If they are not, that is said, and gives exit status 1.`,
 		Example: `  tally prove 120000 -o record.proof
   tally prove li_01JD3W0000000000000000000A -o line.proof
-  tally check-proof line.proof --key "$(cat DIR/keys/checkpoint.pub)"`,
-		Args: cobra.ExactArgs(1),
+  tally check-proof line.proof --key "$(cat DIR/keys/checkpoint.pub)"
+  tally prove --since january.checkpoint -o year.proof`,
+		Args: cobra.MaximumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			what, err := proofArgs(args[0])
+			name, what, err := proofWanted(args, since)
 			if err != nil {
 				return err
 			}
 			return a.with(cmd.Context(), func(b Backend) error {
-				proof, err := ask[json.RawMessage](cmd.Context(), b, "Proof", what)
+				proof, err := ask[json.RawMessage](cmd.Context(), b, name, what)
 				if err != nil {
 					return err
 				}
@@ -220,7 +224,21 @@ shows that the line has neither more nor less. tally check-proof checks it, with
 		},
 	}
 	cmd.Flags().StringVarP(&file, "output", "o", "", "file to write (default standard output)")
+	cmd.Flags().StringVar(&since, "since", "", "file with a checkpoint that was kept: prove that the ledger has only grown since")
 	return cmd
+}
+
+// proofWanted returns the query for a proof, and its arguments.
+func proofWanted(args []string, since string) (name string, what any, err error) {
+	if (len(args) == 0) == (since == "") {
+		return "", nil, usagef("say what is to be proved: a sequence, an invoice line (li_…), or --since CHECKPOINT-FILE")
+	}
+	if since == "" {
+		what, err = proofArgs(args[0])
+		return "Proof", what, err
+	}
+	kept, err := os.ReadFile(since)
+	return "Consistency", query.ConsistencyArgs{Since: string(kept)}, err
 }
 
 func proofArgs(s string) (p query.ProofArgs, err error) {
@@ -249,32 +267,39 @@ trust, not with the proof.`,
 			if a.at.key != "" {
 				keys = append(keys, a.at.key)
 			}
-			proven, err := a.checkNow(args[0], keys)
-			if err != nil {
-				return err
-			}
-			return a.showProven(proven)
+			return a.checkNow(args[0], keys)
 		},
 	}
 	cmd.Flags().StringArrayVar(&keys, "pub", nil, "public key, or a file with public keys; can be repeated; --key does the same")
 	return cmd
 }
 
-func (a *app) checkNow(file string, keys []string) (*ledger.Proven, error) {
+func (a *app) checkNow(file string, keys []string) error {
 	verifiers, err := publicKeys(keys)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	in, _, err := a.input(file)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	defer func() { _ = in.Close() }() // it was read only
 	proof, err := io.ReadAll(in)
 	if err != nil {
-		return nil, fmt.Errorf("reading the proof: %w", err)
+		return fmt.Errorf("reading the proof: %w", err)
 	}
-	return ledger.CheckProof(proof, verifiers)
+	if ledger.IsConsistency(proof) {
+		first, second, err := ledger.CheckConsistency(proof, verifiers)
+		if err != nil {
+			return err
+		}
+		return a.showConsistency(&first, &second)
+	}
+	proven, err := ledger.CheckProof(proof, verifiers)
+	if err != nil {
+		return err
+	}
+	return a.showProven(proven)
 }
 
 // publicKeys returns public keys of checkpoints, given as text or as names of files with some.

@@ -228,7 +228,7 @@ func (a *app) root() *cobra.Command {
 		"run":   {a.serve(), a.natsConfig(), a.demo()},
 		"use":   {a.usage(), a.command(), a.query(), a.keys(), a.erase()},
 		"ask":   {a.status(), a.wallet(), a.subscription(), a.invoice(), a.trialBalance(), a.events(), a.asOf()},
-		"audit": {a.verify(), a.rebuild(), a.prove(), a.checkProof(), a.project()},
+		"audit": {a.verify(), a.rebuild(), a.checkpoint(), a.prove(), a.checkProof(), a.project()},
 		"keep":  {a.backup(), a.restore(), a.bench()},
 	} {
 		for _, cmd := range cmds {

@@ -10,7 +10,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -32,13 +31,11 @@ type Target struct {
 	Log     *ledger.Log
 	Views   *views.Views
 	Keyring *keyring.Keyring
-	Signer  *ledger.Signer // nil: opened when it is needed, with randomness from Rand
 
 	Stream   verify.Stream // nil: not looked at
 	NoStream string        // why there is no Stream
 
 	Clock func() time.Time // real time
-	Rand  io.Reader
 }
 
 // Operations returns the tasks under the names by which a server offers them.
@@ -135,33 +132,3 @@ func (t *Target) Backup(dir string) (copies.Manifest, error) {
 }
 
 func (t *Target) keys() string { return filepath.Join(t.Dir, "keys") }
-
-// Prove returns the proof of a record. It leads to the latest checkpoint, or to one that is made for it.
-func (t *Target) Prove(ctx context.Context, seq events.Seq) (*ledger.Proof, error) {
-	c, ok, err := t.Log.LatestCheckpoint()
-	if err != nil {
-		return nil, err
-	}
-	if !ok || c.Size < seq {
-		if c, err = t.sign(); err != nil {
-			return nil, err
-		}
-	}
-	return t.Log.Prove(ctx, seq, c)
-}
-
-// sign makes a checkpoint of all records, and keeps it.
-func (t *Target) sign() (ledger.Checkpoint, error) {
-	s := t.Signer
-	if s == nil {
-		var err error
-		if s, err = ledger.OpenSigner(t.keys(), t.Log.Head().Ledger, t.Rand); err != nil {
-			return ledger.Checkpoint{}, err
-		}
-	}
-	c, err := t.Log.Sign(s)
-	if err != nil {
-		return c, err
-	}
-	return c, t.Log.StoreCheckpoint(c)
-}

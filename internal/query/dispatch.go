@@ -16,7 +16,7 @@ import (
 // Names returns the names of all queries.
 func Names() []string {
 	names := []string{
-		"Authorization", "Clocks", "Consumer", "Customer", "Customers", "Digests", "GetConsumer", "GetCustomer", "ListCustomers", "Invoice", "Invoices", "Keys", "ListHeldEvents", "MerchantWallet", "Merchants", "Metrics", "Parties",
+		"Authorization", "Checkpoint", "Clocks", "Consistency", "Consumer", "Customer", "Customers", "Digests", "GetConsumer", "GetCustomer", "ListCustomers", "Invoice", "Invoices", "Keys", "ListHeldEvents", "MerchantWallet", "Merchants", "Metrics", "Parties",
 		"Plans", "Portal", "Prices", "Products", "Proof", "Records", "Statement", "Status", "Subscription", "Subscriptions", "TrialBalance",
 		"Usage", "UsageEvent", "UsageEvents", "User", "Wallet", "Wallets",
 	}
@@ -124,6 +124,10 @@ func (s *Service) query(name string) asked { //nolint:funlen // a case for each 
 		return answering(s.Products)
 	case "Proof":
 		return answering(s.Proof)
+	case "Checkpoint":
+		return answering(s.Checkpoint)
+	case "Consistency":
+		return answering(s.Consistency)
 	case "Records":
 		return answering(s.Records)
 	case "Statement":

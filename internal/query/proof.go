@@ -22,8 +22,8 @@ func (s *Service) Proof(ctx context.Context, who wire.Who, args ProofArgs) (*led
 	if err := asker(who).known(); err != nil {
 		return nil, err
 	}
-	if s.opts.Prove == nil {
-		return nil, commands.Reject(commands.NotFound, "no proofs are made here")
+	if s.opts.Prover == nil {
+		return nil, noProofs()
 	}
 	if (args.Sequence == 0) == args.Line.IsZero() {
 		return nil, commands.Reject(commands.Invalid, "give one of sequence and eventId")
@@ -48,7 +48,71 @@ func (s *Service) Proof(ctx context.Context, who wire.Who, args ProofArgs) (*led
 	if !asker(who).sees(rec.Merchant) {
 		return nil, commands.Reject(commands.NotFound, "no record %d", seq)
 	}
-	return s.opts.Prove(ctx, seq)
+	c, err := s.opts.Prover.Checkpoint(seq)
+	if err != nil {
+		return nil, err
+	}
+	return s.opts.Prover.Prove(ctx, seq, c)
+}
+
+func noProofs() error { return commands.Reject(commands.NotFound, "no proofs are made here") }
+
+// Checkpoint is a signed checkpoint and what it says.
+type Checkpoint struct {
+	Ledger events.LedgerID `json:"ledgerId"`
+	Size   events.Seq      `json:"size"` // records
+	Root   events.Hash     `json:"root"`
+	Note   string          `json:"checkpoint"` // as signed
+}
+
+// CheckpointArgs are the arguments of [Service.Checkpoint].
+type CheckpointArgs struct {
+	AtLeast events.Seq `json:"atLeast,omitzero"`
+}
+
+// Checkpoint answers with a checkpoint of all that is durable. Anybody with a key may have one: it has no record in it.
+func (s *Service) Checkpoint(ctx context.Context, who wire.Who, args CheckpointArgs) (v Checkpoint, err error) {
+	c, err := s.checkpoint(ctx, who, args.AtLeast)
+	return Checkpoint{c.Ledger, c.Size, c.Root, string(c.Note)}, err
+}
+
+func (s *Service) checkpoint(ctx context.Context, who wire.Who, atLeast events.Seq) (c ledger.Checkpoint, err error) {
+	if err := asker(who).known(); err != nil {
+		return c, err
+	}
+	if s.opts.Prover == nil {
+		return c, noProofs()
+	}
+	if err := s.await(ctx, atLeast); err != nil {
+		return c, err
+	}
+	if s.opts.Log.Durable() == 0 {
+		return c, commands.Reject(commands.NotFound, "there is no record yet")
+	}
+	return s.opts.Prover.Checkpoint(s.opts.Log.Durable())
+}
+
+// ConsistencyArgs are the arguments of [Service.Consistency].
+type ConsistencyArgs struct {
+	AtLeast events.Seq `json:"atLeast,omitzero"`
+	Since   string     `json:"checkpoint"` // that the asker has kept, as signed
+}
+
+// Consistency answers with the proof that the ledger has only grown since a checkpoint. The refusal is a Conflict if it was something else.
+func (s *Service) Consistency(ctx context.Context, who wire.Who, args ConsistencyArgs) (*ledger.Consistency, error) {
+	first, err := ledger.ParseCheckpoint([]byte(args.Since), nil)
+	if err != nil {
+		return nil, commands.Reject(commands.Invalid, "%v", err)
+	}
+	second, err := s.checkpoint(ctx, who, args.AtLeast)
+	if err != nil {
+		return nil, err
+	}
+	proof, err := s.opts.Prover.ProveConsistency(first, second)
+	if history, ok := errors.AsType[*ledger.HistoryError](err); ok {
+		return nil, commands.Reject(commands.Conflict, "%v", history)
+	}
+	return proof, err
 }
 
 // commandOf returns the command that made the thing with the given identity. The identities of commands end in 20 zero

@@ -49,6 +49,14 @@ type Log interface {
 	SeqOf(c events.CommandID) (events.Record, bool, error)
 }
 
+// Prover makes proofs, which lead to signed checkpoints.
+type Prover interface {
+	// Checkpoint returns the newest checkpoint, or makes one if that has fewer than so many records.
+	Checkpoint(records events.Seq) (ledger.Checkpoint, error)
+	Prove(ctx context.Context, seq events.Seq, c ledger.Checkpoint) (*ledger.Proof, error)
+	ProveConsistency(first, second ledger.Checkpoint) (*ledger.Consistency, error)
+}
+
 // Options are what a [Service] works with. Views, Log and Opener must be given.
 type Options struct {
 	Views  Views
@@ -59,8 +67,7 @@ type Options struct {
 	Published func() events.Seq // last record that the stream is known to hold; nil means that nothing is published
 	Failed    func() error      // why the ledger has failed, or nil; nil means that it has not
 
-	// Prove returns the proof of a record, which leads to a checkpoint that has it. nil means that no proofs are made.
-	Prove func(ctx context.Context, seq events.Seq) (*ledger.Proof, error)
+	Prover Prover // nil means that no proofs are made
 	// Links makes the addresses that people are sent to; the zero Links makes none.
 	Links links.Links
 	// Operations are what else can be asked for by name, such as a backup; nil means nothing.

@@ -3,6 +3,7 @@ package query_test
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"reflect"
 	"slices"
 	"testing"
@@ -216,13 +217,38 @@ func TestOperationsNeedTheRole(t *testing.T) {
 	}
 }
 
+// proving is a prover that remembers what it was asked to prove.
+type proving struct {
+	of    *memory
+	asked events.Seq
+}
+
+func (p *proving) Checkpoint(records events.Seq) (ledger.Checkpoint, error) {
+	if records > p.of.Durable() {
+		return ledger.Checkpoint{}, ledger.ErrNoRecord
+	}
+	return ledger.Checkpoint{Size: p.of.Durable(), Note: []byte("signed")}, nil
+}
+
+func (p *proving) Prove(_ context.Context, seq events.Seq, c ledger.Checkpoint) (*ledger.Proof, error) {
+	if c.Size < seq {
+		return nil, ledger.ErrNoRecord
+	}
+	p.asked = seq
+	return new(ledger.Proof), nil
+}
+
+func (p *proving) ProveConsistency(first, second ledger.Checkpoint) (*ledger.Consistency, error) {
+	if first.Size > second.Size {
+		return nil, &ledger.HistoryError{Checkpoint: first, Durable: second.Size}
+	}
+	return &ledger.Consistency{First: string(first.Note), Second: string(second.Note)}, nil
+}
+
 func TestProofs(t *testing.T) {
 	mem := newMemory(everything())
-	var asked events.Seq
-	s := query.New(query.Options{Views: mem, Log: mem, Opener: mem, Prove: func(_ context.Context, seq events.Seq) (*ledger.Proof, error) {
-		asked = seq
-		return new(ledger.Proof), nil
-	}})
+	prover := &proving{of: mem}
+	s := query.New(query.Options{Views: mem, Log: mem, Opener: mem, Prover: prover})
 	lines := 0
 	for i := range mem.records {
 		rec := &mem.records[i]
@@ -231,8 +257,8 @@ func TestProofs(t *testing.T) {
 			continue
 		}
 		lines++
-		if _, err := s.Proof(t.Context(), operator, query.ProofArgs{Line: e.Line}); err != nil || asked != rec.Seq {
-			t.Fatalf("line %s: record %d, %v; want %d", e.Line, asked, err, rec.Seq)
+		if _, err := s.Proof(t.Context(), operator, query.ProofArgs{Line: e.Line}); err != nil || prover.asked != rec.Seq {
+			t.Fatalf("line %s: record %d, %v; want %d", e.Line, prover.asked, err, rec.Seq)
 		}
 		_, err := s.Proof(t.Context(), wire.Who{Role: events.MerchantKey, Merchant: rec.Merchant}, query.ProofArgs{Sequence: rec.Seq})
 		if err != nil {
@@ -246,6 +272,22 @@ func TestProofs(t *testing.T) {
 		unknown[15] ^= 0x80
 		if _, err := s.Proof(t.Context(), operator, query.ProofArgs{Line: unknown}); commands.CodeOf(err) != commands.NotFound {
 			t.Fatalf("a line that is none: %v", err)
+		}
+	}
+	stranger := wire.Who{Role: events.MerchantKey, Merchant: events.OrganizationID{1}}
+	c, err := s.Checkpoint(t.Context(), stranger, query.CheckpointArgs{})
+	if err != nil || c.Size != mem.Durable() {
+		t.Errorf("a checkpoint for anybody with a key: %d, %v", c.Size, err)
+	}
+	if _, err := s.Checkpoint(t.Context(), wire.Who{}, query.CheckpointArgs{}); commands.CodeOf(err) != commands.Unauthorized {
+		t.Errorf("a checkpoint for nobody: %v", err)
+	}
+	kept := func(size events.Seq) string {
+		return fmt.Sprintf("%s\n%d\n%s\n\n", ledger.Origin(mem.records[0].Ledger), size, events.Hash{})
+	}
+	for since, want := range map[string]commands.Code{"": commands.Invalid, "nothing": commands.Invalid, kept(0): commands.Invalid, kept(c.Size + 1): commands.Conflict, kept(1): ""} {
+		if _, err := s.Consistency(t.Context(), stranger, query.ConsistencyArgs{Since: since}); commands.CodeOf(err) != want && (err != nil || want != "") {
+			t.Errorf("since %q: %v, want %q", since, err, want)
 		}
 	}
 	if lines == 0 {

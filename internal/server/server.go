@@ -164,7 +164,7 @@ func (s *Server) open(ctx, run context.Context) (err error) {
 	s.directory = newDirectory(adapted, s.Log, s.Sequencer.Applied)
 	s.Links = links.Links{Base: s.publicURL, Token: s.Keyring.LinkToken}
 	s.Queries = query.New(query.Options{
-		Views: adapted, Log: s.Log, Opener: s.Keyring, Prove: s.prove, Operations: s.operations(),
+		Views: adapted, Log: s.Log, Opener: s.Keyring, Prover: prover{s.Log, s}, Operations: s.operations(),
 		Clock: s.cfg.Clock, Head: s.Sequencer.Applied, Published: s.published, Failed: s.Err, Links: s.Links,
 	})
 	s.decoders.New = func() any { return s.NewDecoder() }
@@ -260,7 +260,7 @@ func (s *Server) openKeys(stored *views.Reader, books *projections.Books) error 
 // Target returns the ledger as the tasks of operators and auditors need it, as things stand.
 func (s *Server) Target() *operate.Target {
 	t := &operate.Target{
-		Dir: s.cfg.Dir, Log: s.Log, Views: s.Views, Keyring: s.Keyring, Clock: s.cfg.Clock, Rand: s.cfg.Rand,
+		Dir: s.cfg.Dir, Log: s.Log, Views: s.Views, Keyring: s.Keyring, Clock: s.cfg.Clock,
 		NoStream: "the ledger is not connected to NATS",
 	}
 	if d := s.doors.Load(); d != nil && d.publisher.Load() != nil {
@@ -281,16 +281,18 @@ func (s *Server) operations() map[string]query.Operation {
 	return all
 }
 
-// prove returns the proof of a record, by a checkpoint that has it.
-func (s *Server) prove(ctx context.Context, seq events.Seq) (*ledger.Proof, error) {
-	c, found, err := s.Log.LatestCheckpoint()
-	if err == nil && (!found || c.Size < seq) {
-		c, _, err = s.SignCheckpoint()
+// prover makes proofs with the checkpoints of a server.
+type prover struct {
+	*ledger.Log
+	s *Server
+}
+
+func (p prover) Checkpoint(records events.Seq) (ledger.Checkpoint, error) {
+	c, found, err := p.LatestCheckpoint()
+	if err == nil && (!found || c.Size < records) {
+		c, _, err = p.s.SignCheckpoint()
 	}
-	if err != nil {
-		return nil, err
-	}
-	return s.Log.Prove(ctx, seq, c)
+	return c, err
 }
 
 // replay brings books up to the end of the log.

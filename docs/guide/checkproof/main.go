@@ -1,6 +1,6 @@
-// Checkproof checks a proof that tally prove has written. It is for auditors who would not take the ledger's word for its own proofs:
-// it shares no code with the ledger and needs the standard library alone. docs/proofs.md says what it checks, so that the
-// same can be written in any language.
+// Checkproof checks a proof that tally prove has written: of a record, of an invoice line, or that a ledger has only grown. It is for
+// auditors who would not take the ledger's word for its own proofs: it shares no code with the ledger and needs the standard
+// library alone. docs/proofs.md says what it checks, so that the same can be written in any language.
 //
 //	go run ./docs/guide/checkproof line.proof checkpoint.pub
 package main
@@ -52,17 +52,37 @@ type proven struct {
 
 // check says what a proof proves to somebody who trusts the public keys, one to a line. An error means that it proves nothing.
 func check(file []byte, keys string) (string, error) {
-	var p proof
-	d := json.NewDecoder(bytes.NewReader(file))
-	d.DisallowUnknownFields()
-	if err := d.Decode(&p); err != nil {
+	var is struct{ Format string }
+	if err := json.Unmarshal(file, &is); err != nil {
 		return "", err
 	}
-	if _, err := d.Token(); !errors.Is(err, io.EOF) {
-		return "", errors.New("something follows the proof")
+	switch is.Format {
+	case "tallystick-proof/1":
+		return checkRecord(file, keys)
+	case "tallystick-consistency/1":
+		return checkConsistency(file, keys)
 	}
-	if p.Format != "tallystick-proof/1" {
-		return "", fmt.Errorf("format %q is not known", p.Format)
+	return "", fmt.Errorf("format %q is not known", is.Format)
+}
+
+// decode reads JSON that has no members but those of v, and nothing behind it.
+func decode(file []byte, v any) error {
+	d := json.NewDecoder(bytes.NewReader(file))
+	d.DisallowUnknownFields()
+	if err := d.Decode(v); err != nil {
+		return err
+	}
+	if _, err := d.Token(); !errors.Is(err, io.EOF) {
+		return errors.New("something follows the proof")
+	}
+	return nil
+}
+
+// checkRecord is check for the proof of a record, or of an invoice line.
+func checkRecord(file []byte, keys string) (string, error) {
+	var p proof
+	if err := decode(file, &p); err != nil {
+		return "", err
 	}
 	c, err := open(p.Checkpoint, keys)
 	if err != nil {

@@ -8,6 +8,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -26,6 +27,7 @@ type evidence struct {
 	keys   string         // public
 	lines  [][]byte       // proofs of invoice lines
 	others [][]byte       // proofs of other records
+	grown  [][]byte       // proofs that the ledger has grown since each record
 	ours   note.Verifiers // the same keys, for the ledger's own check
 }
 
@@ -44,7 +46,6 @@ func gather(t *testing.T) (e evidence) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	e.ours = note.VerifierList(verifier)
 	s, err := server.Open(ctx, server.Config{Dir: dir, Clock: time.Now})
 	if err != nil {
 		t.Fatal(err)
@@ -54,12 +55,29 @@ func gather(t *testing.T) (e evidence) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	signer, key, second := newKey(t, c.Ledger)
+	e.keys, e.ours = e.keys+key+"\n", note.VerifierList(verifier, second)
 	err = s.Log.Scan(ctx, 1, c.Size, func(rec events.Record) error {
+		root, err := s.Log.Root(rec.Seq)
+		if err != nil {
+			return err
+		}
+		then := ledger.Checkpoint{Ledger: c.Ledger, Size: rec.Seq, Root: root}
+		then.Note = signNote(t, signer, then)
+		growth, err := s.Log.ProveConsistency(then, c)
+		if err != nil {
+			return err
+		}
+		b, err := json.Marshal(growth)
+		if err != nil {
+			return err
+		}
+		e.grown = append(e.grown, b)
 		p, err := s.Log.Prove(ctx, rec.Seq, c)
 		if err != nil {
 			return err
 		}
-		b, err := json.Marshal(p)
+		b, err = json.Marshal(p)
 		if _, line := rec.Event.(events.InvoiceLineClosed); line {
 			e.lines = append(e.lines, b)
 		} else {
@@ -80,7 +98,7 @@ func TestCheck(t *testing.T) {
 	if len(e.lines) != 6 { // of input and output tokens, for each of three customers
 		t.Fatalf("there are %d lines", len(e.lines))
 	}
-	for _, b := range append(e.lines, e.others...) {
+	for _, b := range slices.Concat(e.lines, e.others, e.grown) {
 		if _, err := check(b, e.keys); err != nil {
 			t.Errorf("%v: %s", err, b)
 		}
@@ -91,10 +109,8 @@ func TestCheck(t *testing.T) {
 	}
 	rnd := rand.New(rand.NewPCG(6962, 1))
 	for range 2000 {
-		b := bytes.Clone(e.lines[rnd.IntN(len(e.lines))])
-		if rnd.IntN(4) == 0 {
-			b = bytes.Clone(e.others[rnd.IntN(len(e.others))])
-		}
+		kind := [][][]byte{e.lines, e.others, e.grown}[rnd.IntN(3)]
+		b := bytes.Clone(kind[rnd.IntN(len(kind))])
 		b[rnd.IntN(len(b))] ^= 1 << rnd.IntN(8)
 		e.agree(t, b)
 	}
@@ -105,6 +121,9 @@ func (e *evidence) agree(t *testing.T, b []byte) (proved bool) {
 	t.Helper()
 	_, err := check(b, e.keys)
 	_, theirs := ledger.CheckProof(b, e.ours)
+	if ledger.IsConsistency(b) {
+		_, _, theirs = ledger.CheckConsistency(b, e.ours)
+	}
 	if (err == nil) != (theirs == nil) {
 		t.Errorf("here: %v; the ledger: %v; of %s", err, theirs, b)
 	}
@@ -221,16 +240,37 @@ func sign(t *testing.T, proof []byte, change func(*events.InvoiceLineClosed)) (b
 	p.Record.Inclusion, err = tlog.ProveRecord(size, size-1, reader)
 	must(err)
 
-	secret, key, err := note.GenerateKey(cryptorand.Reader, ledger.Origin(rec.Ledger))
-	must(err)
-	signer, err := note.NewSigner(secret)
-	must(err)
-	signed, err := note.Sign(&note.Note{Text: fmt.Sprintf("%s\n%d\n%s\n", ledger.Origin(rec.Ledger), size, root)}, signer)
-	must(err)
-	p.Checkpoint = string(signed)
-	verifier, err := note.NewVerifier(key)
-	must(err)
+	signer, key, verifier := newKey(t, rec.Ledger)
+	p.Checkpoint = string(signNote(t, signer, ledger.Checkpoint{Ledger: rec.Ledger, Size: rec.Seq, Root: events.Hash(root)}))
 	b, err = json.Marshal(p)
 	must(err)
 	return b, key, note.VerifierList(verifier)
+}
+
+// newKey returns another key for the checkpoints of a ledger.
+func newKey(t *testing.T, id events.LedgerID) (note.Signer, string, note.Verifier) {
+	t.Helper()
+	secret, key, err := note.GenerateKey(cryptorand.Reader, ledger.Origin(id))
+	if err != nil {
+		t.Fatal(err)
+	}
+	signer, err := note.NewSigner(secret)
+	if err != nil {
+		t.Fatal(err)
+	}
+	verifier, err := note.NewVerifier(key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return signer, key, verifier
+}
+
+// signNote signs what c says.
+func signNote(t *testing.T, signer note.Signer, c ledger.Checkpoint) []byte {
+	t.Helper()
+	signed, err := note.Sign(&note.Note{Text: fmt.Sprintf("%s\n%d\n%s\n", ledger.Origin(c.Ledger), c.Size, c.Root)}, signer)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return signed
 }
