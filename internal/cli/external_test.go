@@ -73,6 +73,7 @@ func TestExternal(t *testing.T) {
 		t.Errorf("usage of another is %s", got)
 	}
 	e.interrupt(b)
+	e.restored("ledger", "restored")
 	if code := e.end("ledger"); code != 0 {
 		t.Errorf("the server ended with %d: %s", code, e.logs["ledger"])
 	}
@@ -206,6 +207,27 @@ func (e *elsewhere) interrupt(b business) {
 		})
 		nc.Close()
 	}
+}
+
+// restored makes a ledger from what is in the streams, after they were lost: its keys and the newest checkpoint are there again, too.
+func (e *elsewhere) restored(from, to string) {
+	e.t.Helper()
+	args := e.documented("tally serve")
+	args = args[slices.Index(args, "--nats-url"):]
+	args = append([]string{
+		"restore", "--from-nats", "--json", "--data", to, "--master-key-file", filepath.Join(from, "keys", "master.key"),
+		"--pub", filepath.Join(from, "keys", "checkpoint.pub"),
+	}, args...)
+	e.until("restoring from the streams that came back", func() error {
+		out, err := e.try(args...)
+		if err != nil {
+			return err
+		}
+		if strings.Contains(out, `"checkpointSequence": 0`) {
+			e.t.Errorf("no checkpoint stands for the records: %s", out)
+		}
+		return nil
+	})
 }
 
 // TestExternalUnreachable starts before the NATS server does: reads only, nothing is recorded, and then all is compared and goes on.

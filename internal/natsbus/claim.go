@@ -25,7 +25,9 @@ type Claim struct {
 	value    []byte
 	revision atomic.Uint64
 
-	asking sync.Mutex // held while it is asked about, so that only one takes it again
+	asking   sync.Mutex // held while it is asked about, so that only one takes it again
+	mu       sync.Mutex
+	reopened chan struct{} // guarded by mu; see Reopened
 }
 
 // claimEntry is what stands in the bucket.
@@ -38,14 +40,18 @@ type claimEntry struct {
 type ClaimedError struct {
 	Instance string
 	Ledger   events.LedgerID
+	Other    bool // it is of another ledger, whose records are in the stream: these are never taken over
 }
 
 func (e *ClaimedError) Error() string {
+	if e.Other {
+		return fmt.Sprintf("the streams hold the records of another ledger, %s (instance %s): a ledger has a NATS server, or accounts, of its own; is --data the right directory?", e.Ledger, e.Instance)
+	}
 	return fmt.Sprintf("the streams belong to instance %s of ledger %s: stop it first, and start this one with --take-over if it will not come back", e.Instance, e.Ledger)
 }
 
 // Claim takes the streams for an instance. The same instance takes them again at once. Those of another one are
-// refused with a [*ClaimedError], unless takeOver is set.
+// refused with a [*ClaimedError], unless takeOver is set; then too, if there are records of another ledger in them.
 func (b *Bus) Claim(ctx context.Context, instance string, ledger events.LedgerID, takeOver bool) (*Claim, error) {
 	bucket, err := b.claims(ctx)
 	if err != nil {
@@ -68,14 +74,20 @@ func (b *Bus) Claim(ctx context.Context, instance string, ledger events.LedgerID
 			if err := json.Unmarshal(entry.Value(), &have); err != nil {
 				return nil, fmt.Errorf("reading who holds the streams: %w", err)
 			}
-			if have.Instance != instance && !takeOver {
-				return nil, &ClaimedError{have.Instance, have.Ledger}
+			if have.Instance != instance {
+				other, err := b.ofAnother(ctx, have.Ledger, ledger)
+				if err != nil {
+					return nil, err
+				}
+				if other || !takeOver {
+					return nil, &ClaimedError{have.Instance, have.Ledger, other}
+				}
 			}
 			revision, err = bucket.Update(ctx, claimKey, value, entry.Revision())
 		}
 		switch {
 		case err == nil:
-			c := &Claim{bus: b, value: value}
+			c := &Claim{bus: b, value: value, reopened: make(chan struct{})}
 			c.revision.Store(revision)
 			return c, nil
 		case errors.Is(err, jetstream.ErrKeyExists), errors.Is(err, jetstream.ErrKeyRevisionMismatch): // another was faster: look again
@@ -83,6 +95,21 @@ func (b *Bus) Claim(ctx context.Context, instance string, ledger events.LedgerID
 			return nil, fmt.Errorf("taking the streams: %w", err)
 		}
 	}
+}
+
+// ofAnother reports whether whoever holds the streams has published another ledger to them than ours.
+func (b *Bus) ofAnother(ctx context.Context, holder, ours events.LedgerID) (bool, error) {
+	if holder == ours {
+		return false, nil
+	}
+	stream, err := b.js.Stream(ctx, string(Ledger))
+	if errors.Is(err, jetstream.ErrStreamNotFound) {
+		return false, nil
+	}
+	if err != nil {
+		return false, fmt.Errorf("opening %s: %w", Ledger, err)
+	}
+	return stream.CachedInfo().State.Msgs > 0, nil
 }
 
 // claims opens the bucket of claims, and makes it where it is missing.
@@ -143,7 +170,19 @@ func (c *Claim) again(ctx context.Context) error {
 		return fmt.Errorf("taking the streams again: %w", err)
 	}
 	c.revision.Store(revision)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	close(c.reopened)
+	c.reopened = make(chan struct{})
 	return nil
+}
+
+// Reopened returns a channel that is closed once the streams were lost after now, and are opened again: what is in them and
+// not in the log is to be put there again.
+func (c *Claim) Reopened() <-chan struct{} {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.reopened
 }
 
 // Lost waits until somebody else takes the streams, and returns an error that matches [publisher.ErrTakenOver]; or until ctx

@@ -261,7 +261,7 @@ func (d *doors) tryStreams(ctx context.Context) (*publisher.Publisher, error) {
 		}
 	}
 	d.running.Go(func() { d.watch(ctx, claim) })
-	d.running.Go(func() { d.mirrorKeys(ctx) })
+	d.running.Go(func() { d.mirrorKeys(ctx, claim) })
 	d.running.Go(func() { d.notify(ctx) })
 	return p, nil
 }

@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"time"
 
+	"tallystick/internal/natsbus"
 	"tallystick/ledger"
 	"tallystick/ledger/keyring"
 )
@@ -75,21 +76,20 @@ func (s *Server) signer() (*ledger.Signer, error) {
 	return s.signs, nil
 }
 
-// mirrorKeys copies wrapped keys of consumers, and that they are destroyed, to the streams, until ctx ends (D4).
-func (d *doors) mirrorKeys(ctx context.Context) {
+// mirrorKeys copies wrapped keys of consumers, and that they are destroyed, to the streams, until ctx ends (D4): all of them
+// again after the streams were lost, with the newest checkpoint.
+func (d *doors) mirrorKeys(ctx context.Context, claim *natsbus.Claim) {
 	var revision uint64
+	reopened := claim.Reopened()
 	for {
-		next, err := d.s.Keyring.Changes(revision, func(e keyring.Entry) error {
-			if d.s.Keyring.Erased(e.Consumer) { // what is put over it leaves no trace of the key
-				if err := d.bus.DeleteWrapped(ctx, e.Consumer); err != nil {
-					return err
-				}
-			}
-			return d.bus.PutWrapped(ctx, e.Consumer, e.Wrapped)
-		})
+		next, err := d.s.Keyring.Changes(revision, func(e keyring.Entry) error { return d.mirror(ctx, e) })
 		if err == nil {
 			revision = next
-			err = d.s.Keyring.Wait(ctx, revision)
+			err = d.changed(ctx, revision, reopened)
+		}
+		if errors.Is(err, errReopened) {
+			revision, reopened = 0, claim.Reopened()
+			err = d.repost(ctx)
 		}
 		if err == nil {
 			continue
@@ -104,6 +104,43 @@ func (d *doors) mirrorKeys(ctx context.Context) {
 			return
 		}
 	}
+}
+
+func (d *doors) mirror(ctx context.Context, e keyring.Entry) error {
+	if d.s.Keyring.Erased(e.Consumer) { // what is put over it leaves no trace of the key
+		if err := d.bus.DeleteWrapped(ctx, e.Consumer); err != nil {
+			return err
+		}
+	}
+	return d.bus.PutWrapped(ctx, e.Consumer, e.Wrapped)
+}
+
+var errReopened = errors.New("the streams were lost, and are opened again")
+
+// changed waits until there is a key to mirror, or returns errReopened.
+func (d *doors) changed(ctx context.Context, revision uint64, reopened <-chan struct{}) error {
+	waiting, stop := context.WithCancelCause(ctx)
+	defer stop(nil)
+	go func() {
+		select {
+		case <-reopened:
+			stop(errReopened)
+		case <-waiting.Done():
+		}
+	}()
+	if err := d.s.Keyring.Wait(waiting, revision); err != nil {
+		return context.Cause(waiting)
+	}
+	return nil
+}
+
+// repost publishes the newest checkpoint to streams that have lost it: on a quiet ledger no other follows.
+func (d *doors) repost(ctx context.Context) error {
+	c, found, err := d.s.Log.LatestCheckpoint()
+	if err != nil || !found {
+		return err
+	}
+	return d.bus.PostCheckpoint(ctx, c.Ledger, c.Note)
 }
 
 // endpointFile is the name of the file that says where a running server is, for whoever may read its directory.
