@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
-	"strings"
 
 	"tallystick/commands"
 	"tallystick/events"
@@ -443,7 +442,7 @@ func (s *Service) ListAvailablePlans(ctx context.Context, who wire.Who, args Lis
 			table: r.books.Plans, from: source{projections.LinkPlans, customer.Merchant},
 			match: func(p *projections.Plan) bool {
 				return !taken[p.Product] && (args.Product.IsZero() || p.Product == args.Product) &&
-					strings.Contains(strings.ToLower(p.Name), strings.ToLower(args.Search))
+					holds(p.Name, args.Search)
 			},
 			render: func(id events.PlanID, p *projections.Plan) (APIPlan, error) { return renderAPIPlan(r, id, p) },
 		}

@@ -3,7 +3,6 @@ package query
 import (
 	"cmp"
 	"context"
-	"strings"
 
 	"tallystick/events"
 	"tallystick/internal/wire"
@@ -147,8 +146,7 @@ func (args *ListCustomersArgs) match(r *reading, row *projections.Customer) bool
 	if err != nil || c.Profile == nil {
 		return false
 	}
-	has := func(text, part string) bool { return strings.Contains(strings.ToLower(text), strings.ToLower(part)) }
-	return has(c.Profile.Name, args.Name) && has(c.Profile.Email, args.Email) && (args.ExternalID == "" || c.ExternalID == args.ExternalID)
+	return holds(c.Profile.Name, args.Name) && holds(c.Profile.Email, args.Email) && (args.ExternalID == "" || c.ExternalID == args.ExternalID)
 }
 
 // APIConsumer is an organization that buys.
