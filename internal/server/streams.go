@@ -88,8 +88,10 @@ func (d *doors) mirrorKeys(ctx context.Context, claim *natsbus.Claim) {
 			err = d.changed(ctx, revision, reopened)
 		}
 		if errors.Is(err, errReopened) {
-			revision, reopened = 0, claim.Reopened()
-			err = d.repost(ctx)
+			again := claim.Reopened()
+			if err = d.repost(ctx); err == nil { // else it is tried again, since reopened stays closed
+				revision, reopened = 0, again
+			}
 		}
 		if err == nil {
 			continue
