@@ -276,7 +276,7 @@ func correct(b *projections.Books, c Context, cmd CorrectUsage, s *projections.S
 		case !r.Aggregation.Adds():
 			return wrong(fmt.Sprintf("properties[%d]", i), "is of a metric that is %s: what is invoiced of it cannot be corrected by usage; add a line item", r.Aggregation)
 		}
-		if rejection := priceNamed(i, r, property); rejection != nil {
+		if rejection := priceNamed("properties", i, r, property); rejection != nil {
 			return rejection
 		}
 		l := events.UsageLine{Metric: property.Metric, Quantity: property.Quantity, Price: r.Price, Revision: r.Revision, At: property.Price}

@@ -102,14 +102,14 @@ func reservationWellFormed(cmd CreateEntitlement) *Rejection {
 func (u *usageScratch) reserve(cmd CreateEntitlement) (metrics []events.ReservedMetric, total events.Nanos, _ *Rejection) {
 	for i, r := range u.rates {
 		if r.Term != events.Instant {
-			return nil, 0, Reject(Invalid, "entitlementData[%d]: metric %s is not paid as it is used, so there is nothing to reserve", i, cmd.Data[i].Metric)
+			return nil, 0, wrong(fmt.Sprintf("entitlementData[%d].billableMetricId", i), "is metric %s, which is not paid as it is used: there is nothing to reserve", cmd.Data[i].Metric)
 		}
 		var l events.UsageLine
 		p := cmd.Data[i]
 		if r.Model == events.Dynamic && !p.Priced {
 			p.Price, p.Priced = r.Max, true // the most that a unit may cost
 		}
-		if r := priceNamed(i, r, &p); r != nil {
+		if r := priceNamed("entitlementData", i, r, &p); r != nil {
 			return nil, 0, r
 		}
 		fits := u.line(&l, u.rows.plan.CardAt(u.rows.sub.Agreed(u.period)), r, &p, p.Quantity)

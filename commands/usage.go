@@ -263,7 +263,7 @@ func (u *usageScratch) price(cmd *ReportUsage) (e *events.UsageReported, c charg
 	}
 	card := u.rows.plan.CardAt(u.rows.sub.Agreed(u.period))
 	for i, r := range u.rates {
-		if r := priceNamed(i, r, &cmd.Properties[i]); r != nil {
+		if r := priceNamed("properties", i, r, &cmd.Properties[i]); r != nil {
 			return nil, c, r
 		}
 		l := &e.Lines[i]
@@ -293,19 +293,19 @@ func (u *usageScratch) price(cmd *ReportUsage) (e *events.UsageReported, c charg
 }
 
 // priceNamed refuses a property that lacks the price that its model needs, or has one that does not count or is out of
-// bounds: nothing else is billed in its place (A6).
-func priceNamed(i int, r *projections.Rate, p *UsageProperty) *Rejection {
+// bounds: nothing else is billed in its place (A6). list is what the command calls its properties.
+func priceNamed(list string, i int, r *projections.Rate, p *UsageProperty) *Rejection {
 	switch {
 	case !needsPrice(r.Model):
 		if p.Priced {
-			return wrong(fmt.Sprintf("properties[%d].price", i), "is for prices of the models dynamic and percentage; this one is %s", r.Model)
+			return wrong(fmt.Sprintf("%s[%d].price", list, i), "is for prices of the models dynamic and percentage; this one is %s", r.Model)
 		}
 	case !p.Priced:
-		return wrong(fmt.Sprintf("properties[%d].price", i), "is required: price %s is of model %s", r.Price, r.Model)
+		return wrong(fmt.Sprintf("%s[%d].price", list, i), "is required: price %s is of model %s", r.Price, r.Model)
 	case p.Price < 0:
-		return wrong(fmt.Sprintf("properties[%d].price", i), "is below zero")
+		return wrong(fmt.Sprintf("%s[%d].price", list, i), "is below zero")
 	case r.Model == events.Dynamic && (p.Price < r.Min || p.Price > r.Max):
-		return wrong(fmt.Sprintf("properties[%d].price", i), "is %s; it must be from %s to %s", p.Price, r.Min, r.Max)
+		return wrong(fmt.Sprintf("%s[%d].price", list, i), "is %s; it must be from %s to %s", p.Price, r.Min, r.Max)
 	}
 	return nil
 }
