@@ -93,7 +93,11 @@ func (a *app) showLines(inv *query.Invoice) {
 	t := newTable("line", "what", ">quantity", "unit", ">unit price", ">amount", ">tax", ">events", "records")
 	for i := range inv.Lines {
 		l := &inv.Lines[i]
-		t.add(l.ID.String(), l.DisplayName, l.Quantity.Digits(), l.Unit, l.UnitPrice.String(), decimals(l.Amount), decimals(l.Tax),
+		quantity := l.Quantity.Digits()
+		if mean, ok := l.Mean(); ok {
+			quantity = events.Sum(mean).String()
+		}
+		t.add(l.ID.String(), l.DisplayName, quantity, l.Unit, l.UnitPrice.String(), decimals(l.Amount), decimals(l.Tax),
 			fmt.Sprint(l.Count), fmt.Sprintf("%d to %d", l.First, l.Last))
 	}
 	t.write(a.Out)

@@ -108,3 +108,26 @@ func TestInvoiceTax(t *testing.T) {
 		t.Errorf("of an invoice that is never issued, the tax is %v", tax)
 	}
 }
+
+// TestMeanLine reads the quantity of a line of an AVG: it is the mean that is charged, and not the sum of what was reported.
+func TestMeanLine(t *testing.T) {
+	w := newWorld(t, nil)
+	s := w.newShop()
+	s.product = w.make("/v0/products", `{"merchantId":%q,"name":"DB","description":"Databases"}`, w.merchant)
+	s.metric = w.make("/v0/billableMetrics", `{"merchantId":%q,"productId":%q,"name":"Size","description":"Size","unit":"GB","aggregation":"AVG"}`, w.merchant, s.product)
+	s.price = w.make("/v0/prices", `{"billableMetricId":%q,"model":"standard","paymentTerm":"in_arrears","invoiceDisplayName":"Size","properties":{"unitPrice":"1"}}`, s.metric)
+	s.plan = w.make("/v0/plans", `{"merchantId":%q,"productId":%q,"name":"Databases","currency":"USD","prices":[%q]}`, w.merchant, s.product, s.price)
+	s.subscription = w.make("/v0/subscriptions", `{"name":"DB","customerId":%q,"planId":%q,"startedAt":%q,"testClockId":%q}`,
+		s.customer, s.plan, w.do(200, "GET", "/v0/testClocks/"+s.clock, "")["currentTime"], s.clock)
+	for i, size := range []int{7, 3, 3} {
+		w.do(201, "POST", "/v0/usage", w.usage(s, fmt.Sprint("size-", i), size))
+	}
+	for _, status := range []string{"ACTIVE", "ISSUED"} {
+		invoice := w.do(200, "GET", "/v2/invoices?status="+status+"&subscriptionId="+s.subscription, "")["data"].([]any)[0].(map[string]any)
+		line := w.do(200, "GET", "/v2/invoices/"+invoice["id"].(string)+"/lineItems", "")["lineItems"].([]any)[0].(map[string]any)
+		if line["quantity"] != 4.333333333 || line["totalPrice"] != "4.333333333" {
+			t.Errorf("while the invoice is %s, the line is %v", status, line)
+		}
+		w.do(200, "PATCH", "/v0/testClocks/"+s.clock, `{"advanceBy":"P1M2D"}`)
+	}
+}

@@ -145,6 +145,9 @@ func renderLine(l *query.InvoiceLine) InvoiceLine {
 		MetricDescription: cmp.Or(l.Description, l.MetricName), MetricUnit: l.Unit, Quantity: Decimal{decimal.NewFromBigInt(l.Quantity.Big(), 0)},
 		UnitPrice: l.UnitPrice.String(), TaxRate: Decimal{decimal.New(int64(l.TaxRate), -7)}, TotalPrice: l.Amount.String(), TotalTax: l.Tax.String(), TotalAmount: l.Amount.Plus(l.Tax).String(),
 	}
+	if mean, ok := l.Mean(); ok {
+		v.Quantity = Decimal{decimal.NewFromBigInt(events.Sum(mean).Big(), -9)}
+	}
 	if !l.Fee.IsZero() {
 		v.EventType, source = "fee", l.Fee.String()
 	}

@@ -32,18 +32,29 @@ var formatting = template.FuncMap{
 	"count":    count,
 	"base64":   base64.RawURLEncoding.EncodeToString,
 	"sum":      events.SumOf,
-	"units":    func(n query.Units) string { return strings.TrimSuffix(digits(events.Sum(n)), ".00") },
+	"amount":   amount,
+	"units":    units,
 	"words":    words,
 }
+
+// units writes a number of units without zeros that say nothing.
+func units(n query.Units) string { return strings.TrimSuffix(digits(events.Sum(n)), ".00") }
 
 func longDate(t events.Time) string { return t.Std().UTC().Format("2 January 2006") }
 
 // words writes what a program says in capitals as people would.
 func words(s string) string { return strings.ToLower(strings.ReplaceAll(s, "_", " ")) }
 
+// amount says how much a line of usage is of: 30 tokens, or, of a mean, 2.5 GB on average.
+func amount(l query.InvoiceLine) string {
+	if mean, ok := l.Mean(); ok {
+		return units(mean) + " " + l.Unit + " on average"
+	}
+	return count(l.Quantity) + " " + l.Unit
+}
+
 // detail says what a line of an invoice is of: 30 tokens at 0.01 USD each.
 func detail(l query.InvoiceLine, c events.Currency) string {
-	amount := count(l.Quantity) + " " + l.Unit
 	switch l.Kind {
 	case events.LineOfFee:
 		if l.OfDays != 0 {
@@ -62,9 +73,9 @@ func detail(l query.InvoiceLine, c events.Currency) string {
 		return "correction of an earlier period"
 	}
 	if l.UnitPrice.Sign() == 0 || l.Aggregation != "" {
-		return amount
+		return amount(l)
 	}
-	return amount + " at " + exact(l.UnitPrice, c) + " each"
+	return amount(l) + " at " + exact(l.UnitPrice, c) + " each"
 }
 
 // happened says what kind of event something was, in words: usage reported.

@@ -38,6 +38,19 @@ func TestSums(t *testing.T) {
 	}
 }
 
+// TestDetail reads what lines of usage say they are of: of a mean, the mean and not the sum of what was reported.
+func TestDetail(t *testing.T) {
+	line := query.InvoiceLine{Unit: "GB", Count: 19, Quantity: events.SumOf(8770), UnitPrice: events.SumOf(1_100_000_000)}
+	for aggregation, want := range map[events.Aggregation]string{
+		"": "8,770 GB at 1.10 USD each", events.AggregateMax: "8,770 GB", events.AggregateAvg: "461.578947368 GB on average",
+	} {
+		line.Aggregation = aggregation
+		if got := detail(line, events.Currency{'U', 'S', 'D'}); got != want {
+			t.Errorf("%q: %s, want %s", aggregation, got, want)
+		}
+	}
+}
+
 // TestRates reads what prices say of themselves: cents, and more digits only where a price has them.
 func TestRates(t *testing.T) {
 	for _, tt := range []struct {

@@ -189,6 +189,9 @@ func (r *reading) lineItems(id events.InvoiceID, fn func(APILineItem, events.Sum
 			Total: l.Amount.Plus(l.Tax).String(), CreatedAt: row.CreatedAt, UpdatedAt: row.UpdatedAt,
 		}
 		units := new(l.Quantity.Digits())
+		if mean, ok := l.Mean(); ok {
+			units = new(events.Sum(mean).String())
+		}
 		switch l.Kind {
 		case events.LineOfFee:
 			v.Type, v.Quantity = "fee", units

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"math/big"
 	"slices"
 
 	"github.com/shopspring/decimal"
@@ -112,13 +113,25 @@ type InvoiceLine struct {
 	Fee         events.FeeID       `json:"feeId,omitzero"`
 	Item        events.LineID      `json:"lineItemId,omitzero"`
 	TaxRate     events.TaxRate     `json:"taxRateTenMillionths,omitzero"`
-	Aggregation events.Aggregation `json:"aggregation,omitempty"` // where it is known at the end only; of AVG, Quantity is the sum
+	Aggregation events.Aggregation `json:"aggregation,omitempty"` // where it is known at the end only; of AVG, Quantity is the sum: see Mean
 	Factors     []string           `json:"factors,omitempty"`     // of a manual line: quantity and unit price
 	Description string             `json:"description,omitempty"` // of a manual line
 	Days        uint32             `json:"daysUsed,omitzero"`     // of a fee that is prorated: what it costs is for so many days
 	OfDays      uint32             `json:"daysInPeriod,omitzero"` // of so many
 
 	text events.Sealed // of a manual line
+}
+
+// Mean returns the mean that l charges, to the ninth decimal, where it is of an AVG, and reports whether it is.
+func (l *InvoiceLine) Mean() (Units, bool) {
+	if l.Aggregation != events.AggregateAvg || l.Count == 0 {
+		return Units{}, false
+	}
+	count := new(big.Int).SetUint64(l.Count)
+	n := new(big.Int).Mul(l.Quantity.Big(), big.NewInt(2_000_000_000))
+	n.Add(n, count).Div(n, count.Lsh(count, 1))
+	mean, ok := events.SumOfBig(n) // no larger than the largest quantity
+	return Units(mean), ok
 }
 
 // InvoiceArgs are the arguments of [Service.Invoice].
