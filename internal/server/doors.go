@@ -55,6 +55,7 @@ type doors struct {
 	ready     chan struct{} // closed when the streams are open and the publisher runs
 	unchecked atomic.Bool   // the stream must be compared with the log before anything is appended
 	streamErr atomic.Pointer[error]
+	mirrored  uint64 // revision of the keyring that the streams hold: of the goroutine that mirrors, and, when that has ended, of close
 
 	stop    context.CancelFunc
 	running sync.WaitGroup
@@ -297,6 +298,13 @@ func (d *doors) close(ctx context.Context) error {
 	}
 	d.stop()
 	d.running.Wait()
+	if d.publisher.Load() != nil && d.s.Err() == nil { // what is published is of no use to restore without the keys to it
+		limit, cancel := context.WithTimeout(ctx, 5*time.Second)
+		if err := d.mirrorRest(limit); err != nil {
+			d.s.cfg.Logger.Warn("the last keys are not mirrored", "error", err)
+		}
+		cancel()
+	}
 	if d.door != nil && d.s.Err() == nil {
 		limit, cancel := context.WithTimeout(ctx, 5*time.Second)
 		if err := d.sign(limit); err != nil {

@@ -79,18 +79,16 @@ func (s *Server) signer() (*ledger.Signer, error) {
 // mirrorKeys copies wrapped keys of consumers, and that they are destroyed, to the streams, until ctx ends (D4): all of them
 // again after the streams were lost, with the newest checkpoint.
 func (d *doors) mirrorKeys(ctx context.Context, claim *natsbus.Claim) {
-	var revision uint64
 	reopened := claim.Reopened()
 	for {
-		next, err := d.s.Keyring.Changes(revision, func(e keyring.Entry) error { return d.mirror(ctx, e) })
+		err := d.mirrorRest(ctx)
 		if err == nil {
-			revision = next
-			err = d.changed(ctx, revision, reopened)
+			err = d.changed(ctx, d.mirrored, reopened)
 		}
 		if errors.Is(err, errReopened) {
 			again := claim.Reopened()
 			if err = d.repost(ctx); err == nil { // else it is tried again, since reopened stays closed
-				revision, reopened = 0, again
+				d.mirrored, reopened = 0, again
 			}
 		}
 		if err == nil {
@@ -106,6 +104,12 @@ func (d *doors) mirrorKeys(ctx context.Context, claim *natsbus.Claim) {
 			return
 		}
 	}
+}
+
+// mirrorRest copies the keys that have changed since they were copied last. One goroutine at a time may call it.
+func (d *doors) mirrorRest(ctx context.Context) (err error) {
+	d.mirrored, err = d.s.Keyring.Changes(d.mirrored, func(e keyring.Entry) error { return d.mirror(ctx, e) })
+	return err
 }
 
 func (d *doors) mirror(ctx context.Context, e keyring.Entry) error {
