@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"sync"
 
 	"tallystick/events"
 	"tallystick/projections"
@@ -58,7 +59,9 @@ func (v *Views) Rebuild(ctx context.Context, opts RebuildOptions) (res Rebuilt, 
 		return res, fmt.Errorf("rebuilding views: %w", err)
 	}
 	if err = v.refold(ctx, store, res.Seq, opts.Progress); err == nil {
-		err = compare(ctx, live, store, &res)
+		synced := make(chan error, 1)
+		go func() { synced <- store.Sync() }()
+		err = errors.Join(compare(ctx, live, store, &res), <-synced)
 	}
 	if err == nil && (res.Equal() || opts.Accept) {
 		err = v.replace(ctx, newGeneration(n, store))
@@ -73,7 +76,7 @@ func (v *Views) Rebuild(ctx context.Context, opts RebuildOptions) (res Rebuilt, 
 	return res, nil
 }
 
-// refold brings an empty store to record to.
+// refold brings an empty store to record to. It does not wait for the disk.
 func (v *Views) refold(ctx context.Context, store *Store, to events.Seq, progress func(done, total events.Seq)) error {
 	books := projections.NewBooks(projections.ForViews)
 	books.Attach(store, events.LedgerID{}, 0)
@@ -96,7 +99,7 @@ func (v *Views) refold(ctx context.Context, store *Store, to events.Seq, progres
 	if err != nil {
 		return err
 	}
-	return errors.Join(flush(), store.Sync())
+	return flush()
 }
 
 // foldChunk is how many records are folded at a time.
@@ -144,11 +147,17 @@ func compare(ctx context.Context, live *Reader, store *Store, res *Rebuilt) (err
 		return err
 	}
 	defer closeInto(rebuilt, &err)
-	if res.Rebuilt, err = rebuilt.Digests(ctx); err != nil || live == nil {
+	var liveErr error
+	var comparing sync.WaitGroup
+	if live != nil {
+		comparing.Go(func() { res.Live, liveErr = live.Digests(ctx) })
+	}
+	res.Rebuilt, err = rebuilt.Digests(ctx)
+	comparing.Wait()
+	if err != nil || live == nil {
 		return err
 	}
-	res.Live, err = live.Digests(ctx)
-	if err == nil && !slices.Equal(res.Live, res.Rebuilt) {
+	if err = liveErr; err == nil && !slices.Equal(res.Live, res.Rebuilt) {
 		res.Difference, err = firstDifference(ctx, live, rebuilt)
 	}
 	if errors.Is(err, ErrCorrupt) || errors.Is(err, ErrFailed) {
