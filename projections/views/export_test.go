@@ -33,3 +33,6 @@ func SpoilRow(fs vfs.FS, dir string) error {
 	key := s.tables.Numbers.Key(events.OrganizationID{1})
 	return errors.Join(s.db.Set(key, []byte{7}, pebble.NoSync), s.Close())
 }
+
+// FailStore marks a store failed.
+func FailStore(s *Store, cause error) { s.fail.fail(cause) }

@@ -356,3 +356,19 @@ func TestDiskFull(t *testing.T) {
 		cancel()
 	}
 }
+
+// TestRunnerOfFailed says why the store has failed, also where the runner was being stopped, and not that it was stopped.
+func TestRunnerOfFailed(t *testing.T) {
+	for range 20 { // whether the follower's end is still heard of is chance
+		store := openOrCreate(t, vfs.NewMem())
+		r, err := views.StartRunner(store, projtest.NewLog().Follow(1))
+		if err != nil {
+			t.Fatal(err)
+		}
+		views.FailStore(store, errors.New("a block is damaged"))
+		if err := r.Stop(); !errors.Is(err, views.ErrFailed) || errors.Is(err, context.Canceled) {
+			t.Errorf("the runner ended with %v", err)
+		}
+		_ = store.Close() // it has failed
+	}
+}

@@ -174,7 +174,10 @@ func (r *Runner) fold() {
 	r.stop()
 	for range r.chunks { // until the other goroutine has ended
 	}
-	if err == nil || errors.Is(err, context.Canceled) && r.store.fail.failed() == nil {
+	if failed := r.store.fail.failed(); failed != nil && errors.Is(err, context.Canceled) { // that is what has ended it
+		err = failed
+	}
+	if err == nil || errors.Is(err, context.Canceled) {
 		err = ErrClosed
 	}
 	r.end(err)
