@@ -15,10 +15,10 @@ import (
 func (a *app) keys() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "keys",
-		Short: "Make, list and revoke API keys; change the master key",
+		Short: "Make, list and revoke API keys; change the master key and that of checkpoints",
 		RunE:  a.needsSubcommand,
 	}
-	cmd.AddCommand(a.keysCreate(), a.keysList(), a.keysRevoke(), a.keysRotateMaster())
+	cmd.AddCommand(a.keysCreate(), a.keysList(), a.keysRevoke(), a.keysRotateMaster(), a.keysRotateSigning())
 	return cmd
 }
 
@@ -182,4 +182,36 @@ all keys by the first one of the file, and then take the old one out.`,
 	}
 	cmd.Flags().BoolVar(&given, "given", false, "make no key: the first one in the file is the new one")
 	return cmd
+}
+
+func (a *app) keysRotateSigning() *cobra.Command {
+	return &cobra.Command{
+		Use:   "rotate-signing",
+		Short: "Sign checkpoints with a new key",
+		Long: `Make a new key by which checkpoints are signed, and print its public half, which is to be given to auditors. The key before
+signs too until the next rotation, so that who knows only that one can check meanwhile. DIR/keys/checkpoint.pub keeps the public
+halves of all keys there were. It needs a directory that nobody has open: stop the server, and start it again afterwards.`,
+		Example: `  tally keys rotate-signing --data DIR`,
+		Args:    cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return a.with(cmd.Context(), func(b Backend) error {
+				l, ok := b.(*local)
+				if !ok {
+					return usagef("the key of checkpoints is changed in a directory that no server has open: stop it first, and give --data")
+				}
+				public, err := l.RotateSigning()
+				if err != nil {
+					return err
+				}
+				if a.json {
+					return writeJSON(a.Out, struct {
+						Public string `json:"publicKey"`
+					}{public})
+				}
+				a.say("%s\n", public)
+				a.note("Give this key to auditors. The one before signs too, until the next rotation.\n")
+				return nil
+			})
+		},
+	}
 }

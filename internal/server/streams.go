@@ -62,6 +62,18 @@ func (s *Server) SignCheckpoint() (c ledger.Checkpoint, grown bool, err error) {
 	return c, true, s.Log.StoreCheckpoint(c)
 }
 
+// RotateSigning makes a new key of checkpoints and returns its public half. The one before signs too, until the next rotation.
+func (s *Server) RotateSigning() (public string, err error) {
+	signer, err := s.signer()
+	if err != nil {
+		return "", err
+	}
+	if err := signer.Rotate(); err != nil {
+		return "", err
+	}
+	return signer.PublicKey(), nil
+}
+
 // signer opens the keys of checkpoints, which it makes when they are first needed.
 func (s *Server) signer() (*ledger.Signer, error) {
 	s.signing.Lock()
