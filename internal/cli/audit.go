@@ -83,10 +83,14 @@ func (a *app) verifyNow(ctx context.Context) (report *verify.Report, err error) 
 func (a *app) verifyHere(ctx context.Context, l *local) (*verify.Report, error) {
 	target := l.Target()
 	closeStream, err := target.OpenStream(ctx)
-	if err != nil {
+	switch {
+	case err == nil:
+		defer closeStream()
+	case ctx.Err() != nil:
 		return nil, err
+	default:
+		target.StreamErr = err // the log is to be looked at all the same
 	}
-	defer closeStream()
 	return target.Verify(ctx, a.stepper())
 }
 

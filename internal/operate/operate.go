@@ -32,8 +32,9 @@ type Target struct {
 	Views   *views.Views
 	Keyring *keyring.Keyring
 
-	Stream   verify.Stream // nil: not looked at
-	NoStream string        // why there is no Stream
+	Stream    verify.Stream // nil: not looked at
+	NoStream  string        // why there is no Stream
+	StreamErr error         // why it cannot be read
 
 	Clock func() time.Time // real time
 }
@@ -84,7 +85,7 @@ func (t *Target) Verify(ctx context.Context, progress func(step string, done, to
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(scratch)) }()
 	return verify.Run(ctx, verify.Subject{
-		Log: t.Log, Views: t.Views, Keys: t.Keyring, Stream: t.Stream, NoStream: t.NoStream, Scratch: filepath.Join(scratch, "views"),
+		Log: t.Log, Views: t.Views, Keys: t.Keyring, Stream: t.Stream, NoStream: t.NoStream, StreamErr: t.StreamErr, Scratch: filepath.Join(scratch, "views"),
 		SigningKeys: t.keys(),
 	}, verify.Options{Clock: t.Clock, Progress: progress})
 }

@@ -20,8 +20,9 @@ type Subject struct {
 
 	SigningKeys string // directory of the keys that sign checkpoints; "": not verified
 
-	NoStream string // why there is no Stream, for the report
-	Scratch  string // a directory that can be made, for a store that is removed again
+	NoStream  string // why there is no Stream, for the report
+	StreamErr error  // why there is no Stream where there is to be one: that is found to be wrong
+	Scratch   string // a directory that can be made, for a store that is removed again
 }
 
 // Keys is a ledger's keys of personal data. [tallystick/ledger/keyring.Keyring] is one.
@@ -155,6 +156,10 @@ func (v *verification) signing() {
 }
 
 func (v *verification) stream(ctx context.Context) {
+	if v.sub.StreamErr != nil {
+		v.add("stream", "", v.sub.StreamErr)
+		return
+	}
 	if v.sub.Stream == nil {
 		v.skip("stream", v.sub.NoStream)
 		return
