@@ -1,6 +1,7 @@
 package httpapi
 
 import (
+	"cmp"
 	"context"
 	"net/http"
 
@@ -114,8 +115,9 @@ func listing[Q, T any](c *call, list query.List[Q], err error, render func(*Q) (
 	if err != nil {
 		return answer{}, err
 	}
+	limit := cmp.Or(c.number("limit"), len(list.Items)) // of what is listed whole, all
 	page := query.APIList[T]{
-		Object: "list", Data: []T{}, Pagination: query.Pagination{Limit: c.number("limit"), Offset: c.number("offset"), Total: list.Total},
+		Object: "list", Data: []T{}, Pagination: query.Pagination{Limit: limit, Offset: c.number("offset"), Total: list.Total},
 	}
 	for i := range list.Items {
 		item, err := render(&list.Items[i])

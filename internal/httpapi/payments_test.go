@@ -35,7 +35,11 @@ func TestPayments(t *testing.T) {
 	w.do(200, "POST", "/v0/paymentSessions/"+setup["id"].(string)+"/payment", `{"card":{"number":"4242424242424242","expMonth":12,"expYear":2040,"cvc":"123"}}`)
 	methods := "/v0/customers/" + s.customer + "/paymentMethods"
 	w.until(func() bool { return len(w.do(200, "GET", methods, "")["data"].([]any)) == 1 })
-	method := w.do(200, "GET", methods, "")["data"].([]any)[0].(map[string]any)
+	listed := w.do(200, "GET", methods, "")
+	if p := listed["pagination"].(map[string]any); p["total"] != 1.0 || p["limit"] != 1.0 {
+		t.Errorf("one method is listed as %v", p)
+	}
+	method := listed["data"].([]any)[0].(map[string]any)
 	if method["last4"] != "4242" || method["expYear"] != 2040.0 {
 		t.Errorf("the method is %v", method)
 	}

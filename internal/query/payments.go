@@ -333,6 +333,7 @@ func (s *Service) PaymentMethods(ctx context.Context, who wire.Who, args Custome
 			}
 			list.Items = append(list.Items, m)
 		}
+		list.Total = len(list.Items)
 		return nil
 	})
 	return list, err
