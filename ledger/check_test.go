@@ -1,13 +1,16 @@
 package ledger_test
 
 import (
+	"bytes"
 	"context"
 	"crypto/rand"
 	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"github.com/cockroachdb/pebble/v2"
@@ -278,6 +281,55 @@ func TestFlippedByteAfterKill(t *testing.T) {
 		}
 	}
 	must(t, log.Close())
+}
+
+// noTables is a file system on which no table gets made while it holds them, so that no memtable goes to disk, and no WAL away.
+type noTables struct {
+	vfs.FS
+	holds *atomic.Bool
+	until chan struct{}
+}
+
+func (fs noTables) Create(name string, category vfs.DiskWriteCategory) (vfs.File, error) {
+	if strings.HasSuffix(name, ".sst") && fs.holds.Load() {
+		<-fs.until
+	}
+	return fs.FS.Create(name, category)
+}
+
+// TestFlippedByteInOlderWAL flips bytes of WALs behind which others were begun. Open refuses each, and names file and offset.
+func TestFlippedByteInOlderWAL(t *testing.T) {
+	fs := noTables{vfs.NewMem(), new(atomic.Bool), make(chan struct{})}
+	log, err := ledger.Open("log", ledger.Options{FS: fs, Create: true}.Small())
+	must(t, err)
+	fs.holds.Store(true)
+	m := newMaker(1, 1)
+	for len(files(t, fs, ".log")) < 3 {
+		appendDurably(t, log, m.group(t, 20))
+	}
+	killed := clone(t, fs.FS)
+	close(fs.until)
+	must(t, log.Close())
+	names := files(t, killed, ".log")
+	slices.Sort(names)
+	for _, name := range names[:2] {
+		good := readFile(t, killed, name)
+		end := len(bytes.TrimRight(good, "\x00"))
+		for at := 0; at < end*9/10; at += 1 + end/(*flips) {
+			bad := bytes.Clone(good)
+			bad[at] ^= 1
+			fs := clone(t, killed)
+			writeFile(t, fs, name, bad)
+			_, err := findDamage(fs)
+			offset := -1
+			if corrupt, ok := errors.AsType[*ledger.CorruptError](err); ok {
+				_, _ = fmt.Sscanf(corrupt.What, "file "+name[len("log/"):]+": damaged at offset %d", &offset)
+			}
+			if offset > at || offset < at-64<<10 || offset < 0 {
+				t.Fatalf("%s: a flipped byte at %d of %d is %v", name, at, end, err)
+			}
+		}
+	}
 }
 
 // findDamage opens and checks a log and returns the error, if any, and whether it was Check's.

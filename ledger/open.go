@@ -1,12 +1,14 @@
 package ledger
 
 import (
+	"cmp"
 	"context"
 	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
 	"io/fs"
+	"strings"
 	"sync"
 
 	"github.com/cockroachdb/pebble/v2"
@@ -148,6 +150,9 @@ func openStore(dir string, opts Options, disk guard, cache *pebble.Cache) (*pebb
 		p.Lock = lock
 		db, err := pebble.Open(dir, p)
 		if err != nil {
+			if strings.Contains(err.Error(), "replaying WAL") { // which one, and where, it does not say
+				err = cmp.Or(damagedWAL(opts.FS, dir), err)
+			}
 			return nil, nil, errors.Join(storeError(err), unlock(lock))
 		}
 		done, err := checkFormat(db, opts.Create, opts.Random)

@@ -1,11 +1,13 @@
 package ledger
 
 import (
+	"cmp"
 	"encoding/binary"
 	"errors"
 	"fmt"
 	"hash/crc32"
 	"io"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -28,53 +30,82 @@ const (
 // at a place that was on disk. Pebble takes a damaged chunk of the last WAL for its end,
 // unless a chunk in a later block says that it was synced. This looks in the same
 // block too; and the committer sees to it that a chunk comes after each sync.
-func checkWAL(disk vfs.FS, dir string) (err error) {
-	name, number, err := lastWAL(disk, dir)
-	if err != nil || name == "" {
+func checkWAL(disk vfs.FS, dir string) error {
+	all, err := wals(disk, dir)
+	if err != nil || len(all) == 0 {
 		return err
 	}
-	f, err := disk.Open(disk.PathJoin(dir, name))
+	return all[len(all)-1].check(disk, dir, false)
+}
+
+// damagedWAL returns a [*CorruptError] for the first WAL in dir, other than the last, that is damaged before its end, or nil. All of it was
+// on disk before the next one was begun. Pebble does not open what has a damaged one that it needs, and does not say where.
+func damagedWAL(disk vfs.FS, dir string) error {
+	all, err := wals(disk, dir)
+	if err != nil || len(all) == 0 {
+		return err
+	}
+	for _, w := range all[:len(all)-1] {
+		if err := w.check(disk, dir, true); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// check looks for a damaged place in a WAL that was on disk: before any later chunk if it is whole, else before one that says so.
+func (w wal) check(disk vfs.FS, dir string, whole bool) (err error) {
+	f, err := disk.Open(disk.PathJoin(dir, w.name))
 	if err != nil {
 		return err
 	}
 	defer closeInto(f, &err)
-	scan := walScan{number: uint32(number), bad: -1}
+	scan := walScan{number: uint32(w.number), whole: whole, bad: -1}
 	block := make([]byte, walBlock)
 	for {
 		n, err := io.ReadFull(f, block)
-		if scan.block(block[:n]) {
-			return &CorruptError{What: fmt.Sprintf("file %s: damaged at offset %d", name, scan.bad)}
+		over := err != nil
+		if scan.block(block[:n]) || over && whole && scan.torn {
+			return &CorruptError{What: fmt.Sprintf("file %s: damaged at offset %d", w.name, scan.bad)}
 		}
 		switch {
 		case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
 			return nil
 		case err != nil:
-			return fmt.Errorf("reading %s: %w", name, err)
+			return fmt.Errorf("reading %s: %w", w.name, err)
 		}
 	}
 }
 
-// lastWAL returns the WAL with the highest number, or "" if there is none.
-func lastWAL(disk vfs.FS, dir string) (last string, number uint64, err error) {
+// wal is a file.
+type wal struct {
+	name   string
+	number uint64
+}
+
+// wals returns the WALs in a directory, the oldest first.
+func wals(disk vfs.FS, dir string) (all []wal, err error) {
 	names, err := disk.List(dir)
 	if err != nil {
-		return "", 0, err
+		return nil, err
 	}
 	for _, name := range names {
 		digits, ok := strings.CutSuffix(name, ".log")
-		n, err := strconv.ParseUint(digits, 10, 64)
-		if ok && err == nil && n >= number {
-			last, number = name, n
+		if n, err := strconv.ParseUint(digits, 10, 64); ok && err == nil {
+			all = append(all, wal{name, n})
 		}
 	}
-	return last, number, nil
+	slices.SortFunc(all, func(a, b wal) int { return cmp.Compare(a.number, b.number) })
+	return all, nil
 }
 
 // walScan looks for chunks that say that a damaged place was synced.
 type walScan struct {
 	number uint32
+	whole  bool  // every chunk was
 	start  int64 // of the block
 	bad    int64 // first place that holds no chunk; -1 before it is found
+	torn   bool  // it looks like one
 }
 
 // block reads the next block and reports whether it shows that what is at s.bad was synced.
@@ -82,13 +113,13 @@ func (s *walScan) block(b []byte) bool {
 	for at := 0; at+walHeader <= len(b); {
 		size, synced, ok := s.chunk(b[at:])
 		switch {
-		case ok && s.bad >= 0 && synced > uint64(s.bad):
+		case ok && s.bad >= 0 && (s.whole || synced > uint64(s.bad)):
 			return true
 		case ok:
 			at += walHeader + size
 		default: // what follows, if anything, starts anywhere
 			if s.bad < 0 {
-				s.bad = s.start + int64(at)
+				s.bad, s.torn = s.start+int64(at), s.heads(b[at:])
 			}
 			at++
 		}
@@ -97,10 +128,15 @@ func (s *walScan) block(b []byte) bool {
 	return false
 }
 
+// heads reports whether b begins like a chunk of this WAL.
+func (s *walScan) heads(b []byte) bool {
+	return b[6] >= 9 && b[6] <= 12 && binary.LittleEndian.Uint32(b[7:]) == s.number
+}
+
 // chunk reads the chunk that b begins with.
 func (s *walScan) chunk(b []byte) (size int, synced uint64, ok bool) {
 	size = int(binary.LittleEndian.Uint16(b[4:]))
-	if b[6] < 9 || b[6] > 12 || binary.LittleEndian.Uint32(b[7:]) != s.number || walHeader+size > len(b) {
+	if !s.heads(b) || walHeader+size > len(b) {
 		return 0, 0, false
 	}
 	crc := crc32.Checksum(b[6:walHeader+size], crc32.MakeTable(crc32.Castagnoli))
