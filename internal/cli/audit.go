@@ -310,8 +310,12 @@ func (a *app) checkNow(file string, keys []string) error {
 func publicKeys(keys []string) (note.Verifiers, error) {
 	var texts []string
 	for _, k := range keys {
-		if b, err := os.ReadFile(k); err == nil {
+		b, err := os.ReadFile(k)
+		switch {
+		case err == nil:
 			k = string(b)
+		case !strings.Contains(k, "+"): // which every key has
+			return nil, usagef("%q is no public key, and no file that can be read: %v", k, err)
 		}
 		texts = append(texts, strings.Fields(k)...)
 	}
