@@ -34,14 +34,29 @@ type WithdrawAuthorization struct {
 	Consumer events.OrganizationID
 }
 
+// InviteUser adds a user to a full consumer, who can do nothing before having signed in with a link that is mailed to the address, or
+// declines. One person is another user in each organization.
+type InviteUser struct {
+	Consumer events.OrganizationID
+	Email    events.Digest
+	Profile  events.Sealed // under the consumer's key; zero if the consumer is erased
+	Role     events.UserRole
+}
+
+// DeclineInvitation is the answer of somebody who was invited and does not want to be. Whoever asks has seen that it is the holder of the address.
+type DeclineInvitation struct {
+	User events.UserID
+}
+
 // UpdateUser changes what a user of an organization may do. Whoever has signed in before must do so again.
+// Nobody changes what they may do themselves, so an organization never loses its last owner.
 type UpdateUser struct {
 	User  events.UserID
 	State events.UserState
 	Role  events.UserRole
 }
 
-// SignIn uses a link that was mailed to a user. Whoever asks has seen that the link is genuine.
+// SignIn uses a link that was mailed to a user, who accepts with it if there is an invitation. Whoever asks has seen that the link is genuine.
 type SignIn struct {
 	User events.UserID
 	Link events.Time // until when it is good
@@ -85,6 +100,10 @@ func decideAuthorization(b *projections.Books, c Context, cmd any, d *decision) 
 		return refuseAuthorization(b, c, cmd, d)
 	case WithdrawAuthorization:
 		return withdrawAuthorization(b, c, cmd, d)
+	case InviteUser:
+		return inviteUser(b, c, cmd, d)
+	case DeclineInvitation:
+		return declineInvitation(b, c, cmd, d)
 	case UpdateUser:
 		return updateUser(b, c, cmd, d)
 	case SignIn:
@@ -273,6 +292,39 @@ func rank(r events.UserRole) int {
 	return 0
 }
 
+func inviteUser(b *projections.Books, c Context, cmd InviteUser, d *decision) *Rejection {
+	consumer := b.Consumers.Get(cmd.Consumer)
+	if consumer == nil || consumer.Type != events.Full {
+		return Reject(NotFound, "no consumer %s", cmd.Consumer)
+	}
+	if r := mayActFor(b, c, cmd.Consumer, events.OwnerRole); r != nil {
+		return r
+	}
+	if rank(cmd.Role) == 0 {
+		return wrong("role", "%q is none of owner, billing and viewer", cmd.Role)
+	}
+	if cmd.Profile.IsZero() {
+		return Reject(Conflict, "consumer %s was erased", cmd.Consumer)
+	}
+	if u := b.Users.Get(b.UserOf(cmd.Consumer, cmd.Email)); u != nil {
+		return Reject(Conflict, "there is a user with this address already, who is %s", u.State)
+	}
+	d.add(c, c.Now, events.UserCreated{
+		User: events.Derive[events.UserNoun](c.ID, consumerUser), Organization: cmd.Consumer, Email: cmd.Email, Profile: cmd.Profile,
+		State: events.UserInvited, Role: cmd.Role,
+	})
+	return nil
+}
+
+func declineInvitation(b *projections.Books, c Context, cmd DeclineInvitation, d *decision) *Rejection {
+	u := b.Users.Get(cmd.User)
+	if u == nil || !c.Operator || u.State != events.UserInvited {
+		return Reject(NotFound, "no user %s who is invited", cmd.User)
+	}
+	d.add(c, c.Now, events.UserUpdated{User: cmd.User, State: events.UserDeclined, Role: u.Role})
+	return nil
+}
+
 func updateUser(b *projections.Books, c Context, cmd UpdateUser, d *decision) *Rejection {
 	u := b.Users.Get(cmd.User)
 	if u == nil {
@@ -280,6 +332,9 @@ func updateUser(b *projections.Books, c Context, cmd UpdateUser, d *decision) *R
 	}
 	if r := mayActFor(b, c, u.Organization, events.OwnerRole); r != nil {
 		return r
+	}
+	if c.Actor.Kind == events.ActorUser && c.Actor.ID == cmd.User {
+		return Reject(Forbidden, "nobody changes what they may do themselves: another owner can")
 	}
 	switch cmd.State {
 	case events.UserActive, events.UserSuspended, events.UserInvited, events.UserDeclined:
@@ -295,7 +350,7 @@ func updateUser(b *projections.Books, c Context, cmd UpdateUser, d *decision) *R
 
 func signIn(b *projections.Books, c Context, cmd SignIn, d *decision) *Rejection {
 	u := b.Users.Get(cmd.User)
-	if u == nil || !c.Operator || u.State != events.UserActive {
+	if u == nil || !c.Operator || u.State != events.UserActive && u.State != events.UserInvited {
 		return Reject(NotFound, "no active user %s", cmd.User)
 	}
 	if cmd.Link <= c.Now {
@@ -303,6 +358,10 @@ func signIn(b *projections.Books, c Context, cmd SignIn, d *decision) *Rejection
 	}
 	if cmd.Link <= u.Link {
 		return Reject(Conflict, "this link, or a later one, was used already")
+	}
+	if u.State == events.UserInvited {
+		d.add(c, c.Now, events.UserUpdated{User: cmd.User, State: events.UserActive, Role: u.Role})
+		d.main = len(d.drafts)
 	}
 	d.add(c, c.Now, events.UserSignedIn{User: cmd.User, Link: cmd.Link})
 	return nil

@@ -49,6 +49,69 @@ func byUser(user string, s step) step {
 	}
 }
 
+// TestPeople holds who may say what others may do for a consumer, and that nobody who was not asked can do anything.
+func TestPeople(t *testing.T) {
+	person := func(who string, role events.UserRole) step {
+		return func(w *world) *Request {
+			w.named(who+"-user", consumerUser)
+			return just(InviteUser{Consumer: orgOf("zoe-full"), Email: digestOf(who), Profile: sealedFor(orgOf("zoe-full"), who), Role: role})(w)
+		}
+	}
+	enter := func(who, until string) step {
+		return func(w *world) *Request {
+			return byOperator(just(SignIn{User: id[events.UserNoun](w, who+"-user"), Link: instantOf(until)}))(w)
+		}
+	}
+	decline := func(who string) step {
+		return func(w *world) *Request {
+			return byOperator(just(DeclineInvitation{User: id[events.UserNoun](w, who+"-user")}))(w)
+		}
+	}
+	set := func(who string, state events.UserState, role events.UserRole) step {
+		return func(w *world) *Request {
+			return just(UpdateUser{User: id[events.UserNoun](w, who+"-user"), State: state, Role: role})(w)
+		}
+	}
+	withdraw := just(WithdrawAuthorization{Consumer: orgOf("zoe-full")})
+	link := "2025-01-15 10:15"
+	account := []step{invite("link", "zoe", ""), accept("link", "zoe")}
+	with := func(more ...step) []step { return append(account[:2:2], more...) }
+	asked := with(byUser("zoe-user", person("ben", events.BillingRole)))
+	joined := append(asked[:3:3], enter("ben", link))
+	checkRules(t, shop(), []rule{
+		{name: "an owner invites", given: account, when: byUser("zoe-user", person("ben", events.BillingRole))},
+		{name: "an operator does", given: account, when: byOperator(person("ben", events.OwnerRole))},
+		{name: "who is invited accepts by signing in", given: asked, when: enter("ben", link)},
+		{name: "who is invited declines", given: asked, when: decline("ben")},
+		{name: "billing may do what billing may", given: joined, when: byUser("ben-user", withdraw)},
+		{name: "an owner changes what another may", given: joined, when: byUser("zoe-user", set("ben", events.UserActive, events.ViewerRole))},
+		{name: "who has declined is invited again", given: append(asked[:3:3], decline("ben")), when: byUser("zoe-user", set("ben", events.UserInvited, events.ViewerRole))},
+
+		{name: "by a merchant", given: account, when: person("ben", events.BillingRole), refused: NotFound},
+		{name: "by an owner of something else", given: with(invite("link2", "yan", ""), accept("link2", "yan")), when: byUser("yan-user", person("ben", events.BillingRole)), refused: NotFound},
+		{name: "by who is no owner", given: joined, when: byUser("ben-user", person("cat", events.ViewerRole)), refused: Forbidden},
+		{name: "by who is invited only", given: with(byUser("zoe-user", person("ben", events.OwnerRole))), when: byUser("ben-user", person("cat", events.ViewerRole)), refused: NotFound},
+		{name: "for a managed consumer", given: account, when: byOperator(func(w *world) *Request {
+			return just(InviteUser{Consumer: orgOf("alice"), Email: digestOf("ben"), Profile: sealedFor(orgOf("alice"), "ben"), Role: events.OwnerRole})(w)
+		}), refused: NotFound},
+		{name: "for one that is erased", given: account, when: byOperator(func(w *world) *Request {
+			return just(InviteUser{Consumer: orgOf("zoe-full"), Email: digestOf("ben"), Role: events.OwnerRole})(w)
+		}), refused: Conflict},
+		{name: "to a role that there is not", given: account, when: byUser("zoe-user", person("ben", "king")), refused: Invalid, field: "role"},
+		{name: "twice", given: asked, when: byUser("zoe-user", person("ben", events.OwnerRole)), refused: Conflict},
+		{name: "who is invited may do nothing yet", given: asked, when: byUser("ben-user", withdraw), refused: NotFound},
+		{name: "a viewer does not take back what others gave", given: append(joined[:4:4], byUser("zoe-user", set("ben", events.UserActive, events.ViewerRole))), when: byUser("ben-user", withdraw), refused: Forbidden},
+		{name: "who has declined cannot accept", given: append(asked[:3:3], decline("ben")), when: enter("ben", link), refused: NotFound},
+		{name: "who has accepted cannot decline", given: joined, when: decline("ben"), refused: NotFound},
+		{name: "a merchant does not decline for somebody", given: asked, when: func(w *world) *Request {
+			return just(DeclineInvitation{User: id[events.UserNoun](w, "ben-user")})(w)
+		}, refused: NotFound},
+		{name: "who is suspended cannot sign in", given: append(joined[:4:4], byUser("zoe-user", set("ben", events.UserSuspended, events.BillingRole))), when: enter("ben", "2025-01-15 10:16"), refused: NotFound},
+		{name: "nobody gives up being owner alone", given: joined, when: byUser("zoe-user", set("zoe", events.UserActive, events.ViewerRole)), refused: Forbidden},
+		{name: "nor makes themselves one", given: joined, when: byUser("ben-user", set("ben", events.UserActive, events.OwnerRole)), refused: Forbidden},
+	})
+}
+
 // TestAuthorization holds the rules of way A: a consumer signs up itself, and nobody spends its wallet before it has agreed (D30).
 func TestAuthorization(t *testing.T) {
 	rival := merchant("rival", seller)

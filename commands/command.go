@@ -99,7 +99,7 @@ func decide(b *projections.Books, c Context, cmd Command, d *decision) *Rejectio
 		return setupPaymentMethod(b, c, cmd, d)
 	case RemovePaymentMethod:
 		return removePaymentMethod(b, c, cmd, d)
-	case CreateAuthorization, CompleteAuthorization, RefuseAuthorization, WithdrawAuthorization, UpdateUser, SignIn, SignOut, AddPasskey, RemovePasskey, UsePasskey, CreatePortal, RevokePortal:
+	case CreateAuthorization, CompleteAuthorization, RefuseAuthorization, WithdrawAuthorization, InviteUser, DeclineInvitation, UpdateUser, SignIn, SignOut, AddPasskey, RemovePasskey, UsePasskey, CreatePortal, RevokePortal:
 		return decideAuthorization(b, c, cmd, d)
 	case CreateSubscription:
 		return createSubscription(b, c, cmd, d)
@@ -164,6 +164,8 @@ func (CreateAuthorization) main() events.Kind   { return events.KindAuthorizatio
 func (CompleteAuthorization) main() events.Kind { return events.KindAuthorizationEnded }
 func (RefuseAuthorization) main() events.Kind   { return events.KindAuthorizationEnded }
 func (WithdrawAuthorization) main() events.Kind { return events.KindAuthorizationWithdrawn }
+func (InviteUser) main() events.Kind            { return events.KindUserCreated }
+func (DeclineInvitation) main() events.Kind     { return events.KindUserUpdated }
 func (UpdateUser) main() events.Kind            { return events.KindUserUpdated }
 func (SignIn) main() events.Kind                { return events.KindUserSignedIn }
 func (SignOut) main() events.Kind               { return events.KindUserSignedOut }

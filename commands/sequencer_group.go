@@ -251,7 +251,7 @@ func (s *Sequencer) businessOf(r *Request) (m events.OrganizationID) {
 		if row := s.books.Portals.Get(cmd.Portal); row != nil {
 			return row.Merchant
 		}
-	case UpdateUser, SignIn, SignOut, AddPasskey, RemovePasskey, UsePasskey:
+	case InviteUser, DeclineInvitation, UpdateUser, SignIn, SignOut, AddPasskey, RemovePasskey, UsePasskey:
 		return m
 	case SettleCharge:
 		if row := s.books.Charges.Get(cmd.Charge); row != nil {

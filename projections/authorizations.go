@@ -192,6 +192,7 @@ func (b *Books) userCreated(rec *events.Record, e events.UserCreated) {
 	}
 	*b.UserEmails.insert(Pair[events.OrganizationID, events.Digest]{e.Organization, e.Email}) = e.User
 	b.link(LinkUsers, e.Organization, e.User, rec.Seq)
+	b.link(LinkUsersOfEmail, e.Email, e.User, rec.Seq)
 }
 
 func (b *Books) userUpdated(rec *events.Record, e events.UserUpdated) {

@@ -10,7 +10,7 @@ import (
 
 // FoldVersion changes whenever the same records would give other rows. Stored books
 // of another version are not used; they are made again from the log.
-const FoldVersion = 5
+const FoldVersion = 6
 
 // Purpose says what books are kept for.
 type Purpose int

@@ -65,7 +65,7 @@ func (w LinkOf) String() string {
 		LinkFees: "fee of", LinkInvoices: "invoice of", LinkInvoicesOfCustomer: "invoice of customer", LinkInvoicesOfSubscription: "invoice of subscription",
 		LinkReservations: "reservation of", LinkReservationsOfCustomer: "reservation of customer",
 		LinkFeaturesOfProduct: "feature of", LinkEntitlementsOfCustomer: "entitlement of customer", LinkGrantsOfEntitlement: "grant of",
-		LinkAuthorizations: "authorization session of", LinkUsers: "user of",
+		LinkAuthorizations: "authorization session of", LinkUsers: "user of", LinkUsersOfEmail: "user with the address",
 		LinkWalletsOfNamespace: "wallet in the namespace of",
 	}
 	if int(w) < len(names) && names[w] != "" {
@@ -120,7 +120,7 @@ func (w LinkOf) child(id [16]byte) fmt.Stringer {
 		return events.PaymentID(id)
 	case LinkAuthorizations:
 		return events.AuthorizationID(id)
-	case LinkUsers:
+	case LinkUsers, LinkUsersOfEmail:
 		return events.UserID(id)
 	case LinkInvoices, LinkInvoicesOfCustomer, LinkInvoicesOfSubscription:
 		return events.InvoiceID(id)

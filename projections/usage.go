@@ -79,6 +79,7 @@ const (
 	LinkGrantsOfEntitlement     LinkOf = 94
 	LinkAuthorizations          LinkOf = 80
 	LinkUsers                   LinkOf = 81
+	LinkUsersOfEmail            LinkOf = 82
 	LinkDisputes                LinkOf = 120
 	LinkDisputesOfCustomer      LinkOf = 121
 	LinkAlerts                  LinkOf = 122

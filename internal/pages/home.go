@@ -68,17 +68,31 @@ var errTooMany = errors.New("too many attempts")
 // sendSignIn sends a link to whoever has signed up with an address. The visitor does not wait for it: how long it takes would tell
 // whether anybody has.
 func (p *Pages) sendSignIn(ctx context.Context, email string) error {
-	user, err := p.opts.Queries.User(ctx, reader, query.UserArgs{Email: p.digestOf(email)})
-	if commands.CodeOf(err) == commands.NotFound {
-		return nil
-	}
-	if err != nil || user.State != events.UserActive {
+	users, err := p.opts.Queries.Users(ctx, reader, query.UsersArgs{Email: p.digestOf(email)})
+	if err != nil {
 		return err
 	}
-	until := p.opts.Clock().Add(signInTerm).Unix()
-	id := user.ID.String()
-	link := p.opts.Base() + "/signin/" + id + "/" + strconv.FormatInt(until, 10) + "/" + p.proof("signin", id, until)
-	return p.mail(ctx, user.Email, "Sign in", "Open this link within a quarter of an hour to sign in:\n\n"+link+
+	var links []string
+	to := ""
+	for i := range users.Items {
+		u := &users.Items[i]
+		if u.State != events.UserActive {
+			continue
+		}
+		link := p.linkOf("signin", u.ID, signInTerm)
+		if len(users.Items) > 1 {
+			name, err := p.organization(ctx, u.Organization)
+			if err != nil {
+				return err
+			}
+			link = name + ": " + link
+		}
+		to, links = u.Email, append(links, link)
+	}
+	if len(links) == 0 {
+		return nil
+	}
+	return p.mail(ctx, to, "Sign in", "Open this link within a quarter of an hour to sign in:\n\n"+strings.Join(links, "\n\n")+
 		"\n\nIf you did not ask for it, do nothing.\n")
 }
 
@@ -104,6 +118,11 @@ func (p *Pages) signIn(w http.ResponseWriter, r *http.Request) error {
 	}
 	seconds, _ := strconv.ParseInt(r.PathValue("expires"), 10, 64) // as proven has seen
 	until, _ := events.TimeOf(time.Unix(seconds, 0))
+	return p.enter(w, r, id, until)
+}
+
+// enter signs a user in by a link that is good until a time.
+func (p *Pages) enter(w http.ResponseWriter, r *http.Request, id events.UserID, until events.Time) error {
 	rec, err := p.command(r.Context(), events.OrganizationID{}, "SignIn", map[string]any{"userId": id, "linkExpiresAt": until})
 	if code := commands.CodeOf(err); code == commands.Conflict || code == commands.NotFound {
 		return errNothing
@@ -178,7 +197,13 @@ type homeView struct {
 	Sellers  []query.Merchant // authorized ones
 	Methods  []query.PaymentMethod
 	Problem  string
-	Passkey  *ceremony // to add one; nil where there can be none
+	Passkey  *ceremony    // to add one; nil where there can be none
+	People   []query.User // who may do something for the consumer; none for who may not change that
+}
+
+// Roles returns the roles that a user can have.
+func (homeView) Roles() []string {
+	return []string{string(events.ViewerRole), string(events.BillingRole), string(events.OwnerRole)}
 }
 
 type homeWallet struct {
@@ -239,6 +264,13 @@ func (p *Pages) showHome(w http.ResponseWriter, r *http.Request, u *query.User, 
 			return err
 		}
 		v.Sellers = append(v.Sellers, m)
+	}
+	if u.Role == events.OwnerRole {
+		people, err := q.Users(ctx, reader, query.UsersArgs{Organization: u.Organization, Page: query.Page{Limit: mostPeople}})
+		if err != nil {
+			return err
+		}
+		v.People = people.Items
 	}
 	status := http.StatusOK
 	if problem != "" {
@@ -310,6 +342,8 @@ func (p *Pages) change(w http.ResponseWriter, r *http.Request) error {
 		} else {
 			rec, err = p.commandAs(r.Context(), who, merchant, "WithdrawAuthorization", map[string]any{"consumerId": u.Organization})
 		}
+	case "invite", "person":
+		rec, err = p.changePeople(r.Context(), who, &u, form)
 	case "addmethod", "removemethod":
 		return p.changeMethods(w, r, &u, session)
 	case "addpasskey":

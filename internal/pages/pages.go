@@ -97,6 +97,8 @@ func New(opts Options) (*Pages, error) {
 	p.handle("POST /signin/passkey", p.signInByPasskey)
 	p.handle("GET /signin/{user}/{expires}/{proof}", p.showSignInLink)
 	p.handle("POST /signin/{user}/{expires}/{proof}", p.signIn)
+	p.handle("GET /invitation/{user}/{expires}/{proof}", p.showInvitation)
+	p.handle("POST /invitation/{user}/{expires}/{proof}", p.answerInvitation)
 	p.handle("GET /home", p.home)
 	p.handle("POST /home", p.change)
 	p.handle("GET /portal/{id}/{token}", p.portal)

@@ -3,6 +3,7 @@ package query
 import (
 	"context"
 
+	"tallystick/commands"
 	"tallystick/events"
 	"tallystick/internal/wire"
 	"tallystick/projections"
@@ -186,7 +187,7 @@ type Passkey struct {
 	UsedAt     events.Time `json:"usedAt,omitzero"`
 }
 
-// UserArgs are the arguments of [Service.User]. An e-mail digest finds the user of a full consumer.
+// UserArgs are the arguments of [Service.User]. An e-mail digest finds the user of the full consumer with that address.
 type UserArgs struct {
 	At
 	User  events.UserID `json:"userId,omitzero"`
@@ -204,19 +205,49 @@ func (s *Service) User(ctx context.Context, who wire.Who, args UserArgs) (u User
 		if row == nil || !r.who.sees(events.OrganizationID{}) {
 			return missing("user", id.String())
 		}
-		var profile events.Profile
-		if _, err := r.unsealInto(row.Profile, wire.PurposeUser, &profile); err != nil {
-			return err
-		}
-		u = User{
-			Sequence: r.seq, ID: id, Organization: row.Organization, Name: profile.Name, Email: profile.Email, State: row.State, Role: row.Role,
-			Changed: row.Changed,
-		}
-		for i := range row.Passkeys {
-			k := &row.Passkeys[i]
-			u.Passkeys = append(u.Passkeys, Passkey{k.Credential, k.Key, k.Counter, k.Synced, k.AddedAt, k.UsedAt})
-		}
-		return nil
+		u, err = r.renderUser(id, row)
+		u.Sequence = r.seq
+		return err
 	})
 	return u, err
+}
+
+// UsersArgs are the arguments of [Service.Users]: whose users, or those with an e-mail address.
+type UsersArgs struct {
+	At
+	Page
+	Organization events.OrganizationID `json:"organizationId,omitzero"`
+	Email        events.Digest         `json:"emailDigest,omitzero"`
+}
+
+// Users lists the users of an organization, or a person in each organization, the earliest first. Merchants may not ask.
+func (s *Service) Users(ctx context.Context, who wire.Who, args UsersArgs) (list List[User], err error) {
+	if args.Organization.IsZero() == args.Email.IsZero() {
+		return list, commands.Reject(commands.Invalid, "give one of organizationId and emailDigest")
+	}
+	err = s.read(ctx, who, args.At, func(r *reading) (err error) {
+		if !r.who.sees(events.OrganizationID{}) {
+			return missing("organization", args.Organization.String())
+		}
+		l := listing[events.UserID, projections.User, User]{table: r.books.Users, from: source{projections.LinkUsers, args.Organization}, render: r.renderUser}
+		if args.Organization.IsZero() {
+			l.from = source{projections.LinkUsersOfEmail, args.Email}
+		}
+		list, err = l.page(r, args.Page)
+		return err
+	})
+	return list, err
+}
+
+func (r *reading) renderUser(id events.UserID, row *projections.User) (u User, err error) {
+	var profile events.Profile
+	if _, err := r.unsealInto(row.Profile, wire.PurposeUser, &profile); err != nil {
+		return u, err
+	}
+	u = User{ID: id, Organization: row.Organization, Name: profile.Name, Email: profile.Email, State: row.State, Role: row.Role, Changed: row.Changed}
+	for i := range row.Passkeys {
+		k := &row.Passkeys[i]
+		u.Passkeys = append(u.Passkeys, Passkey{k.Credential, k.Key, k.Counter, k.Synced, k.AddedAt, k.UsedAt})
+	}
+	return u, nil
 }

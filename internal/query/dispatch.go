@@ -18,7 +18,7 @@ func Names() []string {
 	names := []string{
 		"Authorization", "Checkpoint", "Clocks", "Consistency", "Consumer", "Customer", "Customers", "Digests", "GetConsumer", "GetCustomer", "ListCustomers", "Invoice", "Invoices", "Keys", "ListHeldEvents", "MerchantWallet", "Merchants", "Metrics", "Parties",
 		"Plans", "Portal", "Prices", "Products", "Proof", "Records", "Statement", "Status", "Subscription", "Subscriptions", "TrialBalance",
-		"Usage", "UsageEvent", "UsageEvents", "User", "Wallet", "Wallets",
+		"Usage", "UsageEvent", "UsageEvents", "User", "Users", "Wallet", "Wallets",
 	}
 	names = append(names, catalogQueries()...)
 	names = append(names, invoiceQueries()...)
@@ -94,6 +94,8 @@ func (s *Service) query(name string) asked { //nolint:funlen // a case for each 
 		return answering(s.Portal)
 	case "User":
 		return answering(s.User)
+	case "Users":
+		return answering(s.Users)
 	case "Clocks":
 		return answering(s.Clocks)
 	case "Customer":

@@ -24,6 +24,11 @@ func (d *Decoder) authorize(c *call, name string, f *fields) (_ commands.Command
 	case "WithdrawAuthorization":
 		cmd = commands.WithdrawAuthorization{Consumer: id[events.OrganizationNoun](f, "consumerId", required)}
 		err = f.finish()
+	case "InviteUser":
+		cmd, err = d.inviteUser(f)
+	case "DeclineInvitation":
+		cmd = commands.DeclineInvitation{User: id[events.UserNoun](f, "userId", required)}
+		err = f.finish()
 	case "UpdateUser":
 		cmd = commands.UpdateUser{
 			User: id[events.UserNoun](f, "userId", required), State: events.UserState(f.text("state", required, 16)),
@@ -142,5 +147,22 @@ func (d *Decoder) completeAuthorization(c *call, f *fields) (commands.Command, e
 		person = profile.Name
 	}
 	cmd.Person, err = d.seal(holder, PurposeUser, toJSON(events.Profile{Name: person, Email: profile.Email}))
+	return cmd, err
+}
+
+// inviteUser reads who is to be a user of a full consumer.
+func (d *Decoder) inviteUser(f *fields) (commands.Command, error) {
+	cmd := commands.InviteUser{Consumer: id[events.OrganizationNoun](f, "consumerId", required), Role: events.UserRole(f.text("role", required, 16))}
+	email, name := f.text("email", required, 254), f.text("name", optional, 255)
+	if err := f.finish(); err != nil {
+		return nil, err
+	}
+	address, ok := NormaliseEmail(email)
+	if !ok {
+		return nil, invalid("email %.60q is no e-mail address", email)
+	}
+	cmd.Email = d.opts.Keyring.EmailDigest(address)
+	var err error
+	cmd.Profile, err = d.sealForNamed(cmd.Consumer, PurposeUser, toJSON(events.Profile{Name: name, Email: address}))
 	return cmd, err
 }

@@ -220,6 +220,14 @@ var bodies = []struct {
 	},
 	{"RefuseAuthorization", `{"authorizationId":"$asked"}`, commands.RefuseAuthorization{Authorization: asked}},
 	{"WithdrawAuthorization", `{"consumerId":"$consumer"}`, commands.WithdrawAuthorization{Consumer: consumer}},
+	{
+		"InviteUser", `{"consumerId":"$consumer","email":"Ben@Acorn.example","role":"billing"}`,
+		commands.InviteUser{
+			Consumer: consumer, Email: new(fakeKeyring).EmailDigest("ben@acorn.example"), Role: events.BillingRole,
+			Profile: events.Sealed{Key: consumer, Box: []byte(`user.profile {"name":"","email":"ben@acorn.example"}`)},
+		},
+	},
+	{"DeclineInvitation", `{"userId":"$user"}`, commands.DeclineInvitation{User: user}},
 	{"UpdateUser", `{"userId":"$user","state":"suspended","role":"viewer"}`, commands.UpdateUser{User: user, State: events.UserSuspended, Role: events.ViewerRole}},
 	{"SignOut", `{"userId":"$user"}`, commands.SignOut{User: user}},
 	{"AddPasskey", `{"userId":"$user","credential":"AQI","publicKey":"Aw","counter":4,"synced":true,"challengeExpiresAt":"2024-01-15T10:30:00Z"}`, commands.AddPasskey{User: user, Credential: []byte{1, 2}, Key: []byte{3}, Counter: 4, Synced: true, Challenge: at("2024-01-15T10:30:00Z")}},

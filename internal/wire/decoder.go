@@ -37,7 +37,7 @@ func Names() []string {
 		"ReportUsage", "CreateMerchant", "UpdateMerchant", "CreateKey", "RevokeKey", "CreateProduct", "CreateMetric",
 		"CreatePrice", "CreatePlan", "CreateCustomer", "EraseConsumer", "TopUp",
 		"CreatePayment", "SetupPaymentMethod", "SetupOffSessionMethod", "RemovePaymentMethod", "UpdateSubscription", "PaySession", "CancelSession",
-		"CreateAuthorization", "CompleteAuthorization", "RefuseAuthorization", "WithdrawAuthorization", "UpdateUser", "SignIn", "SignOut", "AddPasskey", "RemovePasskey", "UsePasskey", "CreatePortal", "RevokePortal", "CreateSubscription",
+		"CreateAuthorization", "CompleteAuthorization", "RefuseAuthorization", "WithdrawAuthorization", "InviteUser", "DeclineInvitation", "UpdateUser", "SignIn", "SignOut", "AddPasskey", "RemovePasskey", "UsePasskey", "CreatePortal", "RevokePortal", "CreateSubscription",
 		"TerminateSubscription", "CreateTestClock", "AdvanceTestClock",
 		"UpdateCustomer", "DeleteCustomer", "CreateConsumer", "UpdateConsumer", "DeleteTestClock",
 		"RefundUsage", "CorrectUsage", "ApproveInvoice", "CancelInvoice", "WriteOffInvoice", "PayInvoice", "CreateLineItem", "RefundInvoice", "VoidInvoiceRefund",
