@@ -1,11 +1,9 @@
 package ledger
 
 import (
-	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 
 	"golang.org/x/mod/sumdb/note"
 	"golang.org/x/mod/sumdb/tlog"
@@ -73,13 +71,8 @@ func CheckConsistency(b []byte, keys note.Verifiers) (first, second Checkpoint, 
 		return first, second, errors.New("proof: no public key to check it with")
 	}
 	var p Consistency
-	d := json.NewDecoder(bytes.NewReader(b))
-	d.DisallowUnknownFields()
-	if err := d.Decode(&p); err != nil {
-		return first, second, fmt.Errorf("proof: it is no proof, or not all of one: %w", err)
-	}
-	if _, err := d.Token(); !errors.Is(err, io.EOF) {
-		return first, second, errors.New("proof: something follows it")
+	if err := decodeProof(b, &p); err != nil {
+		return first, second, err
 	}
 	if p.Format != consistencyFormat {
 		return first, second, fmt.Errorf("proof: format %.40q, want %q", p.Format, consistencyFormat)

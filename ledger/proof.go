@@ -144,13 +144,8 @@ func CheckProof(b []byte, keys note.Verifiers) (*Proven, error) {
 		return nil, errors.New("proof: no public key to check it with")
 	}
 	var p Proof
-	d := json.NewDecoder(bytes.NewReader(b))
-	d.DisallowUnknownFields()
-	if err := d.Decode(&p); err != nil {
-		return nil, fmt.Errorf("proof: it is no proof, or not all of one: %w", err)
-	}
-	if _, err := d.Token(); !errors.Is(err, io.EOF) {
-		return nil, errors.New("proof: something follows it")
+	if err := decodeProof(b, &p); err != nil {
+		return nil, err
 	}
 	if p.Format != proofFormat {
 		return nil, fmt.Errorf("proof: format %.40q, want %q", p.Format, proofFormat)
@@ -181,6 +176,19 @@ func CheckProof(b []byte, keys note.Verifiers) (*Proven, error) {
 		proven.Usage = append(proven.Usage, rec)
 	}
 	return proven, checkLine(&proven.Record, &closed, proven.Usage)
+}
+
+// decodeProof reads JSON that has no members but those of v, and nothing behind it.
+func decodeProof(b []byte, v any) error {
+	d := json.NewDecoder(bytes.NewReader(b))
+	d.DisallowUnknownFields()
+	if err := d.Decode(v); err != nil {
+		return fmt.Errorf("proof: it is no proof, or not all of one: %w", err)
+	}
+	if _, err := d.Token(); !errors.Is(err, io.EOF) {
+		return errors.New("proof: something follows it")
+	}
+	return nil
 }
 
 // check returns the record if it is in the tree of c.
